@@ -1,0 +1,69 @@
+"""SE-NAS: neural architecture search with the Squeeze-and-Excitation block as a primitive.
+
+>>> import se_nas
+>>> model = se_nas.materialize("se_resnet50_r16")
+
+Importing this package imports neither torch nor ray nor optuna: names are loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from se_nas.arch import SE as SE
+    from se_nas.arch import Architecture as Architecture
+    from se_nas.cost import Cost as Cost
+    from se_nas.cost import cost as cost
+    from se_nas.dsl import choice as choice
+    from se_nas.dsl import optional as optional
+    from se_nas.dsl import per_stage as per_stage
+    from se_nas.errors import InputError as InputError
+    from se_nas.materialize import list_models as list_models
+    from se_nas.materialize import materialize as materialize
+    from se_nas.se import SqueezeExcitation as SqueezeExcitation
+    from se_nas.space import Space as Space
+    from se_nas.space import latency_ms as latency_ms
+    from se_nas.space import macs as macs
+    from se_nas.space import maximize as maximize
+    from se_nas.space import minimize as minimize
+    from se_nas.space import params as params
+    from se_nas.space import trunk as trunk
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "SE": "arch",
+    "Architecture": "arch",
+    "Cost": "cost",
+    "cost": "cost",
+    "choice": "dsl",
+    "optional": "dsl",
+    "per_stage": "dsl",
+    "InputError": "errors",
+    "list_models": "materialize",
+    "materialize": "materialize",
+    "SqueezeExcitation": "se",
+    "Space": "space",
+    "latency_ms": "space",
+    "macs": "space",
+    "maximize": "space",
+    "minimize": "space",
+    "params": "space",
+    "trunk": "space",
+}
+
+__all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'se_nas' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"se_nas.{_HOME[name]}"), name)
+    globals()[name] = value  # a function may be named like its module: keep the function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

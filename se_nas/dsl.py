@@ -1,0 +1,95 @@
+"""The marks that turn a value into a template: ``choice``, ``optional``, ``per_stage``.
+
+    SE(reduction=choice(4, 8, 16), gate=choice("sigmoid", "tanh"))
+
+``se_nas.space`` turns templates into search spaces. For a type checker ``choice(4, 8)`` is an
+``int`` (as a dataclass ``field()`` is): a template is written like the value that it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of ``options``, each a plain value or a template itself."""
+
+    options: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class PerStage:
+    """An independent draw for every stage; stages in one ``tie`` group share theirs."""
+
+    default: Any
+    stages: tuple[tuple[int, Any], ...] = ()
+    tie: tuple[tuple[int, ...], ...] = ()
+
+
+def choice(*options: T) -> T:
+    """One of ``options``.
+
+    >>> choice(4, 8)
+    Choice(options=(4, 8))
+
+    Raises:
+        ValueError: no option is given, or one is given twice.
+    """
+    if not options:
+        raise ValueError("choice() needs at least one option; got none")
+    for i, option in enumerate(options):
+        if any(option == o and type(option) is type(o) for o in options[:i]):
+            raise ValueError(f"choice() has the option {option!r} twice; every option must differ")
+    return cast(T, Choice(options))
+
+
+def optional(value: T) -> T | None:
+    """``value`` or nothing: ``optional(SE(...))`` lets the search leave SE out."""
+    return choice(None, value)
+
+
+def per_stage(
+    default: T, stages: Mapping[int, T | None] | None = None, tie: Iterable[Iterable[int]] = ()
+) -> T:
+    """Draw ``default`` once for each stage of the trunk.
+
+    Args:
+        default: the template (or value) of a stage that ``stages`` does not name.
+        stages: other templates for single stages, by stage number; None is no SE there.
+        tie: groups of stage numbers that share one draw, e.g. ``tie=[(2, 3), (4, 5)]``.
+
+    >>> per_stage(None, {4: 1}).stages
+    ((4, 1),)
+    """
+    groups = tuple(tuple(sorted(group)) for group in tie)
+    named = [number for group in groups for number in group]
+    if len(named) != len(set(named)):
+        raise ValueError(f"per_stage(tie={groups}) names a stage twice; each stage has one group")
+    overrides = tuple(sorted((stages or {}).items()))
+    for number, _ in overrides:
+        if number in named:
+            raise ValueError(f"per_stage: stage {number} is in both stages= and tie=; choose one")
+    return cast(T, PerStage(default, overrides, groups))
+
+
+def options(value: Any) -> tuple[Any, ...]:
+    """The plain values that a field can take: those of a ``Choice``, nested ones too, or itself."""
+    if isinstance(value, Choice):
+        return tuple(plain for option in value.options for plain in options(option))
+    return (value,)
+
+
+def is_template(value: Any) -> bool:
+    """Whether a ``Choice`` or ``PerStage`` is anywhere inside."""
+    if isinstance(value, (Choice, PerStage)):
+        return True
+    if isinstance(value, tuple):
+        return any(is_template(item) for item in cast("tuple[Any, ...]", value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return any(is_template(getattr(value, field.name)) for field in fields(value))
+    return False

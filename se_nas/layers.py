@@ -1,0 +1,161 @@
+"""The frozen values that a network is made of: a description, not yet a module.
+
+A trunk describes itself with these values once. Everything else is derived from that one
+description: ``se_nas.modules`` builds the ``nn.Module``, ``se_nas.cost`` counts it by arithmetic,
+``se_nas.arch`` hashes it into the canonical id. This file imports no torch.
+
+A ``Chain`` is a tuple of ``(name, layer)`` pairs; the names become module names, hence the keys
+of the state dict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Squeeze: TypeAlias = Literal["avg", "max", "avgmax", "none"]
+Gate: TypeAlias = Literal["sigmoid", "tanh", "relu", "hard_sigmoid", "two_sigmoid"]
+Activation: TypeAlias = Literal["relu", "relu6", "hard_swish"]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """2-d convolution. ``kernel`` is a side or (height, width); ``padding`` None keeps the size."""
+
+    c_in: int
+    c_out: int
+    kernel: int | tuple[int, int] = 1
+    stride: int = 1
+    groups: int = 1
+    bias: bool = False
+    padding: int | None = None
+
+    @property
+    def kernel_hw(self) -> tuple[int, int]:
+        return self.kernel if isinstance(self.kernel, tuple) else (self.kernel, self.kernel)
+
+    @property
+    def padding_hw(self) -> tuple[int, int]:
+        k_h, k_w = self.kernel_hw
+        return (k_h // 2, k_w // 2) if self.padding is None else (self.padding, self.padding)
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Batch normalisation over ``channels``."""
+
+    channels: int
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+
+@dataclass(frozen=True)
+class Act:
+    kind: Activation = "relu"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Windowed pooling; ``ceil`` and ``padding`` tell the lineages apart (SPEC 1.2)."""
+
+    kind: Literal["max", "avg"]
+    kernel: int = 3
+    stride: int = 2
+    padding: int = 0
+    ceil: bool = False
+
+
+@dataclass(frozen=True)
+class GlobalPool:
+    """(C, H, W) → (C,): the mean over the map."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    c_in: int
+    c_out: int
+    bias: bool = True
+
+
+@dataclass(frozen=True)
+class Dropout:
+    p: float
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """ShuffleNet's channel shuffle: (groups, C / groups) transposed."""
+
+    groups: int
+
+
+@dataclass(frozen=True)
+class SEBlock:
+    """An SE block with its widths resolved: what an ``SE`` value becomes at a given place."""
+
+    channels: int
+    squeeze_width: int
+    squeeze: Squeeze = "avg"
+    gate: Gate = "sigmoid"
+    bias: bool = True
+
+
+@dataclass(frozen=True)
+class Residual:
+    """``after(act(shortcut(x) + branch(x)))``; an empty shortcut is the identity."""
+
+    branch: Chain
+    shortcut: Chain = ()
+    act: Act | None = None
+    after: Chain = ()
+
+
+@dataclass(frozen=True)
+class Concat:
+    """The branches' outputs, side by side in the channels.
+
+    With ``split``, the input's channels are first divided equally among the branches
+    (ShuffleNet v2); an empty branch passes its part on.
+    """
+
+    branches: tuple[tuple[str, Chain], ...]
+    split: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """A chain with a name of its own: a sub-module."""
+
+    chain: Chain
+
+
+Layer: TypeAlias = (
+    Conv
+    | Norm
+    | Act
+    | Pool
+    | GlobalPool
+    | Linear
+    | Dropout
+    | Shuffle
+    | SEBlock
+    | Residual
+    | Concat
+    | Group
+)
+Chain: TypeAlias = tuple[tuple[str, Layer], ...]
+
+
+def chain(**layers: Layer) -> Chain:
+    """A chain written as keywords: ``chain(conv1=Conv(3, 64), bn1=Norm(64))``."""
+    return tuple(layers.items())
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """Round to a multiple of ``divisor``, never more than 10 % down (MobileNet's rule).
+
+    >>> make_divisible(18), make_divisible(30)
+    (24, 32)
+    """
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded

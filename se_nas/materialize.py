@@ -1,0 +1,62 @@
+"""From a name or an ``Architecture`` to a model."""
+
+from __future__ import annotations
+
+import fnmatch
+
+from se_nas import trunks, zoo
+from se_nas.arch import Architecture
+from se_nas.errors import InputError
+from se_nas.modules import Model
+from se_nas.weights import Weights, load_weights
+
+
+def materialize(
+    name_or_architecture: str | Architecture,
+    *,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    weights: Weights | None = None,
+) -> Model:
+    """Build the model that a name or an architecture stands for.
+
+    Args:
+        name_or_architecture: such as ``"se_resnet50_r16"``; ``list_models()`` has the names.
+        num_classes: classes of the head.
+        in_channels: channels of the images.
+        weights: a safetensors or ``.pth`` path, or a state dict, in our own, torchvision's or
+            timm's key layout for the same network; fresh He-initialised weights if not given.
+
+    Returns:
+        An ``nn.Module``: (N, in_channels, H, W) images → (N, num_classes) logits.
+
+    Raises:
+        InputError: the name is unknown (the message has the nearest), or the weights do not fit.
+
+    >>> model = materialize("se_resnet50_r16")
+    >>> sum(p.numel() for p in model.parameters())
+    28088024
+    """
+    if isinstance(name_or_architecture, Architecture):
+        architecture = name_or_architecture
+    else:
+        architecture = Architecture.parse(name_or_architecture)
+    for field, value in (("num_classes", num_classes), ("in_channels", in_channels)):
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{field} is {value!r}; give a whole number of at least 1")
+    model = Model(architecture, num_classes, in_channels)
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of the named models that match a shell pattern.
+
+    Any other name of the grammar in ``se_nas.names`` can be materialized as well.
+
+    >>> list_models("se_resnet50*")[:2]
+    ['se_resnet50_r16', 'se_resnet50_r16_conv3x3_nobias']
+    """
+    names = set(zoo.names()) | set(trunks.aliases())
+    return sorted(name for name in names if fnmatch.fnmatch(name, pattern))

@@ -1,0 +1,241 @@
+"""From the description of a network (``se_nas.layers``) to the modules that compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from se_nas import layers
+from se_nas.arch import Architecture
+from se_nas.layers import Chain, Layer
+from se_nas.se import SqueezeExcitation
+
+
+class Residual(nn.Module):
+    """``after(act(shortcut(x) + branch(x)))``; an SE block at the end scales and adds in one pass.
+
+    The branch's and after's layers are direct children, the shortcut is ``downsample``: the
+    parameter names of torchvision and timm.
+    """
+
+    def __init__(self, layer: layers.Residual) -> None:
+        super().__init__()
+        self.branch = _add(self, layer.branch)
+        self.downsample = nn.Sequential() if layer.shortcut else None
+        if self.downsample is not None:
+            _add(self.downsample, layer.shortcut)
+        self.act = None if layer.act is None else ACTS[layer.act.kind](inplace=True)
+        self.after = _add(self, layer.after)
+        self.fused = bool(self.branch) and isinstance(
+            getattr(self, self.branch[-1]), SqueezeExcitation
+        )
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        u_nchw = x_nchw
+        for name in self.branch[: -1 if self.fused else None]:
+            u_nchw = getattr(self, name)(u_nchw)
+        shortcut_nchw = x_nchw if self.downsample is None else self.downsample(x_nchw)
+        if self.fused:
+            s_nc11 = getattr(self, self.branch[-1]).scale(u_nchw)
+            out_nchw = torch.addcmul(shortcut_nchw, u_nchw, s_nc11)
+        else:
+            out_nchw = shortcut_nchw + u_nchw
+        if self.act is not None:
+            out_nchw = self.act(out_nchw)
+        for name in self.after:
+            out_nchw = getattr(self, name)(out_nchw)
+        return out_nchw
+
+
+class Concat(nn.Module):
+    """The branches' outputs side by side; with ``split`` each takes its part of the channels."""
+
+    def __init__(self, layer: layers.Concat) -> None:
+        super().__init__()
+        self.split = layer.split
+        self.branches = tuple(name for name, _ in layer.branches)
+        for name, branch in layer.branches:
+            self.add_module(name, sequential(branch))
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        count = len(self.branches)
+        parts = x_nchw.chunk(count, dim=1) if self.split else (x_nchw,) * count
+        outs = [getattr(self, name)(part) for name, part in zip(self.branches, parts, strict=True)]
+        return torch.cat(outs, dim=1)
+
+
+class Shuffle(nn.Module):
+    """ShuffleNet's channel shuffle: channel (g, i) goes to (i, g)."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        n, c, h, w = x_nchw.shape
+        x = x_nchw.reshape(n, self.groups, c // self.groups, h, w)
+        return x.transpose(1, 2).reshape(n, c, h, w)
+
+
+class GlobalPool(nn.Module):
+    """(N, C, H, W) → (N, C): the mean over the map."""
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        return x_nchw.mean((2, 3))
+
+
+class Model(nn.Module):
+    """A network of an ``Architecture``: stem, stages and head as direct children.
+
+    Attributes:
+        architecture: the value that it was built from.
+        num_classes, in_channels: as given to ``materialize``.
+    """
+
+    def __init__(self, architecture: Architecture, num_classes: int, in_channels: int) -> None:
+        super().__init__()
+        network = architecture.network(num_classes=num_classes, in_channels=in_channels)
+        self.architecture = architecture
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.stem_names = _add(self, network.stem)
+        self.stage_names = tuple(name for name, _ in network.stages)
+        for name, blocks in network.stages:
+            self.add_module(name, sequential(blocks))
+        self.head_names = _add(self, network.head)
+        _initialise(self)
+
+    def forward_features(self, x_nchw: Tensor) -> Tensor:
+        """The last stage's map."""
+        for name in (*self.stem_names, *self.stage_names):
+            x_nchw = getattr(self, name)(x_nchw)
+        return x_nchw
+
+    def forward_head(self, x_nchw: Tensor) -> Tensor:
+        """Logits (N, num_classes) of the last stage's map."""
+        for name in self.head_names:
+            x_nchw = getattr(self, name)(x_nchw)
+        return x_nchw
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x_nchw))
+
+
+ACTS: dict[str, Callable[..., nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hard_swish": nn.Hardswish,
+}
+
+
+def _conv(layer: layers.Conv) -> nn.Module:
+    return nn.Conv2d(
+        layer.c_in,
+        layer.c_out,
+        layer.kernel_hw,
+        layer.stride,
+        layer.padding_hw,
+        groups=layer.groups,
+        bias=layer.bias,
+    )
+
+
+def _pool(layer: layers.Pool) -> nn.Module:
+    kind = nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d
+    return kind(layer.kernel, layer.stride, layer.padding, ceil_mode=layer.ceil)
+
+
+def _se(layer: layers.SEBlock) -> nn.Module:
+    return SqueezeExcitation(
+        layer.channels, layer.squeeze_width, layer.squeeze, layer.gate, layer.bias
+    )
+
+
+BUILD: dict[type, Callable[[Any], nn.Module]] = {
+    layers.Conv: _conv,
+    layers.Norm: lambda layer: nn.BatchNorm2d(layer.channels, layer.eps, layer.momentum),
+    layers.Pool: _pool,
+    layers.GlobalPool: lambda _: GlobalPool(),
+    layers.Linear: lambda layer: nn.Linear(layer.c_in, layer.c_out, layer.bias),
+    layers.Dropout: lambda layer: nn.Dropout(layer.p),
+    layers.Shuffle: lambda layer: Shuffle(layer.groups),
+    layers.SEBlock: _se,
+    layers.Residual: Residual,
+    layers.Concat: Concat,
+    layers.Group: lambda layer: sequential(layer.chain),
+}
+
+
+def sequential(chain: Chain) -> nn.Sequential:
+    """The chain as one module."""
+    module = nn.Sequential()
+    _add(module, chain)
+    return module
+
+
+def _add(parent: nn.Module, chain: Chain) -> tuple[str, ...]:
+    for i, (name, layer) in enumerate(chain):
+        parent.add_module(name, _build(layer, first=i == 0))
+    return tuple(name for name, _ in chain)
+
+
+def _build(layer: Layer, first: bool) -> nn.Module:
+    if isinstance(layer, layers.Act):
+        # A chain's own input may be needed elsewhere (a shortcut): do not overwrite it.
+        return ACTS[layer.kind](inplace=not first)
+    return BUILD[type(layer)](layer)
+
+
+def _initialise(model: nn.Module) -> None:
+    """He initialisation (the paper's ref. 66); FC layers of SE blocks too, the classifier N(0, .01)."""
+    excitations = {
+        id(fc)
+        for se in model.modules()
+        if isinstance(se, SqueezeExcitation)
+        for fc in (se.fc1, se.fc2)
+    }
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear) and id(module) in excitations:
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.01)
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+Neighbours = tuple[str, SqueezeExcitation, "nn.BatchNorm2d | None", "nn.Conv2d | None"]
+
+
+def neighbours(model: nn.Module) -> Iterator[Neighbours]:
+    """Each SE block with the layers whose output or input it alone scales.
+
+    Yields:
+        (name, block, batch norm before, convolution after); None where there is none. Between
+        the batch norm and the block there may be a ReLU, which a positive factor passes through.
+    """
+    for path, parent in model.named_modules():
+        if isinstance(parent, Residual):
+            chain = [(name, getattr(parent, name)) for name in parent.branch]
+        elif isinstance(parent, nn.Sequential):
+            chain = list(parent.named_children())
+        else:
+            continue
+        for i, (name, module) in enumerate(chain):
+            if not isinstance(module, SqueezeExcitation):
+                continue
+            past = [m for _, m in chain[:i]]
+            if past and isinstance(past[-1], nn.ReLU):
+                past.pop()
+            before = past[-1] if past and isinstance(past[-1], nn.BatchNorm2d) else None
+            follower = chain[i + 1][1] if i + 1 < len(chain) else None
+            after = follower if isinstance(follower, nn.Conv2d) else None
+            yield f"{path}.{name}", module, before, after
+        if isinstance(parent, Residual):
+            for name in parent.after:
+                module = getattr(parent, name)
+                if isinstance(module, SqueezeExcitation):
+                    yield f"{path}.{name}", module, None, None

@@ -1,0 +1,193 @@
+"""Names of architectures: readable, safe as file names, and a bijection with the value.
+
+    name   = ["se_"] trunk [se]
+    trunk  = a named trunk { "-" setting value }     resnet18-width16-stem.small
+    se     = "_" setting                             se_resnet50_r16_max      (all stages alike)
+           | { "_s" stages "_" setting }             se_resnet50_s23_r16_s4_r8   (others: none)
+    setting = "r" ratio { "_" token }                r16, r8_pre_tanh_nobias
+
+A token says what differs from ``SE()``'s defaults; ``TOKENS`` has them all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from typing import Any
+
+from se_nas import trunks
+from se_nas.arch import SE, Architecture
+from se_nas.errors import InputError, unknown
+from se_nas.trunks import Trunk
+
+TOKENS: dict[str, tuple[str, Any]] = {
+    "round8": ("rounding", "round8"),
+    "mobile8": ("rounding", "mobile8"),
+    "in": ("counted_from", "block_input"),
+    "pre": ("placement", "pre"),
+    "post": ("placement", "post"),
+    "identity": ("placement", "identity"),
+    "conv3x3": ("placement", "conv3x3"),
+    "max": ("squeeze", "max"),
+    "avgmax": ("squeeze", "avgmax"),
+    "nosqueeze": ("squeeze", "none"),
+    "tanh": ("gate", "tanh"),
+    "relu": ("gate", "relu"),
+    "hsigmoid": ("gate", "hard_sigmoid"),
+    "2sigmoid": ("gate", "two_sigmoid"),
+    "nobias": ("bias", False),
+}
+
+
+def name(architecture: Architecture) -> str:
+    """The canonical name."""
+    groups: dict[SE, list[int]] = {}
+    for number, se in architecture.stages.items():
+        if se is not None:
+            groups.setdefault(se, []).append(number)
+    trunk = trunk_name(architecture.trunk)
+    if not groups:
+        long = trunk
+    elif list(groups.values()) == [list(architecture.trunk.stages)]:
+        long = f"se_{trunk}_{_se_name(next(iter(groups)))}"
+    else:
+        parts = (f"s{''.join(map(str, at))}_{_se_name(se)}" for se, at in groups.items())
+        long = f"se_{trunk}_{'_'.join(parts)}"
+    return _public().get(long, long)
+
+
+def parse(text: str) -> Architecture:
+    """The architecture that a name stands for.
+
+    Raises:
+        InputError: the name of a trunk, setting or token is unknown, or they do not fit.
+    """
+    if not isinstance(text, str) or not text:
+        raise InputError(f"an architecture's name is a text like 'se_resnet50_r16'; got {text!r}")
+    long = trunks.aliases().get(text, text)
+    bare = long.removeprefix("se_")
+    parts = bare.split("_")
+    start = next((i for i, part in enumerate(parts) if trunks.SE_TOKEN.match(part)), len(parts))
+    trunk_text, tokens = "_".join(parts[:start]), parts[start:]
+    trunk = parse_trunk(trunk_text)
+    if bool(tokens) != long.startswith("se_"):
+        want = f"se_{bare}" if tokens else f"se_{bare}_r16 (the ratio) or {bare} (no SE)"
+        raise InputError(f"name {text!r} is incomplete; did you mean {want}?")
+    if not tokens:
+        return Architecture(trunk)
+    if not re.match(r"s\d", tokens[0]):
+        return Architecture(trunk, _parse_se(tokens, text))
+    stages: dict[int, SE | None] = dict.fromkeys(trunk.stages)
+    for numbers, setting in _stage_groups(tokens, text):
+        se = _parse_se(setting, text)
+        for number in numbers:
+            if number not in stages:
+                raise InputError(
+                    f"name {text!r}: stage {number} is not one of {list(trunk.stages)}"
+                )
+            if stages[number] is not None:
+                raise InputError(f"name {text!r} gives stage {number} twice")
+            stages[number] = se
+    return Architecture(trunk, tuple(stages.values()))
+
+
+def trunk_name(trunk: Trunk) -> str:
+    """A named trunk, and the settings in which this one differs from it."""
+    family = trunks.families()[trunk.family]
+    for base, candidate in family.named.items():
+        if candidate == trunk:
+            return base
+
+    def differences(candidate: Trunk) -> list[str]:
+        names = [field.name for field in fields(trunk)]
+        return [n for n in names if getattr(candidate, n) != getattr(trunk, n)]
+
+    base = min(family.named, key=lambda known: len(differences(family.named[known])))
+    changed = differences(family.named[base])
+    return "-".join([base] + [_setting_name(field, getattr(trunk, field)) for field in changed])
+
+
+def parse_trunk(text: str) -> Trunk:
+    """The trunk of ``trunk_name``."""
+    base, *settings = text.split("-")
+    if base not in trunks.named():
+        raise unknown("model", base, [*trunks.named(), *trunks.aliases()])
+    trunk = trunks.named()[base]
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        types = {field.name: getattr(trunk, field.name) for field in fields(trunk)}
+        field = next((f for f in sorted(types, key=len, reverse=True) if setting.startswith(f)), "")
+        if not field:
+            raise unknown(f"setting of {base}", setting, types)
+        changes[field] = _setting_value(field, setting.removeprefix(field), types[field])
+    return replace(trunk, **changes) if changes else trunk
+
+
+def _public() -> dict[str, str]:
+    return {long: public for public, long in trunks.aliases().items()}
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _se_name(se: SE) -> str:
+    tokens = [token for token, (field, value) in TOKENS.items() if getattr(se, field) == value]
+    return "_".join([f"r{_number(se.reduction)}", *tokens])
+
+
+def _parse_se(tokens: list[str], text: str) -> SE:
+    ratio = tokens[0]
+    if not re.fullmatch(r"r\d+(\.\d+)?", ratio):
+        raise InputError(f"name {text!r}: expected a ratio like r16 before {ratio!r}")
+    settings: dict[str, Any] = {}
+    for token in tokens[1:]:
+        if token not in TOKENS:
+            raise unknown(f"token in the name {text!r}:", token, TOKENS)
+        field, value = TOKENS[token]
+        if field in settings:
+            raise InputError(f"name {text!r} gives the {field} twice")
+        settings[field] = value
+    return SE(reduction=float(ratio[1:]), **settings)
+
+
+def _stage_groups(tokens: list[str], text: str) -> list[tuple[list[int], list[str]]]:
+    groups: list[tuple[list[int], list[str]]] = []
+    for token in tokens:
+        if re.fullmatch(r"s\d+", token):
+            groups.append(([int(digit) for digit in token[1:]], []))
+        else:
+            groups[-1][1].append(token)
+    for numbers, setting in groups:
+        if not setting:
+            stages = "".join(map(str, numbers))
+            raise InputError(f"name {text!r}: s{stages} needs a ratio, as in s{stages}_r16")
+    return groups
+
+
+def _setting_name(field: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"{field}.{'on' if value else 'off'}"
+    if isinstance(value, tuple):
+        return field + ".".join(str(item) for item in value)
+    return f"{field}.{value}" if isinstance(value, str) else field + _number(value)
+
+
+def _setting_value(field: str, text: str, like: Any) -> Any:
+    try:
+        if isinstance(like, bool):
+            return {".on": True, ".off": False}[text]
+        if isinstance(like, tuple):
+            return tuple(int(item) for item in text.split("."))
+        if isinstance(like, str):
+            if not text.startswith("."):
+                raise ValueError(text)
+            return text[1:]
+        if isinstance(like, float):
+            return float(text)
+        return int(text)
+    except (ValueError, KeyError):
+        example = _setting_name(field, like)
+        raise InputError(
+            f"setting {field + text!r} cannot be read; write it as {example}"
+        ) from None

@@ -1,0 +1,123 @@
+"""The SE block as a module: squeeze, excitation, scale (paper, section 3).
+
+Shapes: N batch, C channels, H × W map, M squeeze width. ``u_nchw`` is the map to recalibrate,
+``z_nc`` the squeezed descriptor, ``s_nc11`` (``s_nchw`` with NoSqueeze) the gate's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from se_nas.layers import Gate, Squeeze
+
+
+def _mean(u_nchw: Tensor) -> Tensor:
+    # In half precision the sum over a large map overflows: accumulate in single precision.
+    half = u_nchw.dtype in (torch.float16, torch.bfloat16)
+    return u_nchw.mean((2, 3), dtype=torch.float32 if half else None).to(u_nchw.dtype)
+
+
+SQUEEZES: dict[str, Callable[[Tensor], Tensor]] = {
+    "avg": _mean,
+    "max": lambda u_nchw: u_nchw.amax((2, 3)),
+    "avgmax": lambda u_nchw: _mean(u_nchw) + u_nchw.amax((2, 3)),
+}
+
+GATES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "hard_sigmoid": F.hardsigmoid,
+    "two_sigmoid": lambda x: 2 * torch.sigmoid(x),
+}
+
+# Where a gate gives exactly 1 / gain: (gain, logit). Needs the FC bias if the logit is not 0.
+NEUTRAL: dict[str, tuple[float, float]] = {
+    "sigmoid": (2.0, 0.0),
+    "hard_sigmoid": (2.0, 0.0),
+    "two_sigmoid": (1.0, 0.0),
+    "relu": (1.0, 1.0),
+    "tanh": (2.0, 0.5493061443340549),
+}
+
+
+class SqueezeExcitation(nn.Module):
+    """``u · gate(W₂ relu(W₁ squeeze(u)))``: equations 2 (squeeze), 3 (excitation), 4 (scale).
+
+    Args:
+        channels: C of the map.
+        squeeze_width: M of the hidden layer.
+        squeeze: avg, max, avgmax, or none: NoSqueeze, both FC layers at every position
+            (section 7.1).
+        gate: the excitation nonlinearity (section 6.3).
+        bias: biases in both FC layers.
+
+    >>> se = SqueezeExcitation(64, 4)
+    >>> se(torch.zeros(2, 64, 7, 5)).shape
+    torch.Size([2, 64, 7, 5])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        squeeze_width: int,
+        squeeze: Squeeze = "avg",
+        gate: Gate = "sigmoid",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.squeeze, self.gate = squeeze, gate
+        self.fc1 = nn.Linear(channels, squeeze_width, bias=bias)
+        self.fc2 = nn.Linear(squeeze_width, channels, bias=bias)
+
+    def scale(self, u_nchw: Tensor) -> Tensor:
+        """The factors: (N, C, 1, 1), or (N, C, H, W) with NoSqueeze."""
+        gate = GATES[self.gate]
+        if self.squeeze == "none":
+            w1, w2 = self.fc1.weight[:, :, None, None], self.fc2.weight[:, :, None, None]
+            hidden = F.conv2d(u_nchw, w1, self.fc1.bias).relu_()
+            return gate(F.conv2d(hidden, w2, self.fc2.bias))
+        z_nc = SQUEEZES[self.squeeze](u_nchw)
+        z_nc = self.fc1(z_nc).relu_()
+        return gate(self.fc2(z_nc))[:, :, None, None]
+
+    def forward(self, u_nchw: Tensor) -> Tensor:
+        return u_nchw * self.scale(u_nchw)
+
+    def extra_repr(self) -> str:
+        return f"squeeze={self.squeeze}, gate={self.gate}"
+
+
+def init_identity(model: nn.Module) -> list[str]:
+    """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
+
+    W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm,
+    also behind a ReLU) or after (a convolution) doubles: exact in binary floating point. Short
+    trials are otherwise biased against SE, because a fresh sigmoid halves the residual branch.
+
+    Returns:
+        Names of the blocks that were left as they were: tanh or relu gates without biases,
+        and places whose neighbours cannot be scaled (``post``, ``identity`` without projection).
+    """
+    from se_nas.modules import neighbours
+
+    left: list[str] = []
+    with torch.no_grad():
+        for name, se, before, after in neighbours(model):
+            gain, logit = NEUTRAL[se.gate]
+            if (logit and se.fc2.bias is None) or (gain != 1 and before is None and after is None):
+                left.append(name)
+                continue
+            se.fc2.weight.zero_()
+            if se.fc2.bias is not None:
+                se.fc2.bias.fill_(logit)
+            if gain != 1 and before is not None:
+                before.weight.mul_(gain)
+                before.bias.mul_(gain)
+            elif gain != 1 and after is not None:
+                after.weight.mul_(gain)
+    return left

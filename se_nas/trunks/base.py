@@ -1,0 +1,136 @@
+"""What a family gives: settings that are a value, and the layers that they stand for.
+
+To add a family write one file like ``resnet.py``: a frozen dataclass with the members of
+``Trunk`` and a ``Family`` that names some of its values. Inside this package it goes into
+``FAMILIES`` in ``trunks/__init__.py``; anyone else's package offers it as an entry point of the
+group ``se_nas.trunks`` (``tests/trunks/test_entry_point.py`` has one, whole).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from se_nas.layers import Chain, SEBlock
+
+if TYPE_CHECKING:
+    from se_nas.arch import SE
+
+PLACEMENTS = ("standard", "pre", "post", "identity", "conv3x3")
+
+
+class Trunk(Protocol):
+    """A frozen dataclass whose fields are the settings (depths, width, groups, stem …)."""
+
+    family: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The numbers of the stages, each of one digit, as the family's paper counts them."""
+        ...
+
+    @property
+    def placements(self) -> tuple[str, ...]:
+        """The SE placements that the family's block has."""
+        ...
+
+    @property
+    def input_size(self) -> int:
+        """The side in pixels that the family's figures are given for."""
+        ...
+
+    def stem_layers(self, in_channels: int) -> Chain: ...
+
+    def stage_name(self, number: int) -> str: ...
+
+    def stage_layers(self, number: int, se: SE | None) -> Chain: ...
+
+    def head_layers(self, num_classes: int) -> Chain: ...
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Somebody else's names for our parameters: how to know them and how to translate them.
+
+    Attributes:
+        source: whose layout it is, for messages.
+        mark: a regular expression; a checkpoint has this layout if one of its keys matches.
+        rename: their key → our key, or None for a key that we have no use for.
+        trunk: the trunk that the layout's network has (the lineage: SPEC 3); None if no trunk of
+            ours computes the same.
+        why: what makes that trunk different from the one that was asked about, for the message.
+    """
+
+    source: str
+    mark: str
+    rename: Callable[[str], str | None]
+    trunk: Trunk | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family: its trunk class, named trunks, and public names that stand for longer ones."""
+
+    trunk: type[Trunk]
+    named: Mapping[str, Trunk]
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    layouts: Callable[[Any], tuple[Layout, ...]] = lambda _: ()
+
+    @property
+    def name(self) -> str:
+        return self.trunk.family
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where the SE block went: the chains of a block with it put in."""
+
+    branch: Chain
+    shortcut: Chain
+    after: Chain
+
+
+def place(
+    se: SE | None,
+    branch: Chain,
+    shortcut: Chain = (),
+    *,
+    c_in: int,
+    c_out: int,
+    c_shortcut: int | None = None,
+    c_after: int | None = None,
+    middle: tuple[str, int] | None = None,
+) -> Placed:
+    """Put an SE block into a block's chains (paper, Fig. 5 and section 6.4–6.5).
+
+    standard: at the end of the branch; pre: at its start; conv3x3: behind ``middle``;
+    identity: on the shortcut's output; post: behind the sum and its activation (``after``).
+
+    Args:
+        c_in: channels into the block; SE dialects that count from there use it.
+        c_out: channels out of the branch.
+        c_shortcut: channels out of the shortcut, ``c_out`` if not given.
+        c_after: channels out of the whole block, ``c_out`` if not given.
+        middle: (name, channels) of the last layer that belongs to the 3×3 convolution.
+    """
+    if se is None:
+        return Placed(branch, shortcut, ())
+
+    def block(channels: int) -> tuple[tuple[str, SEBlock], ...]:
+        return (("se", se.block(channels, c_in)),)
+
+    if se.placement == "pre":
+        return Placed(block(c_in) + branch, shortcut, ())
+    if se.placement == "post":
+        return Placed(branch, shortcut, block(c_after or c_out))
+    if se.placement == "identity":
+        return Placed(branch, shortcut + block(c_shortcut or c_out), ())
+    if se.placement == "conv3x3":
+        assert middle is not None, "a trunk that offers conv3x3 names its middle layer"
+        name, channels = middle
+        end = [layer_name for layer_name, _ in branch].index(name) + 1
+        return Placed(branch[:end] + block(channels) + branch[end:], shortcut, ())
+    return Placed(branch + block(c_out), shortcut, ())

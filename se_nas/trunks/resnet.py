@@ -1,0 +1,282 @@
+"""ResNet, ResNeXt and the trunk of SENet-154 (He et al. 2016, Xie et al. 2017; SPEC 1.2–1.4).
+
+Two lineages share every parameter shape and differ in what they compute (SPEC 0.1):
+
+========  =============================  ==========================================
+lineage   max pool of the stem           stride of a stage's first bottleneck
+========  =============================  ==========================================
+paper     3×3, no padding, ceil          ResNet: first 1×1; ResNeXt, SENet-154: 3×3
+tv        3×3, padding 1                 3×3 (torchvision, timm)
+========  =============================  ==========================================
+
+Names without a mark are the paper's, ``_tv`` is torchvision's and timm's. The ``tv`` lineage uses
+torchvision's parameter names (``layer1.0.conv1``), the paper's ``stage2.0.conv1``: no checkpoint
+of one can be taken for the other's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from se_nas import dsl
+from se_nas.errors import InputError, unknown
+from se_nas.layers import (
+    Act,
+    Chain,
+    Conv,
+    Dropout,
+    GlobalPool,
+    Linear,
+    Norm,
+    Pool,
+    Residual,
+    chain,
+)
+from se_nas.trunks.base import PLACEMENTS, Family, Layout, place
+
+if TYPE_CHECKING:
+    from se_nas.arch import SE
+
+RELU = Act("relu")
+
+
+@dataclass(frozen=True)
+class ResNet:
+    """Settings of a residual trunk.
+
+    Attributes:
+        depths: blocks in each stage, conv2_x first.
+        block: ``basic`` (two 3×3) or ``bottleneck`` (1×1, 3×3, 1×1, output 4 × its base width).
+        width: base width of stage 2; every further stage doubles it.
+        groups: groups of the 3×3 convolution (cardinality).
+        group_width: width of one group in stage 2 (the "4d" of 32×4d); 0: base width / groups.
+        lineage: ``paper`` or ``tv``, see the module.
+        stem: ``imagenet`` (7×7 stride 2, max pool), ``deep`` (SENet-154: three 3×3, max pool) or
+            ``small`` (3×3 stride 1, for 28–64 px).
+        squeeze_first: the first 1×1 has half the 3×3's width (SENet-154).
+        projection: kernel of the projection shortcut where it has a stride: 1, or 3 (SENet-154).
+        dropout: before the classifier (SENet-154: 0.2).
+    """
+
+    family: ClassVar[str] = "resnet"
+
+    depths: tuple[int, ...] = (3, 4, 6, 3)
+    block: Literal["basic", "bottleneck"] = "bottleneck"
+    width: int = 64
+    groups: int = 1
+    group_width: int = 0
+    lineage: Literal["paper", "tv"] = "paper"
+    stem: Literal["imagenet", "deep", "small"] = "imagenet"
+    squeeze_first: bool = False
+    projection: int = 1
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for depths in dsl.options(self.depths):
+            if not 1 <= len(depths) <= 7 or any(
+                depth < 1 for item in depths for depth in dsl.options(item)
+            ):
+                raise InputError(f"depths={depths}: give 1 to 7 stages of at least one block each")
+        for field, allowed in (
+            ("block", ("basic", "bottleneck")),
+            ("lineage", ("paper", "tv")),
+            ("stem", ("imagenet", "deep", "small")),
+            ("projection", (1, 3)),
+        ):
+            for value in dsl.options(getattr(self, field)):
+                if value not in allowed:
+                    raise unknown(f"{field} of a resnet", value, allowed)
+        for width in dsl.options(self.width):
+            if width < 1:
+                raise InputError(f"width={width}: give at least 1 channel")
+        if dsl.is_template(self):
+            return
+        if self.block == "basic" and (self.groups, self.group_width) != (1, 0):
+            raise InputError(f"groups={self.groups}: basic blocks have one group; use bottleneck")
+        if self.groups < 1 or self.group_width < 0 or self.conv_width(2) % self.groups:
+            raise InputError(
+                f"groups={self.groups}: the 3×3's width {self.conv_width(2)} is no multiple of it"
+            )
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout={self.dropout}: give a share in [0, 1)")
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        return tuple(range(2, 2 + len(self.depths)))
+
+    @property
+    def placements(self) -> tuple[str, ...]:
+        """A basic block has two 3×3 and no last 1×1, so no conv3x3 (paper, section 6.5)."""
+        return PLACEMENTS if self.block == "bottleneck" else PLACEMENTS[:-1]
+
+    @property
+    def input_size(self) -> int:
+        return 32 if self.stem == "small" else 224
+
+    @property
+    def stem_channels(self) -> int:
+        return 2 * self.width if self.stem == "deep" else self.width
+
+    def base_width(self, number: int) -> int:
+        return self.width * 2 ** (number - 2)
+
+    def conv_width(self, number: int) -> int:
+        """Channels of the 3×3 convolution."""
+        if self.group_width:
+            return self.groups * self.group_width * 2 ** (number - 2)
+        return self.base_width(number)
+
+    def c_out(self, number: int) -> int:
+        return self.base_width(number) * (4 if self.block == "bottleneck" else 1)
+
+    def stage_name(self, number: int) -> str:
+        return f"layer{number - 1}" if self.lineage == "tv" else f"stage{number}"
+
+    def stem_layers(self, in_channels: int) -> Chain:
+        width = self.width
+        if self.stem == "small":
+            return chain(conv1=Conv(in_channels, width, 3), bn1=Norm(width), relu=RELU)
+        pool = Pool("max", padding=1) if self.lineage == "tv" else Pool("max", ceil=True)
+        if self.stem == "imagenet":
+            conv = Conv(in_channels, width, 7, stride=2)
+            return chain(conv1=conv, bn1=Norm(width), relu=RELU, maxpool=pool)
+        return chain(
+            conv1=Conv(in_channels, width, 3, stride=2),
+            bn1=Norm(width),
+            relu1=RELU,
+            conv2=Conv(width, width, 3),
+            bn2=Norm(width),
+            relu2=RELU,
+            conv3=Conv(width, 2 * width, 3),
+            bn3=Norm(2 * width),
+            relu3=RELU,
+            maxpool=pool,
+        )
+
+    def stage_layers(self, number: int, se: SE | None) -> Chain:
+        return tuple(
+            (str(i), self._block(number, i == 0, se)) for i in range(self.depths[number - 2])
+        )
+
+    def head_layers(self, num_classes: int) -> Chain:
+        out = self.c_out(self.stages[-1])
+        drop = chain(dropout=Dropout(self.dropout)) if self.dropout else ()
+        return chain(pool=GlobalPool()) + drop + chain(fc=Linear(out, num_classes))
+
+    def _block(self, number: int, first: bool, se: SE | None) -> Residual:
+        c_out = self.c_out(number)
+        c_in = c_out
+        if first:
+            c_in = self.stem_channels if number == 2 else self.c_out(number - 1)
+        stride = 2 if first and number > 2 else 1
+        branch = (
+            self._bottleneck(number, c_in, stride)
+            if self.block == "bottleneck"
+            else self._basic(number, c_in, stride)
+        )
+        shortcut: Chain = ()
+        if c_in != c_out or stride != 1:
+            kernel = self.projection if stride != 1 else 1
+            shortcut = (("0", Conv(c_in, c_out, kernel, stride)), ("1", Norm(c_out)))
+        middle = ("relu2", self.conv_width(number))
+        placed = place(se, branch, shortcut, c_in=c_in, c_out=c_out, middle=middle)
+        return Residual(placed.branch, placed.shortcut, RELU, placed.after)
+
+    def _basic(self, number: int, c_in: int, stride: int) -> Chain:
+        width = self.base_width(number)
+        return chain(
+            conv1=Conv(c_in, width, 3, stride),
+            bn1=Norm(width),
+            relu1=RELU,
+            conv2=Conv(width, width, 3),
+            bn2=Norm(width),
+        )
+
+    def _bottleneck(self, number: int, c_in: int, stride: int) -> Chain:
+        width, c_out = self.conv_width(number), self.c_out(number)
+        squeezed = width // 2 if self.squeeze_first else width
+        in_first = self.lineage == "paper" and self.groups == 1
+        return chain(
+            conv1=Conv(c_in, squeezed, 1, stride if in_first else 1),
+            bn1=Norm(squeezed),
+            relu1=RELU,
+            conv2=Conv(squeezed, width, 3, 1 if in_first else stride, self.groups),
+            bn2=Norm(width),
+            relu2=RELU,
+            conv3=Conv(width, c_out, 1),
+            bn3=Norm(c_out),
+        )
+
+
+def _named() -> dict[str, ResNet]:
+    paper = {
+        "resnet18": ResNet((2, 2, 2, 2), "basic"),
+        "resnet34": ResNet((3, 4, 6, 3), "basic"),
+        "resnet50": ResNet((3, 4, 6, 3)),
+        "resnet101": ResNet((3, 4, 23, 3)),
+        "resnet152": ResNet((3, 8, 36, 3)),
+        "resnext50_32x4d": ResNet((3, 4, 6, 3), groups=32, group_width=4),
+        "resnext101_32x4d": ResNet((3, 4, 23, 3), groups=32, group_width=4),
+        "resnext101_32x8d": ResNet((3, 4, 23, 3), groups=32, group_width=8),
+        "resnext101_64x4d": ResNet((3, 4, 23, 3), groups=64, group_width=4),
+        "senet154_trunk": ResNet(
+            (3, 8, 36, 3),
+            groups=64,
+            group_width=4,
+            stem="deep",
+            squeeze_first=True,
+            projection=3,
+            dropout=0.2,
+        ),
+    }
+    tv = {f"{name}_tv": replace(trunk, lineage="tv") for name, trunk in paper.items()}
+    return paper | {name.replace("_trunk_tv", "_tv_trunk"): trunk for name, trunk in tv.items()}
+
+
+# timm's senet154 keeps its three stem convolutions in one Sequential, the last norm outside.
+DEEP_STEM = {
+    "conv1.0.": "conv1.",
+    "conv1.1.": "bn1.",
+    "conv1.3.": "conv2.",
+    "conv1.4.": "bn2.",
+    "conv1.6.": "conv3.",
+    "bn1.": "bn3.",
+}
+
+
+def _layouts(trunk: ResNet) -> tuple[Layout, ...]:
+    """torchvision and timm name alike; timm's legacy models are the paper's lineage (SPEC 3.2)."""
+
+    def modern(key: str) -> str:
+        if trunk.stem == "deep":
+            for theirs, ours in DEEP_STEM.items():
+                if key.startswith(theirs):
+                    return ours + key.removeprefix(theirs)
+        return key
+
+    def legacy(key: str) -> str:
+        key = re.sub(r"^layer0\.", "", key)
+        key = re.sub(r"^layer(\d)\.", lambda m: f"stage{int(m[1]) + 1}.", key)
+        return key.replace(".se_module.", ".se.").replace("last_linear.", "fc.")
+
+    paper, tv = replace(trunk, lineage="paper"), replace(trunk, lineage="tv")
+    why_paper = "its stem pools with ceil mode and, in a ResNet, the first 1×1 has the stride"
+    why_tv = "its stem pools with padding 1 and the 3×3 has the stride"
+    why_basic = "timm's legacy_seresnet18 and 34 have a further ReLU before SE (timm#771)"
+    legacy_trunk = None if trunk.block == "basic" else paper
+    why_legacy = why_basic if trunk.block == "basic" else why_paper
+    return (
+        Layout("timm's legacy", r"^layer0\.", legacy, legacy_trunk, why_legacy),
+        Layout("torchvision's or timm's", r"^layer1\.0\.", modern, tv, why_tv),
+        Layout("our own paper-lineage", r"^stage2\.0\.", lambda key: key, paper, why_paper),
+    )
+
+
+FAMILY = Family(
+    trunk=ResNet,
+    named=_named(),
+    aliases={"senet154": "se_senet154_trunk_r16", "senet154_tv": "se_senet154_tv_trunk_r16"},
+    layouts=_layouts,
+)

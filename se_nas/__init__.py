@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from se_nas.arch import SE as SE
     from se_nas.arch import Architecture as Architecture
     from se_nas.cost import Cost as Cost
-    from se_nas.cost import cost as cost
     from se_nas.dsl import choice as choice
     from se_nas.dsl import optional as optional
     from se_nas.dsl import per_stage as per_stage
@@ -37,7 +36,6 @@ _HOME = {
     "SE": "arch",
     "Architecture": "arch",
     "Cost": "cost",
-    "cost": "cost",
     "choice": "dsl",
     "optional": "dsl",
     "per_stage": "dsl",

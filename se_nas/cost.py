@@ -139,10 +139,8 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> Tally:
         case layers.Act():
             return Tally(shape, 0, 0, c * h * w if first else 0)
         case layers.Pool():
-            sides = (
-                _side(s, layer.kernel, layer.stride, layer.padding, layer.ceil) for s in (h, w)
-            )
-            out = (c, *sides)
+            window = (layer.kernel, layer.stride, layer.padding, layer.ceil)
+            out = (c, _side(h, *window), _side(w, *window))
             return Tally(out, peak=math.prod(out))
         case layers.GlobalPool():
             return Tally((c, 1, 1), peak=c)
@@ -198,7 +196,7 @@ def _residual(layer: layers.Residual, shape: Shape) -> Tally:
     if layer.after:
         after = _chain(layer.after, branch.shape)
         # The branch and the shortcut are still held while the block's last layers run.
-        peak = max(peak, 2 * out + shortcut_out + (0 if not fused else 0) + after.peak)
+        peak = max(peak, 2 * out + shortcut_out + after.peak)
         parts.append(after)
     return Tally(branch.shape, sum(p.params for p in parts), sum(p.macs for p in parts), peak)
 

@@ -89,7 +89,7 @@ def is_template(value: Any) -> bool:
     if isinstance(value, (Choice, PerStage)):
         return True
     if isinstance(value, tuple):
-        return any(is_template(item) for item in cast("tuple[Any, ...]", value))
+        return any(is_template(item) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
         return any(is_template(getattr(value, field.name)) for field in fields(value))
     return False

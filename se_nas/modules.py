@@ -189,7 +189,7 @@ def _build(layer: Layer, first: bool) -> nn.Module:
 
 
 def _initialise(model: nn.Module) -> None:
-    """He initialisation (the paper's ref. 66); FC layers of SE blocks too, the classifier N(0, .01)."""
+    """He initialisation (the paper's ref. 66), in SE blocks too; the classifier N(0, 0.01)."""
     excitations = {
         id(fc)
         for se in model.modules()

@@ -49,9 +49,9 @@ def name(architecture: Architecture) -> str:
     if not groups:
         long = trunk
     elif list(groups.values()) == [list(architecture.trunk.stages)]:
-        long = f"se_{trunk}_{_se_name(next(iter(groups)))}"
+        long = f"se_{trunk}_{se_name(next(iter(groups)))}"
     else:
-        parts = (f"s{''.join(map(str, at))}_{_se_name(se)}" for se, at in groups.items())
+        parts = (f"s{''.join(map(str, at))}_{se_name(se)}" for se, at in groups.items())
         long = f"se_{trunk}_{'_'.join(parts)}"
     return _public().get(long, long)
 
@@ -131,7 +131,8 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def _se_name(se: SE) -> str:
+def se_name(se: SE) -> str:
+    """The tokens of one SE setting: ``r16_max_nobias``."""
     tokens = [token for token, (field, value) in TOKENS.items() if getattr(se, field) == value]
     return "_".join([f"r{_number(se.reduction)}", *tokens])
 

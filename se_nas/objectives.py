@@ -1,0 +1,95 @@
+"""What a search may spend and what it looks for: quantities, constraints, objectives.
+
+constraints=[params <= 5.5e6, macs <= 600e6], objectives=[maximize("val_acc")]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from se_nas.errors import InputError, unknown
+
+# Known before training by arithmetic; measured on the device; known after an epoch of training.
+COSTS = ("params", "macs", "peak_activations")
+MEASURED = ("latency_ms",)
+METRICS = ("val_acc", "val_loss")
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """``quantity <= limit`` or ``quantity >= limit``."""
+
+    quantity: str
+    operator: Literal["<=", ">="]
+    limit: float
+
+    def __post_init__(self) -> None:
+        if self.quantity not in (*COSTS, *MEASURED):
+            raise unknown("quantity of a constraint", self.quantity, (*COSTS, *MEASURED))
+        if self.operator not in ("<=", ">="):
+            raise unknown("operator of a constraint", self.operator, ("<=", ">="))
+        number = isinstance(self.limit, (int, float)) and not isinstance(self.limit, bool)
+        if not number or not math.isfinite(self.limit) or self.limit <= 0:
+            raise InputError(f"constraint {self.quantity}: the limit is {self.limit!r}; give > 0")
+
+    def violation(self, values: Mapping[str, float]) -> float:
+        """How far off, as a share of the limit; feasible if ≤ 0 (Optuna's convention).
+
+        >>> (params <= 100).violation({"params": 150})
+        0.5
+        """
+        excess = values[self.quantity] / self.limit - 1
+        return excess if self.operator == "<=" else -excess
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.operator} {self.limit:g}"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A name that ``<=`` and ``>=`` turn into a ``Constraint``."""
+
+    name: str
+
+    def __le__(self, limit: float) -> Constraint:
+        return Constraint(self.name, "<=", limit)
+
+    def __ge__(self, limit: float) -> Constraint:
+        return Constraint(self.name, ">=", limit)
+
+
+params = Quantity("params")
+macs = Quantity("macs")
+peak_activations = Quantity("peak_activations")
+latency_ms = Quantity("latency_ms")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric or a cost, and which way is better."""
+
+    metric: str
+    direction: Literal["maximize", "minimize"]
+
+    def __post_init__(self) -> None:
+        allowed = (*METRICS, *COSTS, *MEASURED)
+        if self.metric not in allowed:
+            raise unknown("metric of an objective", self.metric, allowed)
+        if self.direction not in ("maximize", "minimize"):
+            raise unknown("direction of an objective", self.direction, ("maximize", "minimize"))
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.metric}"
+
+
+def maximize(metric: str) -> Objective:
+    """Larger is better: ``maximize("val_acc")``."""
+    return Objective(metric, "maximize")
+
+
+def minimize(metric: str) -> Objective:
+    """Smaller is better: ``minimize("macs")``."""
+    return Objective(metric, "minimize")

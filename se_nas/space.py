@@ -1,0 +1,270 @@
+"""``Space``: a search space as a value.
+
+    mobile = Space(
+        "mobile",
+        trunk=choice("mobilenet_v1", "mobilenet_v2"),
+        se=per_stage(optional(SE(reduction=choice(4, 8, 16)))),
+        constraints=[params <= 5.5e6],
+    )
+
+It has a size, is enumerated, sampled, tested for membership and written as JSON. On its own it is
+the plugin for anyone's Optuna study or Ray Tune script: ``architecture = space.suggest(trial)``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+from se_nas import names, templates, trunks
+from se_nas.arch import SE, Architecture, check_placement
+from se_nas.dsl import Choice, PerStage
+from se_nas.errors import InputError, unknown
+from se_nas.objectives import (
+    Constraint,
+    Objective,
+    latency_ms,
+    macs,
+    maximize,
+    minimize,
+    params,
+    peak_activations,
+)
+from se_nas.templates import Ask, Decisions, Label
+from se_nas.trunks import Trunk
+
+__all__ = [
+    "Constraint",
+    "Objective",
+    "Space",
+    "latency_ms",
+    "macs",
+    "maximize",
+    "minimize",
+    "params",
+    "peak_activations",
+    "trunk",
+]
+
+
+class Suggests(Protocol):
+    """What ``Space.suggest`` needs of an Optuna trial."""
+
+    def suggest_categorical(self, name: str, choices: tuple[Label, ...], /) -> Any: ...
+
+
+def trunk(name: str, **settings: Any) -> Trunk:
+    """A named trunk with other settings: ``trunk("resnet18", width=choice(16, 32))``.
+
+    Raises:
+        InputError: unknown name or setting, with the nearest match.
+    """
+    base = names.parse_trunk(name)
+    allowed = list(base.__dataclass_fields__)
+    for field in settings:
+        if field not in allowed:
+            raise unknown(f"setting of {name}", field, allowed)
+    return replace(base, **settings)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A template of architectures, constraints and objectives.
+
+    Attributes:
+        name: letters, digits, ``_`` and ``-``.
+        trunk: a trunk, its name, or a ``choice`` of them; settings may be choices too.
+        se: ``SE | None`` for all stages alike, or ``per_stage(...)``, or a ``choice`` of such.
+        constraints: e.g. ``params <= 5e6``; see ``se_nas.objectives``.
+        objectives: e.g. ``maximize("val_acc")``; several make a multi-objective search.
+        version: raise it when the meaning of a published space changes.
+
+    Raises:
+        InputError: a trunk is unknown, a placement is offered that a trunk lacks, or a stage is
+            named that no trunk has.
+    """
+
+    name: str
+    trunk: Any
+    se: Any = None
+    constraints: tuple[Constraint, ...] = ()
+    objectives: tuple[Objective, ...] = (maximize("val_acc"),)
+    version: int = 1
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        trunk: object,
+        se: SE | None = None,
+        constraints: Iterable[Constraint] = (),
+        objectives: Iterable[Objective] = (maximize("val_acc"),),
+        version: int = 1,
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise InputError(f"name of a space is {name!r}; use letters, digits, _ and -")
+        fixed = tuple(constraints), tuple(objectives)
+        for kind, items in ((Constraint, fixed[0]), (Objective, fixed[1])):
+            for item in items:
+                if not isinstance(item, kind):
+                    example = "params <= 5e6" if kind is Constraint else 'maximize("val_acc")'
+                    raise InputError(
+                        f"space {name!r}: {item!r} is no {kind.__name__.lower()}; write {example}"
+                    )
+        if not fixed[1]:
+            raise InputError(f'space {name!r}: objectives is empty; give maximize("val_acc")')
+        for field, value in (
+            ("name", name),
+            ("trunk", _trunks(trunk)),
+            ("se", se),
+            ("constraints", fixed[0]),
+            ("objectives", fixed[1]),
+            ("version", version),
+        ):
+            object.__setattr__(self, field, value)
+        self._check()
+
+    @property
+    def size(self) -> int:
+        """Number of points, before constraints; some may build the same network.
+
+        >>> Space("s", trunk="resnet18", se=SE(reduction=Choice((4, 8)))).size
+        2
+        """
+        by_stages: dict[tuple[int, ...], int] = {}
+        for value in templates.trunk_values(self.trunk):
+            by_stages[value.stages] = by_stages.get(value.stages, 0) + 1
+        return sum(
+            count * templates.size_se(self.se, stages) for stages, count in by_stages.items()
+        )
+
+    def draw(self, ask: Ask) -> Architecture:
+        """The architecture that results when ``ask(path, options)`` makes every choice."""
+        drawn = templates.draw(self.trunk, "trunk", ask)
+        return Architecture(drawn, templates.draw_se(self.se, drawn.stages, "se", ask))
+
+    def suggest(self, trial: Suggests) -> Architecture:
+        """Let an Optuna trial choose: conditional categorical parameters with dotted names."""
+        return self.draw(lambda path, options: trial.suggest_categorical(path, options))
+
+    def sample(self, rng: random.Random | int) -> Architecture:
+        """A random architecture: every choice that is met is made uniformly."""
+        generator = random.Random(rng) if isinstance(rng, int) else rng
+        return self.draw(lambda _, options: generator.choice(options))
+
+    def __iter__(self) -> Iterator[Architecture]:
+        """All ``size`` architectures, in a fixed order."""
+        return templates.every(self.draw)
+
+    def decisions(self, architecture: Architecture) -> Decisions | None:
+        """The parameters by which the space gives ``architecture``; None if it does not."""
+        head = templates.match(self.trunk, architecture.trunk, "trunk")
+        stages = architecture.trunk.stages
+        tail = templates.match_se(self.se, architecture.se, stages, "se")
+        return None if head is None or tail is None else head | tail
+
+    def __contains__(self, architecture: object) -> bool:
+        return isinstance(architecture, Architecture) and self.decisions(architecture) is not None
+
+    def violations(self, values: Mapping[str, float]) -> dict[str, float]:
+        """By constraint, how far ``values`` (params, macs, …) are off; ≤ 0 is feasible.
+
+        Constraints on quantities that ``values`` does not have yet are left out.
+        """
+        known = [c for c in self.constraints if c.quantity in values]
+        return {str(constraint): constraint.violation(values) for constraint in known}
+
+    def to_json(self) -> str:
+        """The whole space as JSON."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "version": self.version,
+                "trunk": templates.to_data(self.trunk),
+                "se": templates.to_data(self.se),
+                "constraints": [asdict(constraint) for constraint in self.constraints],
+                "objectives": [asdict(objective) for objective in self.objectives],
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Space:
+        """The space of ``to_json``."""
+        try:
+            data = json.loads(text)
+            return cls(
+                data["name"],
+                trunk=templates.from_data(data["trunk"]),
+                se=templates.from_data(data["se"]),
+                constraints=[Constraint(**item) for item in data["constraints"]],
+                objectives=[Objective(**item) for item in data["objectives"]],
+                version=data["version"],
+            )
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise InputError(f"not a space's JSON ({error!r}): {text[:80]!r}") from None
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits over everything but the name."""
+        content = json.loads(self.to_json()) | {"name": ""}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def _check(self) -> None:
+        stages: set[int] = set()
+        seen: set[tuple[str, tuple[int, ...], tuple[str, ...]]] = set()
+        for value in templates.trunk_values(self.trunk):
+            kind = (value.family, value.stages, value.placements)
+            if kind in seen:
+                continue
+            seen.add(kind)
+            stages |= set(value.stages)
+            for number in value.stages:
+                for se in _se_templates(self.se, number):
+                    try:
+                        check_placement(value, number, se)
+                    except InputError as error:
+                        raise InputError(f"space {self.name!r}: {error}") from None
+        for number in _named_stages(self.se):
+            if number not in stages:
+                raise InputError(
+                    f"space {self.name!r}: per_stage names stage {number}; "
+                    f"its trunks have stages {sorted(stages)}"
+                )
+
+
+def _trunks(value: Any) -> Any:
+    """Names of trunks become trunks."""
+    if isinstance(value, Choice):
+        return Choice(tuple(_trunks(option) for option in value.options))
+    if isinstance(value, str):
+        return names.parse_trunk(value)
+    if getattr(value, "family", None) not in trunks.families():
+        raise InputError(f'trunk is {value!r}; give a name, trunk("resnet18", …) or a choice')
+    return value
+
+
+def _se_templates(template: Any, number: int) -> Iterator[SE]:
+    """Every SE template that may stand in a stage."""
+    if isinstance(template, Choice):
+        for option in template.options:
+            yield from _se_templates(option, number)
+    elif isinstance(template, PerStage):
+        overrides = dict(template.stages)
+        yield from _se_templates(overrides.get(number, template.default), number)
+    elif isinstance(template, SE):
+        yield template
+    elif template is not None:
+        raise InputError(f"se is {template!r}; give SE(...), None, optional(...) or per_stage(...)")
+
+
+def _named_stages(template: Any) -> set[int]:
+    if isinstance(template, Choice):
+        return {n for option in template.options for n in _named_stages(option)}
+    if isinstance(template, PerStage):
+        return {n for n, _ in template.stages} | {n for group in template.tie for n in group}
+    return set()

@@ -1,0 +1,257 @@
+"""Templates made concrete: drawing, counting, listing, matching, JSON.
+
+A template is a value with ``Choice`` and ``PerStage`` inside (``se_nas.dsl``). ``draw`` walks it
+and asks a callback at every choice; an Optuna trial, a random generator and an enumeration are three
+such callbacks. Every choice has a dotted path, which is its Optuna parameter:
+``trunk.width``, ``stage2.se``, ``stage2.se.reduction``; a choice is only met, hence only a
+parameter, where the choices above it lead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any, TypeAlias
+
+from se_nas import names, trunks
+from se_nas.arch import SE
+from se_nas.dsl import Choice, PerStage, is_template
+from se_nas.errors import InputError
+from se_nas.trunks import Trunk
+
+Label: TypeAlias = str | int | float | bool
+Ask: TypeAlias = Callable[[str, tuple[Label, ...]], Label]
+Decisions: TypeAlias = dict[str, Label]
+
+
+def labels(choice: Choice) -> tuple[Label, ...]:
+    """A name for every option: numbers as they are, ``none`` for None, names for the rest."""
+    found = [_label(option) for option in choice.options]
+    if len(set(found)) < len(found):
+        found = [_detail(option) for option in choice.options]
+    return tuple(
+        f"{label}#{i}" if found.count(label) > 1 else label for i, label in enumerate(found)
+    )
+
+
+def draw(template: Any, path: str, ask: Ask) -> Any:
+    """The template with every choice made by ``ask``. ``PerStage`` is ``draw_se``'s."""
+    if isinstance(template, Choice):
+        option, below = _choose(template, path, ask)
+        return draw(option, below, ask)
+    if not is_template(template):
+        return template
+    if isinstance(template, tuple):
+        return tuple(draw(item, f"{path}.{i}", ask) for i, item in enumerate(template))
+    drawn = {
+        f.name: draw(getattr(template, f.name), f"{path}.{f.name}", ask) for f in _open(template)
+    }
+    return replace(template, **drawn)
+
+
+def draw_se(template: Any, stages: tuple[int, ...], path: str, ask: Ask) -> tuple[SE | None, ...]:
+    """One ``SE | None`` for each stage."""
+    if isinstance(template, Choice) and any(isinstance(o, PerStage) for o in template.options):
+        option, below = _choose(template, path, ask)
+        return draw_se(option, stages, below, ask)
+    if not isinstance(template, PerStage):
+        return (draw(template, path, ask),) * len(stages)
+    drawn: dict[str, SE | None] = {}
+    for place, stage_template in _places(template, stages):
+        if place not in drawn:
+            drawn[place] = draw(stage_template, _join(path, place), ask)
+    return tuple(drawn[place] for place, _ in _places(template, stages))
+
+
+def match(template: Any, value: Any, path: str) -> Decisions | None:
+    """The decisions by which ``draw`` gives ``value``, or None if it cannot."""
+    if isinstance(template, Choice):
+        for label, option in zip(labels(template), template.options, strict=True):
+            found = match(option, value, _below(template, path, label))
+            if found is not None:
+                return {path: label} | found
+        return None
+    if not is_template(template):
+        return {} if template == value else None
+    if isinstance(template, tuple):
+        if not isinstance(value, tuple) or len(value) != len(template):
+            return None
+        pairs = [
+            (t, v, f"{path}.{i}") for i, (t, v) in enumerate(zip(template, value, strict=True))
+        ]
+    else:
+        if type(template) is not type(value):
+            return None
+        pairs = [
+            (getattr(template, f.name), getattr(value, f.name), f"{path}.{f.name}")
+            for f in fields(template)
+        ]
+    return _match_all(pairs)
+
+
+def match_se(
+    template: Any, value: tuple[SE | None, ...], stages: tuple[int, ...], path: str
+) -> Decisions | None:
+    """``match`` for all stages."""
+    if isinstance(template, Choice) and any(isinstance(o, PerStage) for o in template.options):
+        for label, option in zip(labels(template), template.options, strict=True):
+            found = match_se(option, value, stages, _below(template, path, label))
+            if found is not None:
+                return {path: label} | found
+        return None
+    if not isinstance(template, PerStage):
+        return match(template, value[0], path) if len(set(value)) == 1 else None
+    places = _places(template, stages)
+    return _match_all(
+        [(t, v, _join(path, place)) for (place, t), v in zip(places, value, strict=True)]
+    )
+
+
+def size(template: Any) -> int:
+    """How many ways there are to draw the template."""
+    if isinstance(template, Choice):
+        return sum(size(option) for option in template.options)
+    if not is_template(template):
+        return 1
+    if isinstance(template, tuple):
+        return math.prod(size(item) for item in template)
+    return math.prod(size(getattr(template, f.name)) for f in fields(template))
+
+
+def size_se(template: Any, stages: tuple[int, ...]) -> int:
+    """How many ways there are to give every stage its SE."""
+    if isinstance(template, Choice):
+        return sum(size_se(option, stages) for option in template.options)
+    if not isinstance(template, PerStage):
+        return size(template)
+    return math.prod(size(t) for t in dict(_places(template, stages)).values())
+
+
+def every(draw_once: Callable[[Ask], Any]) -> Iterator[Any]:
+    """All results of a drawing function, by making its choices in every way."""
+    path: list[tuple[int, int]] = []  # (index chosen, number of options) of each choice met
+    while True:
+        met = 0
+
+        def ask(_: str, options: tuple[Label, ...]) -> Label:
+            nonlocal met
+            if met == len(path):
+                path.append((0, len(options)))
+            met += 1
+            return options[path[met - 1][0]]
+
+        yield draw_once(ask)
+        while path and path[-1][0] + 1 == path[-1][1]:
+            path.pop()
+        if not path:
+            return
+        index, count = path.pop()
+        path.append((index + 1, count))
+
+
+def to_data(template: Any) -> Any:
+    """The template as JSON values; ``from_data`` reads them back."""
+    if isinstance(template, Choice):
+        return {"choice": [to_data(option) for option in template.options]}
+    if isinstance(template, PerStage):
+        return {
+            "per_stage": to_data(template.default),
+            "stages": {str(number): to_data(value) for number, value in template.stages},
+            "tie": [list(group) for group in template.tie],
+        }
+    if isinstance(template, SE):
+        return {"se": {f.name: to_data(getattr(template, f.name)) for f in fields(template)}}
+    if isinstance(template, tuple):
+        return [to_data(item) for item in template]
+    if template is None or isinstance(template, (str, int, float, bool)):
+        return template
+    return {"trunk": {key: to_data(value) for key, value in trunks.trunk_to_dict(template).items()}}
+
+
+def from_data(data: Any) -> Any:
+    """The template of ``to_data``."""
+    if isinstance(data, list):
+        return tuple(from_data(item) for item in data)
+    if not isinstance(data, dict):
+        return data
+    if "choice" in data:
+        return Choice(tuple(from_data(option) for option in data["choice"]))
+    if "per_stage" in data:
+        stages = tuple((int(n), from_data(value)) for n, value in data["stages"].items())
+        return PerStage(from_data(data["per_stage"]), stages, tuple(map(tuple, data["tie"])))
+    if "se" in data:
+        return SE(**{key: from_data(value) for key, value in data["se"].items()})
+    if "trunk" in data:
+        return trunks.trunk_from_dict({key: from_data(v) for key, v in data["trunk"].items()})
+    raise InputError(f"not a template's JSON: {str(data)[:80]}")
+
+
+def _choose(choice: Choice, path: str, ask: Ask) -> tuple[Any, str]:
+    options = labels(choice)
+    label = ask(path, options)
+    return choice.options[options.index(label)], _below(choice, path, label)
+
+
+def _below(choice: Choice, path: str, label: Label) -> str:
+    # One open option needs no name of its own: stage2.se.reduction, not stage2.se.se.reduction.
+    alone = sum(is_template(option) for option in choice.options) == 1
+    return path if alone else f"{path}.{label}"
+
+
+def _label(option: Any) -> Label:
+    if option is None:
+        return "none"
+    if isinstance(option, (bool, int, float, str)):
+        return option
+    if isinstance(option, tuple):
+        return ".".join(str(item) for item in option) if not is_template(option) else "tuple"
+    if isinstance(option, SE):
+        return "se" if is_template(option) else names.se_name(option)
+    if isinstance(option, PerStage):
+        return "stages"
+    if isinstance(option, Choice):
+        return "choice"
+    return str(option.family) if is_template(option) else names.trunk_name(option)
+
+
+def _detail(option: Any) -> Label:
+    """A longer label for options that would share one: what is open, or which stages differ."""
+    if isinstance(option, SE) and is_template(option):
+        return "+".join(field.name for field in _open(option))
+    if isinstance(option, PerStage):
+        stages = "_".join(str(number) for number, _ in option.stages)
+        out = option.default is not None and all(value is None for _, value in option.stages)
+        return f"all_but_stage{stages}" if out else f"stage{stages}"
+    return _label(option)
+
+
+def _open(template: Any) -> list[Any]:
+    return [field for field in fields(template) if is_template(getattr(template, field.name))]
+
+
+def _join(path: str, place: str) -> str:
+    """``stage2.se``, or ``se.label.stage2`` below a labelled choice."""
+    return f"{place}.se" if path == "se" else f"{path}.{place}"
+
+
+def _places(template: PerStage, stages: tuple[int, ...]) -> list[tuple[str, Any]]:
+    """For each stage the name of its place (one for a tied group) and its template."""
+    overrides = dict(template.stages)
+    tied = {n: "stage" + "_".join(map(str, group)) for group in template.tie for n in group}
+    return [(tied.get(n, f"stage{n}"), overrides.get(n, template.default)) for n in stages]
+
+
+def _match_all(pairs: list[tuple[Any, Any, str]]) -> Decisions | None:
+    found: Decisions = {}
+    for template, value, path in pairs:
+        part = match(template, value, path)
+        if part is None or any(found.get(key, label) != label for key, label in part.items()):
+            return None
+        found |= part
+    return found
+
+
+def trunk_values(template: Any) -> Iterator[Trunk]:
+    """Every concrete trunk of a trunk template."""
+    return every(lambda ask: draw(template, "trunk", ask))

@@ -13,7 +13,14 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from se_nas.errors import InputError, unknown
-from se_nas.trunks import resnet
+from se_nas.trunks import (
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    resnet,
+    shufflenet_v1,
+    shufflenet_v2,
+)
 from se_nas.trunks.base import PLACEMENTS, Family, Layout, Placed, Trunk, place
 
 __all__ = [
@@ -31,7 +38,17 @@ __all__ = [
     "trunk_to_dict",
 ]
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (resnet.FAMILY,)}
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        resnet.FAMILY,
+        mobilenet_v1.FAMILY,
+        mobilenet_v2.FAMILY,
+        mobilenet_v3.FAMILY,
+        shufflenet_v1.FAMILY,
+        shufflenet_v2.FAMILY,
+    )
+}
 
 # What a trunk's name must not contain: it would read as the SE part of an architecture's name.
 SE_TOKEN = re.compile(r"^(s\d+|r\d+(\.\d+)?)$")

@@ -1,0 +1,84 @@
+"""Checks of settings that several families have; each takes plain values and templates alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from se_nas import dsl
+from se_nas.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from se_nas.trunks.base import Trunk
+
+STEMS = ("imagenet", "small")
+
+
+def check_choice(trunk: Trunk, field: str, allowed: tuple[object, ...]) -> None:
+    """Raise an ``InputError`` unless every option of ``field`` is one of ``allowed``."""
+    whole = all(isinstance(value, int) for value in allowed)
+    for value in dsl.options(getattr(trunk, field)):
+        if value not in allowed or isinstance(value, bool) or (isinstance(value, float) and whole):
+            raise unknown(f"{field} of a {trunk.family}", value, allowed)
+
+
+def check_multiplier(trunk: Trunk, field: str) -> None:
+    """Raise an ``InputError`` unless every option of ``field`` is a number from 0.1 to 8."""
+    for value in dsl.options(getattr(trunk, field)):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0.1 <= value <= 8:
+            raise InputError(f"{field}={value!r} of a {trunk.family}: give a factor from 0.1 to 8")
+
+
+def check_per_stage(
+    trunk: Trunk, field: str, stages: int, fits: Callable[[int], bool], what: str
+) -> None:
+    """Raise an ``InputError`` unless ``field`` has one whole number that fits for each stage.
+
+    Args:
+        stages: how many stages the trunk has.
+        fits: whether a number is allowed.
+        what: the allowed numbers in words, for the message.
+    """
+    for numbers in dsl.options(getattr(trunk, field)):
+        if not isinstance(numbers, tuple) or len(numbers) != stages:
+            raise InputError(
+                f"{field}={numbers!r} of a {trunk.family}: give a tuple of {stages} numbers, "
+                "one for each stage"
+            )
+        for item in numbers:
+            for number in dsl.options(item):
+                if type(number) is not int or not fits(number):
+                    raise InputError(
+                        f"{field}={numbers!r} of a {trunk.family}: {number!r} is not {what}"
+                    )
+
+
+def check_depths(trunk: Trunk, stages: int) -> None:
+    """Raise an ``InputError`` unless every stage has at least one block."""
+    check_per_stage(trunk, "depths", stages, lambda depth: depth >= 1, "a depth of at least 1")
+
+
+def check_kernels(trunk: Trunk, stages: int) -> None:
+    """Raise an ``InputError`` unless every stage has an odd kernel."""
+    allowed = (1, 3, 5, 7, 9)
+    check_per_stage(trunk, "kernels", stages, lambda side: side in allowed, f"one of {allowed}")
+
+
+def of_stage(values: tuple[int, ...], trunk: Trunk, number: int) -> int:
+    """The entry of stage ``number`` in a setting that has one for each stage."""
+    return values[trunk.stages.index(number)]
+
+
+def by_module(prefixes: dict[str, str]) -> Callable[[str], str]:
+    """A ``Layout.rename`` from their module names to ours; other keys stay as they are.
+
+    >>> by_module({"features.0.0": "conv_stem"})("features.0.0.weight")
+    'conv_stem.weight'
+    """
+
+    def rename(key: str) -> str:
+        module, _, parameter = key.rpartition(".")
+        return f"{prefixes.get(module, module)}.{parameter}"
+
+    return rename

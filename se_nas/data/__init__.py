@@ -1,0 +1,159 @@
+"""Data sets by name: training, validation and test images.
+
+Validation is cut from the training part; the test part is the official one and is left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from se_nas.data.images import FolderImages, Images, RamImages
+from se_nas.data.loaders import eval_loader, train_loader
+from se_nas.data.sources import DATASETS, Source
+from se_nas.data.split import stratified
+from se_nas.errors import InputError, unknown
+
+__all__ = [
+    "DATASETS",
+    "Data",
+    "FolderImages",
+    "Images",
+    "RamImages",
+    "eval_loader",
+    "load",
+    "train_loader",
+]
+
+DEFAULT_VAL_SHARE = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set, ready to train on.
+
+    Attributes:
+        name: its name in ``DATASETS``.
+        num_classes: classes of the head.
+        in_channels, image_size: an image is (in_channels, image_size, image_size).
+        train: what is trained on, augmented where the set wants it.
+        val: what a search looks at.
+        test: the official test part, for the chosen networks only.
+    """
+
+    name: str
+    num_classes: int
+    in_channels: int
+    image_size: int
+    train: Images
+    val: Images
+    test: Images
+
+    def summary(self) -> str:
+        """One line: classes, shape, images of each part."""
+        size = f"{self.in_channels}×{self.image_size}×{self.image_size}"
+        return (
+            f"{self.name}: {self.num_classes} classes, {size}, "
+            f"{len(self.train)} train, {len(self.val)} val, {len(self.test)} test"
+        )
+
+
+def load(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    seed: int = 0,
+    val_share: float | None = None,
+    val_images: int | None = None,
+    image_size: int | None = None,
+    limit_train: int | None = None,
+) -> Data:
+    """Read a data set and cut the validation part, stratified by class, from its training part.
+
+    Args:
+        name: one of ``DATASETS``.
+        data_dir: the folder with the files; digits come with scikit-learn and do without.
+        seed: of the cut. Runs that are to be compared need the same; how a network is trained
+            has seeds of its own.
+        val_share: part of the training images for validation, in (0, 1); 0.2 if neither this nor
+            ``val_images`` is given.
+        val_images: the same as a number of images.
+        image_size: pixels of a side; the images' own if not given, 224 for imagefolder.
+        limit_train: train on at most so many images, stratified; validation stays as it is.
+
+    Raises:
+        InputError: an unknown name; files that are missing, damaged or not of the expected
+            layout; fewer than two classes, or fewer images than classes; a cut that cannot be made.
+
+    >>> load("digits").summary()
+    'digits: 10 classes, 1×8×8, 1150 train, 287 val, 360 test'
+    """
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    _check_number("seed", seed, 0, 2**32 - 1)
+    if image_size is not None:
+        _check_number("image_size", image_size, 4, 4096)
+    source = DATASETS[name](None if data_dir is None else Path(data_dir), image_size)
+    _check_classes(name, source)
+    train_part, val_part = _cut(source, seed, val_share, val_images)
+    if limit_train is not None:
+        _check_number("limit_train", limit_train, source.num_classes, None)
+        if limit_train < len(train_part):
+            kept, _ = stratified(train_part.labels, limit_train, seed, "limited part", keep=0)
+            train_part = train_part.select(kept)
+    statistics = train_part.statistics()
+    return Data(
+        name,
+        source.num_classes,
+        source.in_channels,
+        source.image_size,
+        train_part.prepared(statistics, augment=True),
+        val_part.prepared(statistics, augment=False),
+        source.test.prepared(statistics, augment=False),
+    )
+
+
+def _check_number(field: str, value: object, low: int, high: int | None) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
+        allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise InputError(f"{field} is {value!r}; give a whole number {allowed}")
+
+
+def _check_classes(name: str, source: Source) -> None:
+    labels: Tensor = source.train.labels
+    if len(labels) < source.num_classes or len(source.test) == 0:
+        raise InputError(
+            f"{name} has {len(labels)} training images and {len(source.test)} test images; "
+            f"{source.num_classes} classes need at least as many to train and one to test"
+        )
+    if int(labels.min()) == int(labels.max()):
+        raise InputError(f"{name} has one class only ({int(labels[0])}); at least 2 are needed")
+
+
+def _cut(
+    source: Source, seed: int, val_share: float | None, val_images: int | None
+) -> tuple[Images, Images]:
+    if val_share is not None and val_images is not None:
+        raise InputError(
+            f"val_share is {val_share!r} and val_images is {val_images!r}; give only one of them"
+        )
+    if source.val is not None:
+        if val_share is not None or val_images is not None:
+            field, value = (
+                ("val_images", val_images) if val_share is None else ("val_share", val_share)
+            )
+            raise InputError(f"{field} is {value!r}; this folder has its own val/ beside test/")
+        return source.train, source.val
+    if val_images is not None:
+        _check_number("val_images", val_images, 1, None)
+        count = val_images
+    else:
+        share = DEFAULT_VAL_SHARE if val_share is None else val_share
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+            raise InputError(f"val_share is {val_share!r}; give a number between 0 and 1")
+        count = round(share * len(source.train))
+    drawn, rest = stratified(source.train.labels, count, seed, "validation part")
+    return source.train.select(rest), source.train.select(drawn)

@@ -1,0 +1,82 @@
+"""Loaders whose order is a function of the seed and the epoch alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from se_nas.data.images import Batch, Images
+
+
+def mixed_seed(*numbers: int) -> int:
+    """One 64-bit seed from several numbers: (1, 0) and (0, 1) have nothing in common.
+
+    >>> mixed_seed(0, 1) == mixed_seed(0, 1), mixed_seed(0, 1) == mixed_seed(1, 0)
+    (True, False)
+    """
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def train_loader(
+    images: Images,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    device: torch.device | str = "cpu",
+    workers: int | None = None,
+) -> DataLoader[Batch]:
+    """The batches of one epoch, shuffled: the same for the same seed and epoch.
+
+    Augmentation draws from torch's global generator for images in RAM, else from the workers',
+    which the seed and the epoch seed as well (the number of workers then matters).
+
+    Args:
+        images: the training part.
+        batch_size: images in a batch; the last may have fewer. A last one of a single image is
+            left out, since batch norm cannot train on it.
+        seed: of the training run.
+        epoch: from 0.
+        device: where the batches go; memory is pinned for CUDA (not run on a GPU).
+        workers: processes that decode files; None for 0 with images in RAM and up to 4 else.
+
+    >>> from se_nas.data import load
+    >>> len(train_loader(load("digits").train, 64, seed=0, epoch=0))
+    18
+    """
+    return DataLoader(
+        images,
+        batch_size,
+        shuffle=True,
+        drop_last=len(images) % batch_size == 1,
+        generator=torch.Generator().manual_seed(mixed_seed(seed, epoch)),
+        num_workers=images.default_workers if workers is None else workers,
+        collate_fn=_as_it_is,
+        pin_memory=torch.device(device).type == "cuda",
+    )
+
+
+def eval_loader(
+    images: Images,
+    batch_size: int = 500,
+    *,
+    device: torch.device | str = "cpu",
+    workers: int | None = None,
+) -> DataLoader[Batch]:
+    """All images in their order; arguments as in ``train_loader``."""
+    return DataLoader(
+        images,
+        batch_size,
+        generator=torch.Generator().manual_seed(0),
+        num_workers=images.default_workers if workers is None else workers,
+        collate_fn=_as_it_is,
+        pin_memory=torch.device(device).type == "cuda",
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    # ``__getitems__`` has made the batch already.
+    return batch

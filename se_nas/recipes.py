@@ -1,0 +1,129 @@
+"""How a network is trained: a ``Recipe`` is a value, and a few have names.
+
+>>> RECIPES["search"].learning_rate
+0.1
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from se_nas.errors import InputError, unknown
+
+OptimizerName = Literal["sgd", "adamw"]
+Schedule = Literal["cosine"]
+SEInit = Literal["identity", "standard"]
+Amp = Literal["auto", "off"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of a training run, whatever the network, the data and the budget are.
+
+    Attributes:
+        optimizer: ``sgd`` with Nesterov momentum, or ``adamw``.
+        learning_rate: the highest, after the warm-up.
+        momentum: of SGD; AdamW does without.
+        weight_decay: of the weights of convolutions and linear layers; batch norm's parameters
+            and all biases (the one-dimensional parameters) have none.
+        batch_size: images in a step.
+        label_smoothing: share of the target that is spread over all classes.
+        warmup_epochs: the learning rate rises linearly so long, at most half of the budget.
+        schedule: ``cosine``, from the highest learning rate to 0 at the end of the budget.
+        se_init: ``identity`` starts SE blocks as if they were not there (``init_identity``), so
+            that short trials are not biased against them; ``standard`` leaves them as initialised.
+        amp: ``auto`` computes in bfloat16 on CUDA where it is there, else in float16 with a
+            gradient scaler; ``off``, and always on a CPU, in float32.
+
+    Raises:
+        InputError: a field has a value that is not allowed.
+
+    ``dataclasses.asdict`` gives what ``from_dict`` takes; both are plain JSON:
+
+    >>> from dataclasses import asdict
+    >>> Recipe.from_dict(asdict(Recipe(batch_size=64))).batch_size
+    64
+    """
+
+    optimizer: OptimizerName = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    batch_size: int = 128
+    label_smoothing: float = 0.0
+    warmup_epochs: float = 0.5
+    schedule: Schedule = "cosine"
+    se_init: SEInit = "identity"
+    amp: Amp = "auto"
+
+    def __post_init__(self) -> None:
+        for field, allowed in CHOICES.items():
+            if getattr(self, field) not in allowed:
+                raise unknown(f"{field} of a recipe", getattr(self, field), allowed)
+        for field, (fits, allowed_text) in NUMBERS.items():
+            value = getattr(self, field)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or not fits(value):
+                raise InputError(f"{field} of a recipe is {value!r}; give {allowed_text}")
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Recipe:
+        """The recipe of some or all fields by name; the others have their defaults.
+
+        Raises:
+            InputError: a field that a recipe does not have, or a value that is not allowed.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in names:
+                raise unknown("field of a recipe", name, names)
+        return cls(**settings)
+
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "optimizer": get_args(OptimizerName),
+    "schedule": get_args(Schedule),
+    "se_init": get_args(SEInit),
+    "amp": get_args(Amp),
+}
+
+# Batch norm needs two images.
+NUMBERS: dict[str, tuple[Any, str]] = {
+    "learning_rate": (lambda value: value > 0, "a number above 0"),
+    "momentum": (lambda value: 0 < value < 1, "a number between 0 and 1"),
+    "weight_decay": (lambda value: value >= 0, "0 or a positive number"),
+    "batch_size": (
+        lambda value: isinstance(value, int) and value >= 2,
+        "a whole number of at least 2",
+    ),
+    "label_smoothing": (lambda value: 0 <= value < 1, "a number of at least 0 and below 1"),
+    "warmup_epochs": (lambda value: value >= 0, "0 or a positive number"),
+}
+
+RECIPES: dict[str, Recipe] = {
+    "search": Recipe(),
+    "retrain": Recipe(label_smoothing=0.1, warmup_epochs=2),
+    "adamw": Recipe(optimizer="adamw", learning_rate=4e-3, weight_decay=0.05),
+    "imagenet": Recipe(
+        batch_size=256, weight_decay=1e-4, label_smoothing=0.1, warmup_epochs=5, se_init="standard"
+    ),
+    "senet": Recipe(
+        learning_rate=0.6, batch_size=1024, weight_decay=1e-4, warmup_epochs=5, se_init="standard"
+    ),
+}
+
+# Where each recipe is from.
+SOURCES: dict[str, str] = {
+    "search": "SGD, batch 128, rate 0.1 and weight decay 5e-4 of Wide ResNet's CIFAR runs "
+    "(Zagoruyko and Komodakis 2016), with the cosine of Loshchilov and Hutter 2017",
+    "retrain": "as search, with a longer warm-up and label smoothing of 0.1 (Szegedy et al. 2016)",
+    "adamw": "decoupled weight decay (Loshchilov and Hutter 2019); the values are this project's, "
+    "for small networks in which SGD is hard to set",
+    "imagenet": "rate 0.1 for a batch of 256 with 5 epochs of warm-up (Goyal et al. 2017), label "
+    "smoothing of 0.1 (Szegedy et al. 2016), plain SE blocks as in the paper",
+    "senet": "the paper's batch of 1024 and rate of 0.6 (Hu et al., section 5.1) and the authors' "
+    "weight decay; a cosine with warm-up in place of the paper's steps every 30 epochs",
+}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from se_nas.dsl import optional as optional
     from se_nas.dsl import per_stage as per_stage
     from se_nas.errors import InputError as InputError
-    from se_nas.materialize import list_models as list_models
-    from se_nas.materialize import materialize as materialize
+    from se_nas.materializer import list_models as list_models
+    from se_nas.materializer import materialize as materialize
     from se_nas.se import SqueezeExcitation as SqueezeExcitation
     from se_nas.space import Space as Space
     from se_nas.space import latency_ms as latency_ms
@@ -40,8 +40,8 @@ _HOME = {
     "optional": "dsl",
     "per_stage": "dsl",
     "InputError": "errors",
-    "list_models": "materialize",
-    "materialize": "materialize",
+    "list_models": "materializer",
+    "materialize": "materializer",
     "SqueezeExcitation": "se",
     "Space": "space",
     "latency_ms": "space",

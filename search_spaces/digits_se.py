@@ -4,7 +4,7 @@ from se_nas import SE, Space, choice, maximize, optional, params, per_stage, tru
 
 SPACE = Space(
     "digits_se",
-    trunk=trunk("resnet18", depths=(1, 1, 1), width=choice(8, 16), stem="small"),
+    trunk=trunk("resnet8_small", width=choice(8, 16)),
     se=per_stage(
         optional(
             SE(

@@ -26,6 +26,8 @@ class Trunk(Protocol):
     family: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+    def __hash__(self) -> int: ...
+
     @property
     def stages(self) -> tuple[int, ...]:
         """The numbers of the stages, each of one digit, as the family's paper counts them."""

@@ -120,12 +120,12 @@ class ResNet:
         return 2 * self.width if self.stem == "deep" else self.width
 
     def base_width(self, number: int) -> int:
-        return self.width * 2 ** (number - 2)
+        return self.width << (number - 2)
 
     def conv_width(self, number: int) -> int:
         """Channels of the 3×3 convolution."""
         if self.group_width:
-            return self.groups * self.group_width * 2 ** (number - 2)
+            return self.groups * self.group_width << (number - 2)
         return self.base_width(number)
 
     def c_out(self, number: int) -> int:
@@ -232,7 +232,12 @@ def _named() -> dict[str, ResNet]:
         ),
     }
     tv = {f"{name}_tv": replace(trunk, lineage="tv") for name, trunk in paper.items()}
-    return paper | {name.replace("_trunk_tv", "_tv_trunk"): trunk for name, trunk in tv.items()}
+    # He et al. 2016, section 4.2: 6n + 2 layers for images of 32 px.
+    small = {
+        f"resnet{6 * n + 2}_small": ResNet((n, n, n), "basic", 16, stem="small") for n in (1, 3, 9)
+    }
+    tv_names = {name.replace("_trunk_tv", "_tv_trunk"): trunk for name, trunk in tv.items()}
+    return paper | tv_names | small
 
 
 # timm's senet154 keeps its three stem convolutions in one Sequential, the last norm outside.

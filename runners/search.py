@@ -1,0 +1,11 @@
+"""Search a space: ``python runners/search.py --space mobile_se --gpus 32``. See ``--help``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from se_nas.cli import main
+
+if __name__ == "__main__":
+    main(["search", *sys.argv[1:]])

@@ -1,0 +1,130 @@
+"""The command ``se-nas``; ``runners/*.py`` are its parts. Heavy imports wait until they are needed.
+
+Bad input is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from se_nas.errors import InputError
+
+app = typer.Typer(
+    name="se-nas",
+    help="Neural architecture search with the Squeeze-and-Excitation block as a primitive.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps ``search`` a named command while it is the only one."""
+
+
+@app.command()
+def search(
+    space: Annotated[str, typer.Option(help="A space in search_spaces/, or a path to a file.")],
+    data: Annotated[str, typer.Option(help="digits, fashion_mnist, cifar10, …")] = "digits",
+    data_dir: Annotated[str | None, typer.Option(help="Folder with the data's files.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    val_images: Annotated[
+        int | None, typer.Option(help="Images cut from train for validation [default: a fifth].")
+    ] = None,
+    limit_train: Annotated[int | None, typer.Option(help="Train on so many images only.")] = None,
+    trials: Annotated[int, typer.Option(help="Distinct architectures to train.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Epochs of a trial.")] = 8,
+    first_rung: Annotated[
+        float, typer.Option(help="Share of the epochs before the first early stop; 1: never stop.")
+    ] = 0.5,
+    gpus: Annotated[
+        int | None, typer.Option(help="GPUs to use, 0: CPUs only [default: all there are].")
+    ] = None,
+    gpus_per_trial: Annotated[float, typer.Option(help="May be a fraction.")] = 1.0,
+    cpus_per_trial: Annotated[
+        float | None, typer.Option(help="May be a fraction [default: 1, or an equal share].")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Trials at once [default: what the resources hold].")
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="tpe, random or nsga2.")] = "tpe",
+    seed: Annotated[int, typer.Option(help="Of the sampler, the split and the trials.")] = 0,
+    batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    top: Annotated[int, typer.Option(help="How many of the best are retrained.")] = 3,
+    final_seeds: Annotated[int, typer.Option(help="Seeds of each retraining.")] = 3,
+    final_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of a retraining [default: --epochs].")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage URL [default: a journal in the run].")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    out: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster, or auto [default: start one here].")
+    ] = None,
+    dashboard: Annotated[bool, typer.Option(help="Start the Ray dashboard.")] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the space and its costs; train nothing.")
+    ] = False,
+) -> None:
+    """Search a space on a data set; retrain and test the best beside two controls."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from se_nas.recipes import Recipe
+    from se_nas.search.settings import DataSettings, RunConfig
+    from se_nas.spaces import load_space
+
+    found = load_space(space)
+    recipe = Recipe()
+    if batch_size is not None:
+        recipe = replace(recipe, batch_size=batch_size)
+    if learning_rate is not None:
+        recipe = replace(recipe, learning_rate=learning_rate)
+    config = RunConfig(
+        data=DataSettings(data, data_dir, image_size, val_images, limit_train),
+        recipe=recipe,
+        trials=trials,
+        epochs=epochs,
+        first_rung=first_rung,
+        gpus=gpus,
+        gpus_per_trial=gpus_per_trial,
+        cpus_per_trial=cpus_per_trial,
+        concurrency=concurrency,
+        sampler=sampler,
+        seed=seed,
+        storage=storage,
+        top=top,
+        final_seeds=final_seeds,
+        final_epochs=final_epochs,
+        name=name,
+        out=out,
+        address=address,
+        dashboard=dashboard,
+    )
+    console = Console(highlight=False)
+    if dry_run:
+        from se_nas.search.dry_run import show
+
+        show(found, config, console)
+    else:
+        from se_nas.search.run import search as run_search
+
+        run_search(found, config, console)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; ``arguments`` default to the process's."""
+    try:
+        app(args=arguments, standalone_mode=True)
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

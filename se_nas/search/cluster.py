@@ -1,0 +1,126 @@
+"""The Ray cluster of a run: one of our own on loopback, or a running one; and its slots."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from se_nas.errors import InputError
+from se_nas.search.settings import RunConfig
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How trials share the cluster.
+
+    Attributes:
+        count: trials at once.
+        cpus, gpus: what one trial reserves.
+        dashboard: address of the Ray dashboard, empty without one.
+    """
+
+    count: int
+    cpus: float
+    gpus: float
+    dashboard: str = ""
+
+    @property
+    def resources(self) -> dict[str, float]:
+        return {"cpu": self.cpus} | ({"gpu": self.gpus} if self.gpus else {})
+
+    @property
+    def device(self) -> str:
+        return "cuda" if self.gpus else "cpu"
+
+
+@contextlib.contextmanager
+def connected(config: RunConfig) -> Iterator[Slots]:
+    """Ray, started or joined, for as long as the block lasts.
+
+    Raises:
+        InputError: the cluster cannot be reached, or has not what the run asks for.
+    """
+    _environment(config)
+    import ray
+
+    try:
+        context = _start(config, ray) if config.address is None else _join(config, ray)
+        yield slots(config, ray.cluster_resources(), context.dashboard_url or "")
+    finally:
+        ray.shutdown()
+
+
+def slots(config: RunConfig, found: dict[str, float], dashboard: str = "") -> Slots:
+    """Divide what the cluster has among trials.
+
+    Raises:
+        InputError: there are fewer GPUs, or CPUs, than asked for.
+    """
+    gpus_found, cpus_found = int(found.get("GPU", 0)), found.get("CPU", 0.0)
+    gpus = gpus_found if config.gpus is None else config.gpus
+    if gpus > gpus_found:
+        fewer = f"--gpus {gpus_found}, " if gpus_found else ""
+        raise InputError(
+            f"--gpus {gpus}: the cluster has {gpus_found} GPU{'s' * (gpus_found != 1)} and "
+            f"{cpus_found:g} CPUs; use {fewer}--gpus 0 to train on CPUs, or --address of a cluster "
+            "that has them"
+        )
+    if gpus == 0:
+        cpus = config.cpus_per_trial or 1.0
+        count = int(cpus_found / cpus + 1e-9)
+    else:
+        count = int(gpus / config.gpus_per_trial + 1e-9)
+        cpus = config.cpus_per_trial or _share(cpus_found, max(count, 1))
+    if count < 1 or cpus > cpus_found:
+        raise InputError(
+            f"a trial needs {cpus:g} CPUs and {config.gpus_per_trial if gpus else 0:g} GPUs; the "
+            f"cluster has {cpus_found:g} and {gpus}; lower --cpus-per-trial or --gpus-per-trial"
+        )
+    count = min(count, config.concurrency or count, int(cpus_found / cpus + 1e-9))
+    return Slots(count, cpus, config.gpus_per_trial if gpus else 0.0, dashboard)
+
+
+def _share(cpus: float, count: int) -> float:
+    """An equal share: whole CPUs up to 8, or a fraction that fits ``count`` times."""
+    share = cpus / count
+    return float(min(8, int(share))) if share >= 1 else int(share * 1000) / 1000
+
+
+def _environment(config: RunConfig) -> None:
+    """What Ray reads from the environment when it is imported and started."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S", "3600")
+    # CPU trials must not see a GPU that other people's work runs on.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
+    if config.address is None:
+        # Without this Ray listens on every interface of the machine, whatever address it is given.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    else:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _start(config: RunConfig, ray: Any) -> Any:
+    return ray.init(
+        include_dashboard=config.dashboard,
+        dashboard_host="127.0.0.1",
+        _node_ip_address="127.0.0.1",
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+
+
+def _join(config: RunConfig, ray: Any) -> Any:
+    try:
+        return ray.init(address=config.address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"--address {config.address!r}: no Ray cluster answers there ({reason}); start one "
+            "with `ray start --head`, and give the driver its token (~/.ray/auth_token) or, if it "
+            "runs without, set RAY_AUTH_MODE=disabled"
+        ) from None

@@ -1,0 +1,48 @@
+"""``--dry-run``: the space's size, what the constraints let through, a few architectures."""
+
+from __future__ import annotations
+
+import random
+
+from rich.console import Console
+from rich.table import Table
+
+from se_nas.search.run import check_feasible, pricer
+from se_nas.search.settings import RunConfig
+from se_nas.search.trial import load_data
+from se_nas.space import Space
+
+SAMPLES = 8
+
+
+def show(space: Space, config: RunConfig, console: Console) -> None:
+    """Print it; nothing is trained and no cluster is started."""
+    images = load_data(config.data, config.seed)
+    price = pricer(images)
+    share = check_feasible(space, price, config.seed)
+    console.print(
+        f"space  {space.name} v{space.version} ({space.hash}): {space.size:,} points",
+        soft_wrap=True,
+    )
+    console.print(f"data   {images.summary()}", soft_wrap=True)
+    limits = ", ".join(map(str, space.constraints)) or "none"
+    console.print(
+        f"constraints  {limits}: {100 * share:.1f} % of random draws pass", soft_wrap=True
+    )
+    table = Table(title=f"{SAMPLES} random architectures", title_justify="left")
+    table.add_column("architecture", overflow="fold")
+    for column in ("id", "params", "MMACs", "feasible"):
+        table.add_column(column, justify="right", no_wrap=True)
+    rng = random.Random(config.seed)
+    for _ in range(SAMPLES):
+        architecture = space.sample(rng)
+        cost = price(architecture)
+        broken = [n for n, v in space.violations(vars(cost)).items() if v > 0]
+        table.add_row(
+            str(architecture),
+            architecture.id[:8],
+            f"{cost.params:,}",
+            f"{cost.macs / 1e6:,.2f}",
+            "no: " + ", ".join(broken) if broken else "yes",
+        )
+    console.print(table)

@@ -1,0 +1,93 @@
+"""What a search shows while it runs: one live line on a terminal, now and then one in a log."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ray import tune
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from se_nas.search.proposals import Proposals
+from se_nas.search.searcher import StudySearcher
+
+LOG_EVERY_S = 15.0
+
+
+class Progress(tune.Callback):  # type: ignore[misc]  # ray has no type stubs
+    """Trials done, running, stopped early and rejected; the best so far; the time left."""
+
+    def __init__(self, console: Console, searcher: StudySearcher, metric: str, better: int) -> None:
+        self.console, self.searcher = console, searcher
+        self.metric, self.better = metric, better
+        self.started = time.monotonic()
+        self.best: tuple[float, str] | None = None
+        self.logged = self.started
+        self.live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles callbacks into a file that nobody reads; a terminal cannot be
+
+    def setup(self, *_: Any, **__: Any) -> None:
+        if self.console.is_terminal:
+            self.live.start()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **_: Any) -> None:
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        result = trial.last_result or {}
+        if result.get("end") == "" and self.metric in result:
+            value = float(result[self.metric])
+            if self.best is None or (value - self.best[0]) * self.better > 0:
+                self.best = value, trial.config["name"]
+        self._show()
+
+    def close(self) -> None:
+        """Take the live line off the screen and leave the last state as text."""
+        if self.live.is_started:
+            self.live.stop()
+        self.console.print(self.line(), soft_wrap=True)
+
+    def line(self) -> str:
+        """The state in one line."""
+        proposals: Proposals = self.searcher.proposals
+        counts = proposals.counts
+        ended = sum(counts.ends.values())
+        parts = [f"{ended}/{proposals.trials} trials", f"{len(self.searcher.live)} running"]
+        for end, label in (
+            ("stopped_early", "stopped early"),
+            ("not_finite", "diverged"),
+            ("out_of_memory", "out of memory"),
+            ("infeasible", "too slow"),
+            ("error", "failed"),
+            ("lost", "lost"),
+        ):
+            if counts.ends.get(end):
+                parts.append(f"{counts.ends[end]} {label}")
+        if counts.rejected:
+            parts.append(f"{counts.rejected} rejected")
+        if counts.duplicates:
+            parts.append(f"{counts.duplicates} repeated")
+        elapsed = time.monotonic() - self.started
+        if 0 < ended < proposals.trials:
+            parts.append(f"{_duration(elapsed / ended * (proposals.trials - ended))} left")
+        else:
+            parts.append(_duration(elapsed))
+        if self.best is not None:
+            parts.append(f"best {self.metric} {self.best[0]:.4f} {self.best[1]}")
+        return "search: " + " · ".join(parts)
+
+    def _show(self) -> None:
+        if self.live.is_started:
+            self.live.update(Text(self.line(), overflow="ellipsis", no_wrap=True))
+        elif time.monotonic() - self.logged > LOG_EVERY_S:
+            self.logged = time.monotonic()
+            self.console.print(self.line(), soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,242 @@
+"""Between the sampler and the trainer: every proposal is checked before anything trains.
+
+    rejected    a constraint on its cost is broken: told as infeasible, by arithmetic alone
+    duplicate   its network is known: told what that one was told, or waits for it
+    accepted    trained, and told what happened
+
+This file knows Optuna but not Ray.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import optuna
+from optuna.trial import TrialState
+
+from se_nas.arch import Architecture
+from se_nas.cost import Cost
+from se_nas.space import Space
+
+End: TypeAlias = Literal[
+    "complete", "stopped_early", "not_finite", "out_of_memory", "infeasible", "error", "lost"
+]
+
+# After so many proposals in a row that need no training, look for an unseen architecture at random.
+PATIENCE = 20
+RANDOM_DRAWS = 20_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        end: the reason.
+        metrics: the last epoch's, e.g. val_acc in [0, 1]; with measured costs such as latency_ms.
+        epochs: epochs trained.
+        seconds: wall time.
+        worker: host and process that trained it.
+    """
+
+    end: End
+    metrics: Mapping[str, float]
+    epochs: int = 0
+    seconds: float = 0.0
+    worker: str = ""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An architecture to train, and the Optuna trial that it answers."""
+
+    trial: optuna.Trial
+    architecture: Architecture
+    cost: Cost
+
+    @property
+    def number(self) -> int:
+        return self.trial.number
+
+
+@dataclass
+class Counts:
+    """What became of the sampler's proposals so far."""
+
+    accepted: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    ends: dict[str, int] = field(default_factory=dict[str, int])
+
+
+class Proposals:
+    """Asks the study for architectures worth training, and tells it what became of them.
+
+    Args:
+        study: an Optuna study whose directions are the space's objectives.
+        price: the cost of an architecture on the search's data.
+        trials: how many distinct architectures to accept.
+        seed: of the random draws that stand in for a sampler that repeats itself.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: Space,
+        price: Callable[[Architecture], Cost],
+        *,
+        trials: int,
+        seed: int = 0,
+    ) -> None:
+        self.study, self.space, self.price, self.trials = study, space, price, trials
+        self.counts = Counts()
+        self.exhausted = False
+        self._random = random.Random(seed)
+        self._running: dict[str, list[optuna.Trial]] = {}  # id → duplicates that wait for it
+        self._ended: dict[str, tuple[Outcome, dict[int, float]]] = {}
+        self._curves: dict[int, dict[int, float]] = {}  # trial number → value by epoch
+
+    def ask(self) -> Proposal | None:
+        """The next architecture to train; None when there is none left."""
+        if self.exhausted or self.counts.accepted >= self.trials:
+            return None
+        for _ in range(PATIENCE):
+            trial = self.study.ask()
+            proposal = self._consider(trial, self.space.suggest(trial))
+            if proposal is not None:
+                return proposal
+        architecture = self._unseen()
+        if architecture is None:
+            self.exhausted = True
+            return None
+        decisions = self.space.decisions(architecture)
+        assert decisions is not None, "a space contains what it draws"
+        self.study.enqueue_trial(decisions)
+        trial = self.study.ask()
+        return self._consider(trial, self.space.suggest(trial))
+
+    def report(self, proposal: Proposal, epoch: int, metrics: Mapping[str, float]) -> None:
+        """An epoch's validation metrics; the study keeps them as intermediate values."""
+        if len(self.space.objectives) > 1:
+            return  # Optuna has no intermediate values for several objectives
+        value = self._values(proposal.cost, metrics)[0]
+        if math.isfinite(value):
+            self._curves.setdefault(proposal.number, {})[epoch] = value
+            proposal.trial.report(value, epoch)
+
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """How the trial ended; duplicates that wait for it are told the same."""
+        curve = self._curves.pop(proposal.number, {})
+        self.counts.ends[outcome.end] = self.counts.ends.get(outcome.end, 0) + 1
+        self._finish(proposal.trial, proposal.cost, outcome)
+        waiting = self._running.pop(proposal.architecture.id, [])
+        self._ended[proposal.architecture.id] = outcome, curve
+        for trial in waiting:
+            self._repeat(trial, proposal.cost, outcome, curve)
+
+    def _consider(self, trial: optuna.Trial, architecture: Architecture) -> Proposal | None:
+        cost = self.price(architecture)
+        broken = self._constrain(trial, asdict(cost))
+        trial.set_user_attr("name", str(architecture))
+        if broken:
+            self.counts.rejected += 1
+            trial.set_user_attr("end", "rejected")
+            self.study.tell(trial, state=TrialState.PRUNED)
+            return None
+        key = architecture.id
+        if key in self._ended:
+            self.counts.duplicates += 1
+            self._repeat(trial, cost, *self._ended[key])
+            return None
+        if key in self._running:
+            self.counts.duplicates += 1
+            self._running[key].append(trial)
+            return None
+        self.counts.accepted += 1
+        self._running[key] = []
+        trial.set_user_attr("architecture", architecture.to_json())
+        trial.set_user_attr("id", key)
+        trial.set_user_attr("cost", asdict(cost))
+        return Proposal(trial, architecture, cost)
+
+    def _repeat(
+        self, trial: optuna.Trial, cost: Cost, outcome: Outcome, curve: dict[int, float]
+    ) -> None:
+        trial.set_user_attr("duplicate", True)
+        for epoch, value in curve.items():
+            trial.report(value, epoch)
+        self._finish(trial, cost, outcome)
+
+    def _finish(self, trial: optuna.Trial, cost: Cost, outcome: Outcome) -> None:
+        trial.set_user_attr("end", outcome.end)
+        trial.set_user_attr("outcome", asdict(outcome))
+        measured = {k: v for k, v in outcome.metrics.items() if k not in asdict(cost)}
+        self._constrain(trial, measured)
+        if outcome.end == "out_of_memory":
+            trial.set_constraint("memory", 1.0)
+        if outcome.end == "complete":
+            self.study.tell(trial, self._values(cost, outcome.metrics))
+        elif outcome.end in ("error", "lost"):
+            self.study.tell(trial, state=TrialState.FAIL)
+        else:
+            self.study.tell(trial, state=TrialState.PRUNED)
+
+    def _constrain(self, trial: optuna.Trial, values: Mapping[str, float]) -> bool:
+        violations = self.space.violations(values)
+        for name, violation in violations.items():
+            trial.set_constraint(name, violation)
+        return any(violation > 0 for violation in violations.values())
+
+    def _values(self, cost: Cost, metrics: Mapping[str, float]) -> list[float]:
+        known = asdict(cost) | dict(metrics)
+        return [float(known[objective.metric]) for objective in self.space.objectives]
+
+    def _unseen(self) -> Architecture | None:
+        """A feasible architecture that was not trained yet, drawn at random; None if none is left.
+
+        Small spaces are listed, so None is certain there; in large ones the number of draws is
+        bounded.
+        """
+        if self.space.size <= RANDOM_DRAWS:
+            candidates = list(self.space)
+            self._random.shuffle(candidates)
+        else:
+            candidates = [self.space.sample(self._random) for _ in range(RANDOM_DRAWS)]
+        for architecture in candidates:
+            seen = architecture.id in self._running or architecture.id in self._ended
+            if not seen and feasible(self.space, self.price(architecture)):
+                return architecture
+        return None
+
+
+def feasible(space: Space, cost: Cost) -> bool:
+    """Whether a cost keeps the space's constraints (those known without measuring)."""
+    return all(violation <= 0 for violation in space.violations(asdict(cost)).values())
+
+
+def feasible_share(
+    space: Space, price: Callable[[Architecture], Cost], *, draws: int = 2000, seed: int = 0
+) -> float:
+    """The share of random architectures that the constraints let through, in [0, 1]."""
+    rng = random.Random(seed)
+    return sum(feasible(space, price(space.sample(rng))) for _ in range(draws)) / draws
+
+
+def explain_infeasible(
+    space: Space, price: Callable[[Architecture], Cost], *, draws: int = 2000, seed: int = 0
+) -> str:
+    """For a space that nothing gets through: the constraints and the nearest value seen."""
+    rng = random.Random(seed)
+    costs: list[dict[str, Any]] = [asdict(price(space.sample(rng))) for _ in range(draws)]
+    parts: list[str] = []
+    for constraint in space.constraints:
+        if constraint.quantity not in costs[0]:
+            continue
+        seen = [cost[constraint.quantity] for cost in costs]
+        best = min(seen) if constraint.operator == "<=" else max(seen)
+        parts.append(f"{constraint} (nearest of {draws} draws: {best:g})")
+    return "; ".join(parts)

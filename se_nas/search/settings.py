@@ -1,0 +1,105 @@
+"""What a search is asked to do: one frozen value from the command line to the worker."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from se_nas.errors import InputError, unknown
+from se_nas.recipes import Recipe
+
+SAMPLERS = ("tpe", "random", "nsga2")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which images a trial trains on; enough for a worker to load them itself.
+
+    Attributes:
+        name: a name in ``se_nas.data.DATASETS``.
+        folder: where its files are; None for embedded data.
+        image_size: side in pixels, None for the data set's own.
+        val_images: images cut from train for validation; None for a fifth of them.
+        limit_train: train on so many images only; None for all.
+    """
+
+    name: str = "digits"
+    folder: str | None = None
+    image_size: int | None = None
+    val_images: int | None = None
+    limit_train: int | None = None
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that a search run depends on beside its space.
+
+    Attributes:
+        trials: distinct architectures to train; duplicates and rejected proposals are free.
+        epochs: budget of one trial.
+        first_rung: share of the budget before which no trial is stopped early; 1 never stops.
+        gpus: GPUs to use in the whole cluster, 0 for CPU only, None for all that are there.
+        gpus_per_trial, cpus_per_trial: a trial's share; fractions pack trials on one device.
+        concurrency: trials at once, None for as many as the resources hold.
+        sampler: ``tpe``, ``random`` or ``nsga2``.
+        seed: of the sampler, the split and every trial.
+        top: how many of the best are retrained.
+        final_seeds: seeds of each retraining.
+        final_epochs: budget of a retraining, None for ``epochs``.
+        address: a running Ray cluster; None starts one on this machine.
+    """
+
+    data: DataSettings = field(default_factory=DataSettings)
+    recipe: Recipe = field(default_factory=Recipe)
+    trials: int = 20
+    epochs: int = 8
+    first_rung: float = 0.5
+    gpus: int | None = None
+    gpus_per_trial: float = 1.0
+    cpus_per_trial: float | None = None
+    concurrency: int | None = None
+    sampler: str = "tpe"
+    seed: int = 0
+    storage: str | None = None
+    top: int = 3
+    final_seeds: int = 3
+    final_epochs: int | None = None
+    name: str | None = None
+    out: str = "runs"
+    address: str | None = None
+    dashboard: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs", "top", "final_seeds"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("concurrency", "final_epochs"):
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), 1)
+        if self.gpus is not None:
+            _at_least("gpus", self.gpus, 0)
+        for name in ("gpus_per_trial", "cpus_per_trial"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} is {value}; give a number above 0, such as 0.25 or 1")
+        if self.gpus_per_trial > 1 and self.gpus_per_trial != int(self.gpus_per_trial):
+            raise InputError(f"gpus_per_trial is {self.gpus_per_trial}; above 1 give whole GPUs")
+        if not 0 < self.first_rung <= 1:
+            raise InputError(f"first_rung is {self.first_rung}; give a share of epochs in (0, 1]")
+        if self.sampler not in SAMPLERS:
+            raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise InputError(
+                f"name is {self.name!r}; a run's name is no path: use letters, digits, . _ and -, "
+                "and give the folder with --out"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as JSON values."""
+        return asdict(self)
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise InputError(f"{name} is {value}; give at least {least}")

@@ -1,0 +1,52 @@
+"""The Optuna study of a run: storage, sampler, directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import optuna
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from se_nas.errors import InputError
+from se_nas.search.directory import RunDirectory
+from se_nas.search.settings import RunConfig
+from se_nas.space import Space
+
+# TPE is multivariate and counts running trials against a repeat (constant liar) by default.
+BUILD_SAMPLER: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+    "nsga2": lambda seed: NSGAIISampler(seed=seed),
+}
+
+
+def create(space: Space, config: RunConfig, run: RunDirectory) -> optuna.Study:
+    """A new study in the run directory, or at the storage URL that the user gave.
+
+    Raises:
+        InputError: the storage cannot be opened, or has a study of this name.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        storage = _storage(config, run)
+        return optuna.create_study(
+            study_name=run.path.name,
+            storage=storage,
+            sampler=BUILD_SAMPLER[config.sampler](config.seed),
+            directions=[objective.direction for objective in space.objectives],
+        )
+    except optuna.exceptions.DuplicatedStudyError:
+        raise InputError(
+            f"the storage {config.storage!r} has a study {run.path.name!r}; give another --name"
+        ) from None
+    except Exception as error:  # the drivers behind a URL raise many types
+        reason = str(error).splitlines()[0]
+        raise InputError(f"storage {config.storage!r} cannot be opened: {reason}") from None
+
+
+def _storage(config: RunConfig, run: RunDirectory) -> BaseStorage:
+    if config.storage is None:
+        return JournalStorage(JournalFileBackend(str(run.journal)))
+    return optuna.storages.get_storage(config.storage)

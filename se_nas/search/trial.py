@@ -1,0 +1,144 @@
+"""What runs on a worker: one epoch of one architecture at a time.
+
+The worker's process is kept from trial to trial, and with it torch, the CUDA context and the data.
+An error in a trial is caught here and reported as its end; only a process that dies reaches Tune.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import traceback
+from typing import Any
+
+import torch
+from ray import tune
+
+from se_nas import data
+from se_nas.arch import Architecture
+from se_nas.latency import measure_latency_ms
+from se_nas.recipes import Recipe
+from se_nas.search.settings import DataSettings
+from se_nas.train import NonFiniteLoss, Training
+
+# A search compares values of ended trials: one that failed is worse than any that did not.
+WORST = {"val_acc": 0.0, "val_loss": 1e9}
+
+
+def load_data(settings: DataSettings, seed: int) -> data.Data:
+    """The images that the settings name."""
+    return data.load(
+        settings.name,
+        settings.folder,
+        seed=seed,
+        image_size=settings.image_size,
+        val_images=settings.val_images,
+        limit_train=settings.limit_train,
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device or the host ran out of memory (torch raises RuntimeError for the host)."""
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+class SETrial(tune.Trainable):  # type: ignore[misc]  # ray has no type stubs
+    """A Tune trainable that is reused: ``setup`` once a worker, ``reset_config`` once a trial."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        data_settings: DataSettings | None = None,
+        recipe: Recipe | None = None,
+        epochs: int = 1,
+        seed: int = 0,
+        device: str = "cpu",
+        threads: int = 1,
+        latency_limit_ms: float | None = None,
+        needs_latency: bool = False,
+    ) -> None:
+        assert data_settings is not None and recipe is not None, "tune.with_parameters gives these"
+        torch.set_num_threads(threads)
+        self.data = load_data(data_settings, seed)
+        self.recipe, self.epochs, self.seed, self.device = recipe, epochs, seed, device
+        self.latency_limit_ms, self.needs_latency = latency_limit_ms, needs_latency
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.failed = False
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial; after a failure say no, and Tune starts a fresh process."""
+        if self.failed:
+            return False
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            return self._step()
+        except NonFiniteLoss:
+            return self._end("not_finite")
+        except Exception as error:
+            self.failed = True
+            if is_out_of_memory(error):
+                return self._end("out_of_memory")
+            return self._end("error") | {"traceback": traceback.format_exc()}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: Tune asks at the end of a trial, when the values are already told."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: a trial whose worker died starts again."""
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self.architecture = Architecture.from_json(config["architecture"])
+        self.training: Training | None = None
+        self.measured: dict[str, float] = {}
+        self.done_epochs = 0
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # ray#30414: a reused worker keeps the last trial's memory
+
+    def _step(self) -> dict[str, Any]:
+        if self.training is None:
+            if self.needs_latency:
+                self.measured["latency_ms"] = measure_latency_ms(
+                    self.architecture,
+                    image_size=self.data.image_size,
+                    in_channels=self.data.in_channels,
+                    num_classes=self.data.num_classes,
+                    device=self.device,
+                )
+                limit = self.latency_limit_ms
+                if limit is not None and self.measured["latency_ms"] > limit:
+                    return self._end("infeasible")
+            self.training = Training(
+                self.architecture,
+                self.data,
+                self.recipe,
+                epochs=self.epochs,
+                seed=self.seed,
+                device=self.device,
+            )
+        metrics = self.training.epoch()
+        self.done_epochs = metrics.epoch
+        return {
+            "val_acc": metrics.val_acc,
+            "val_loss": metrics.val_loss,
+            "epoch": metrics.epoch,
+            "worker": self.worker,
+            "done": metrics.epoch >= self.epochs,
+            "end": "",
+            **self.measured,
+        }
+
+    def _end(self, end: str) -> dict[str, Any]:
+        told = {"epoch": self.done_epochs, "worker": self.worker, "done": True, "end": end}
+        return WORST | self.measured | told
+
+    def __repr__(self) -> str:
+        # The dashboard keeps the first answer for as long as the process lives.
+        return f"SETrial({self.data.name} on {self.device}, pid {os.getpid()})"

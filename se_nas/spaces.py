@@ -1,0 +1,69 @@
+"""Find a search space: by the name of a file in ``search_spaces/``, or in a user's own file."""
+
+from __future__ import annotations
+
+import runpy
+import traceback
+from pathlib import Path
+
+from se_nas.errors import InputError, unknown
+from se_nas.space import Space
+
+
+def space_files() -> dict[str, Path]:
+    """The spaces that come with SE-NAS: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parent
+    folders = (package / "search_spaces", package.parent / "search_spaces")
+    folder = next((f for f in folders if f.is_dir()), folders[0])
+    return {file.stem: file for file in sorted(folder.glob("*.py"))}
+
+
+def load_space(name_or_path: str) -> Space:
+    """The space of a name such as ``mobile_se``, or of a path to a Python file.
+
+    The file holds one ``Space`` at its top level; if it holds several, one is named ``SPACE``.
+
+    Raises:
+        InputError: unknown name (with the nearest), no such file, an error in the file.
+
+    >>> load_space("paper_ablations").size
+    18
+    """
+    if name_or_path.endswith(".py") or "/" in name_or_path or "\\" in name_or_path:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise InputError(f"space {name_or_path!r}: there is no such file")
+        return _read(path)
+    files = space_files()
+    if name_or_path not in files:
+        raise unknown("space", name_or_path, files, "; or give a path to your own file.py")
+    return _read(files[name_or_path])
+
+
+def _read(path: Path) -> Space:
+    try:
+        values = runpy.run_path(str(path))
+    except InputError as error:
+        raise InputError(f"space file {str(path)!r}{_line(error, path)}: {error}") from None
+    except SyntaxError as error:
+        raise InputError(
+            f"space file {str(path)!r}, line {error.lineno}: syntax error: {error.msg}"
+        ) from None
+    except Exception as error:  # whatever the user's file raises
+        raise InputError(
+            f"space file {str(path)!r}{_line(error, path)}: {type(error).__name__}: {error}"
+        ) from None
+    spaces = {name: value for name, value in values.items() if isinstance(value, Space)}
+    if len(spaces) == 1:
+        return next(iter(spaces.values()))
+    if "SPACE" in spaces:
+        return spaces["SPACE"]
+    raise InputError(
+        f"space file {str(path)!r} has {len(spaces)} spaces; define one and call it SPACE"
+    )
+
+
+def _line(error: BaseException, path: Path) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""

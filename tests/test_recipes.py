@@ -1,0 +1,52 @@
+"""Recipes: values, their names and their JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from se_nas.errors import InputError
+from se_nas.recipes import RECIPES, SOURCES, Recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_named_recipes_survive_json_and_have_a_source(name: str) -> None:
+    assert Recipe.from_dict(json.loads(json.dumps(asdict(RECIPES[name])))) == RECIPES[name]
+    assert SOURCES[name]
+
+
+def test_names_and_sources_agree() -> None:
+    assert list(RECIPES) == list(SOURCES)
+    assert len(set(RECIPES.values())) == len(RECIPES)
+
+
+def test_search_does_not_start_with_a_bias_against_se() -> None:
+    assert RECIPES["search"].se_init == "identity"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("optimizer", "sdg", r"unknown optimizer of a recipe 'sdg'; did you mean 'sgd'\?"),
+        ("schedule", "step", r"unknown schedule .*allowed: cosine"),
+        ("se_init", "zero", r"unknown se_init .*allowed: identity, standard"),
+        ("amp", True, r"unknown amp .*allowed: auto, off"),
+        ("learning_rate", 0, r"learning_rate of a recipe is 0; give a number above 0"),
+        ("learning_rate", float("nan"), r"learning_rate of a recipe is nan"),
+        ("learning_rate", "0.1", r"learning_rate of a recipe is '0.1'"),
+        ("momentum", 1, r"momentum of a recipe is 1; give a number between 0 and 1"),
+        ("weight_decay", -1e-4, r"weight_decay .* is -0.0001; give 0 or a positive number"),
+        ("batch_size", 1, r"batch_size .* is 1; give a whole number of at least 2"),
+        ("batch_size", 64.0, r"batch_size .* is 64.0; give a whole number"),
+        ("label_smoothing", 1.0, r"label_smoothing .* is 1.0; give a number of at least 0"),
+        ("warmup_epochs", True, r"warmup_epochs .* is True"),
+        ("batchsize", 64, r"unknown field of a recipe 'batchsize'; did you mean 'batch_size'\?"),
+    ],
+)
+def test_bad_settings(field: str, value: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        Recipe.from_dict({field: value})
+    assert "\n" not in str(caught.value)

@@ -116,7 +116,7 @@ def search(
 
         show(found, config, console)
     else:
-        from se_nas.search.run import search as run_search
+        from se_nas.search import search as run_search
 
         run_search(found, config, console)
 

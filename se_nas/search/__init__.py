@@ -2,3 +2,27 @@
 
 Only this package imports ray and optuna. ``run.py`` is the way through it.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from se_nas.search.directory import RunDirectory
+    from se_nas.search.settings import RunConfig
+    from se_nas.space import Space
+
+
+def search(space: Space, config: RunConfig, console: Console) -> RunDirectory:
+    """Run a search and print its table; ``se_nas.search.run.search`` has the details.
+
+    Ray reads its environment when it is imported, so that is prepared first.
+    """
+    from se_nas.search.environment import prepare
+
+    prepare(config.address)
+    from se_nas.search import run
+
+    return run.search(space, config, console)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,10 +30,6 @@ class Slots:
     def resources(self) -> dict[str, float]:
         return {"cpu": self.cpus} | ({"gpu": self.gpus} if self.gpus else {})
 
-    @property
-    def device(self) -> str:
-        return "cuda" if self.gpus else "cpu"
-
 
 @contextlib.contextmanager
 def connected(config: RunConfig) -> Iterator[Slots]:
@@ -43,14 +38,14 @@ def connected(config: RunConfig) -> Iterator[Slots]:
     Raises:
         InputError: the cluster cannot be reached, or has not what the run asks for.
     """
-    _environment(config)
     import ray
 
+    api: Any = ray  # much of its interface is untyped
     try:
-        context = _start(config, ray) if config.address is None else _join(config, ray)
-        yield slots(config, ray.cluster_resources(), context.dashboard_url or "")
+        context = _start(config, api) if config.address is None else _join(config, api)
+        yield slots(config, api.cluster_resources(), context.dashboard_url or "")
     finally:
-        ray.shutdown()
+        api.shutdown()
 
 
 def slots(config: RunConfig, found: dict[str, float], dashboard: str = "") -> Slots:
@@ -87,21 +82,6 @@ def _share(cpus: float, count: int) -> float:
     """An equal share: whole CPUs up to 8, or a fraction that fits ``count`` times."""
     share = cpus / count
     return float(min(8, int(share))) if share >= 1 else int(share * 1000) / 1000
-
-
-def _environment(config: RunConfig) -> None:
-    """What Ray reads from the environment when it is imported and started."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S", "3600")
-    # CPU trials must not see a GPU that other people's work runs on.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
-    if config.address is None:
-        # Without this Ray listens on every interface of the machine, whatever address it is given.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    else:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _start(config: RunConfig, ray: Any) -> Any:

@@ -99,7 +99,7 @@ def retrain(
     waiting = {}
     for i, (_, architecture, _) in enumerate(rows):
         for seed in seeds:
-            task = remote.remote(architecture.to_json(), config, seed, slots.device, slots.cpus)
+            task = remote.remote(architecture.to_json(), config, seed, slots.gpus > 0, slots.cpus)
             waiting[task] = (i, seed)
     done: dict[tuple[int, int], tuple[float, float, bytes]] = {}
     total = len(waiting)
@@ -149,13 +149,13 @@ def verdict(finals: Sequence[Final]) -> str:
 
 
 def train_and_test(
-    architecture: str, config: RunConfig, seed: int, device: str, cpus: float
+    architecture: str, config: RunConfig, seed: int, on_gpu: bool, cpus: float
 ) -> tuple[float, float, bytes]:
     """Train one network and test it once: (val_acc, test_acc, weights as safetensors)."""
     import torch
     from safetensors.torch import save
 
-    from se_nas.search.trial import load_data
+    from se_nas.search.trial import device, load_data
     from se_nas.train import Training
 
     torch.set_num_threads(max(1, int(cpus)))

@@ -16,12 +16,19 @@ from se_nas.search.searcher import StudySearcher
 LOG_EVERY_S = 15.0
 
 
-class Progress(tune.Callback):  # type: ignore[misc]  # ray has no type stubs
+class Progress(tune.Callback):
     """Trials done, running, stopped early and rejected; the best so far; the time left."""
 
-    def __init__(self, console: Console, searcher: StudySearcher, metric: str, better: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        searcher: StudySearcher,
+        metric: str,
+        better: int,
+        on_gpu: bool = False,
+    ) -> None:
         self.console, self.searcher = console, searcher
-        self.metric, self.better = metric, better
+        self.metric, self.better, self.on_gpu = metric, better, on_gpu
         self.started = time.monotonic()
         self.best: tuple[float, str] | None = None
         self.logged = self.started
@@ -36,6 +43,17 @@ class Progress(tune.Callback):  # type: ignore[misc]  # ray has no type stubs
 
     def on_step_end(self, iteration: int, trials: list[Any], **_: Any) -> None:
         self._show()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
+    ) -> None:
+        if self.on_gpu and result.get("device") == "cpu":
+            self.on_gpu = False  # once is enough
+            self.console.print(
+                f"note: {result['worker']} reserved a GPU but finds no CUDA device and trains on "
+                "its CPU",
+                soft_wrap=True,
+            )
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         result = trial.last_result or {}

@@ -23,7 +23,7 @@ from se_nas.search.cluster import Slots, connected
 from se_nas.search.progress import Progress
 from se_nas.search.proposals import Proposals, explain_infeasible, feasible_share
 from se_nas.search.searcher import StudySearcher
-from se_nas.search.settings import RunConfig
+from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.trial import SETrial, load_data
 from se_nas.space import Space
 
@@ -106,24 +106,16 @@ def _tune(
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     objective = next((o for o in space.objectives if o.metric in METRICS), space.objectives[0])
     searcher = StudySearcher(proposals, config.epochs)
-    progress = Progress(
-        console, searcher, objective.metric, 1 if objective.direction == "maximize" else -1
+    better = 1 if objective.direction == "maximize" else -1
+    progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
+    trainable = tune.with_resources(
+        tune.with_parameters(SETrial, settings=_trial_settings(space, config, slots)),
+        slots.resources,
     )
-    limits = [c.limit for c in space.constraints if c.quantity == "latency_ms"]
-    needs = bool(limits) or any(o.metric == "latency_ms" for o in space.objectives)
-    trainable = tune.with_parameters(
-        SETrial,
-        data_settings=config.data,
-        recipe=config.recipe,
-        epochs=config.epochs,
-        seed=config.seed,
-        device=slots.device,
-        threads=max(1, int(slots.cpus)),
-        latency_limit_ms=min(limits, default=None),
-        needs_latency=needs,
-    )
+    # The dashboard shows the class's name; Tune's wrappers would hide it.
+    trainable.__name__ = trainable.__qualname__ = SETrial.__name__
     tuner = tune.Tuner(
-        tune.with_resources(trainable, slots.resources),
+        trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=_scheduler(space, config, objective),
@@ -146,6 +138,20 @@ def _tune(
         tuner.fit()
     finally:
         progress.close()
+
+
+def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSettings:
+    limits = [c.limit for c in space.constraints if c.quantity == "latency_ms"]
+    return TrialSettings(
+        config.data,
+        config.recipe,
+        config.epochs,
+        config.seed,
+        on_gpu=slots.gpus > 0,
+        threads=max(1, int(slots.cpus)),
+        latency_limit_ms=min(limits, default=None),
+        needs_latency=bool(limits) or any(o.metric == "latency_ms" for o in space.objectives),
+    )
 
 
 def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ray.tune.search import Searcher
 
@@ -17,7 +17,7 @@ from se_nas.search.proposals import End, Outcome, Proposal, Proposals
 METRICS = ("val_acc", "val_loss", "latency_ms")
 
 
-class StudySearcher(Searcher):  # type: ignore[misc]  # ray has no type stubs
+class StudySearcher(Searcher):
     """Proposes what ``proposals`` accepts and tells it what Tune reports.
 
     Args:
@@ -34,10 +34,10 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # ray has no type stubs
     def set_search_properties(self, *_: Any, **__: Any) -> bool:
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         proposal = self.proposals.ask()
         if proposal is None:
-            return str(Searcher.FINISHED)
+            return cast(None, Searcher.FINISHED)  # what Tune expects, whatever its type says
         self.live[trial_id] = proposal
         self._started[trial_id] = time.monotonic()
         return {

@@ -100,6 +100,27 @@ class RunConfig:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class TrialSettings:
+    """What a worker needs beside the architecture: the same for every trial of a run.
+
+    Attributes:
+        on_gpu: train on the GPU that was reserved. Logical GPUs have no device: then on the CPU,
+            and the search says so.
+        latency_limit_ms: a slower network is not trained; None for no limit.
+        needs_latency: measure the latency before training.
+    """
+
+    data: DataSettings
+    recipe: Recipe
+    epochs: int
+    seed: int = 0
+    on_gpu: bool = False
+    threads: int = 1
+    latency_limit_ms: float | None = None
+    needs_latency: bool = False
+
+
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise InputError(f"{name} is {value}; give at least {least}")

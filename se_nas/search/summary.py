@@ -19,7 +19,7 @@ from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
 
-class KeepErrors(tune.Callback):  # type: ignore[misc]  # ray has no type stubs
+class KeepErrors(tune.Callback):
     """Writes a failed trial's traceback into the run directory."""
 
     def __init__(self, run: RunDirectory) -> None:

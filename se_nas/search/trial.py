@@ -18,8 +18,7 @@ from ray import tune
 from se_nas import data
 from se_nas.arch import Architecture
 from se_nas.latency import measure_latency_ms
-from se_nas.recipes import Recipe
-from se_nas.search.settings import DataSettings
+from se_nas.search.settings import DataSettings, TrialSettings
 from se_nas.train import NonFiniteLoss, Training
 
 # A search compares values of ended trials: one that failed is worse than any that did not.
@@ -45,27 +44,21 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-class SETrial(tune.Trainable):  # type: ignore[misc]  # ray has no type stubs
+def device(on_gpu: bool) -> str:
+    """``cuda`` if a GPU was reserved and this process sees one, else ``cpu``."""
+    return "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
+
+
+class SETrial(tune.Trainable):
     """A Tune trainable that is reused: ``setup`` once a worker, ``reset_config`` once a trial."""
 
-    def setup(
-        self,
-        config: dict[str, Any],
-        data_settings: DataSettings | None = None,
-        recipe: Recipe | None = None,
-        epochs: int = 1,
-        seed: int = 0,
-        device: str = "cpu",
-        threads: int = 1,
-        latency_limit_ms: float | None = None,
-        needs_latency: bool = False,
-    ) -> None:
-        assert data_settings is not None and recipe is not None, "tune.with_parameters gives these"
-        torch.set_num_threads(threads)
-        self.data = load_data(data_settings, seed)
-        self.recipe, self.epochs, self.seed, self.device = recipe, epochs, seed, device
-        self.latency_limit_ms, self.needs_latency = latency_limit_ms, needs_latency
+    def setup(self, config: dict[str, Any], settings: TrialSettings | None = None) -> None:
+        assert settings is not None, "tune.with_parameters gives it"
+        torch.set_num_threads(settings.threads)
+        self.settings = settings
+        self.data = load_data(settings.data, settings.seed)
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.device = device(settings.on_gpu)
         self.failed = False
         self._begin(config)
 
@@ -104,7 +97,7 @@ class SETrial(tune.Trainable):  # type: ignore[misc]  # ray has no type stubs
 
     def _step(self) -> dict[str, Any]:
         if self.training is None:
-            if self.needs_latency:
+            if self.settings.needs_latency:
                 self.measured["latency_ms"] = measure_latency_ms(
                     self.architecture,
                     image_size=self.data.image_size,
@@ -112,15 +105,15 @@ class SETrial(tune.Trainable):  # type: ignore[misc]  # ray has no type stubs
                     num_classes=self.data.num_classes,
                     device=self.device,
                 )
-                limit = self.latency_limit_ms
+                limit = self.settings.latency_limit_ms
                 if limit is not None and self.measured["latency_ms"] > limit:
                     return self._end("infeasible")
             self.training = Training(
                 self.architecture,
                 self.data,
-                self.recipe,
-                epochs=self.epochs,
-                seed=self.seed,
+                self.settings.recipe,
+                epochs=self.settings.epochs,
+                seed=self.settings.seed,
                 device=self.device,
             )
         metrics = self.training.epoch()
@@ -130,7 +123,8 @@ class SETrial(tune.Trainable):  # type: ignore[misc]  # ray has no type stubs
             "val_loss": metrics.val_loss,
             "epoch": metrics.epoch,
             "worker": self.worker,
-            "done": metrics.epoch >= self.epochs,
+            "device": self.device,
+            "done": metrics.epoch >= self.settings.epochs,
             "end": "",
             **self.measured,
         }

@@ -1,0 +1,39 @@
+"""What Ray reads from the environment when it is imported: set before that, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def prepare(address: str | None) -> None:
+    """Loopback only for a cluster of our own, the token for one that runs; no reports, no logs.
+
+    Args:
+        address: of a running cluster; None if one will be started on this machine.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S", "3600")
+    # CPU trials must not see a GPU that other people's work runs on.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
+    if address is None:
+        # Else Ray listens on every interface of the machine, whatever address it is given.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    else:
+        # Clusters ask for a token by default, and joining one does not turn that on by itself.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if _host(address) in ("127.0.0.1", "localhost"):
+            # A head on loopback: else Ray replaces the address by that of a network interface.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+
+def _host(address: str) -> str:
+    """The head's host; ``auto`` is what ``ray start`` wrote down on this machine."""
+    if address == "auto":
+        noted = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir()), "ray/ray_current_cluster")
+        written = noted.read_text(encoding="utf-8").strip() if noted.is_file() else ""
+        address = os.environ.get("RAY_ADDRESS", written)
+    return address.removeprefix("ray://").rpartition(":")[0]

@@ -1,0 +1,49 @@
+"""How trials share what a cluster has."""
+
+from __future__ import annotations
+
+import pytest
+
+from se_nas import InputError
+from se_nas.search.cluster import slots
+from se_nas.search.settings import RunConfig
+
+
+@pytest.mark.parametrize(
+    ("config", "found", "count", "cpus", "gpus"),
+    [
+        (RunConfig(gpus=0), {"CPU": 2.0, "GPU": 4.0}, 2, 1.0, 0.0),
+        (RunConfig(), {"CPU": 2.0}, 2, 1.0, 0.0),
+        (RunConfig(gpus=32), {"CPU": 2.0, "GPU": 32.0}, 32, 0.062, 1.0),
+        (RunConfig(), {"CPU": 64.0, "GPU": 8.0}, 8, 8.0, 1.0),
+        (RunConfig(gpus=2, gpus_per_trial=0.25), {"CPU": 16.0, "GPU": 8.0}, 8, 2.0, 0.25),
+        (RunConfig(gpus=8, gpus_per_trial=2), {"CPU": 16.0, "GPU": 8.0}, 4, 4.0, 2.0),
+        (RunConfig(gpus=0, concurrency=1), {"CPU": 8.0}, 1, 1.0, 0.0),
+        (RunConfig(gpus=0, cpus_per_trial=0.5), {"CPU": 2.0}, 4, 0.5, 0.0),
+    ],
+)
+def test_slots(
+    config: RunConfig, found: dict[str, float], count: int, cpus: float, gpus: float
+) -> None:
+    given = slots(config, found)
+    assert (given.count, given.cpus, given.gpus) == (count, cpus, gpus)
+    assert given.count * given.cpus <= found["CPU"]
+    assert given.resources == ({"cpu": cpus, "gpu": gpus} if gpus else {"cpu": cpus})
+
+
+def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
+    with pytest.raises(InputError) as caught:
+        slots(RunConfig(gpus=32), {"CPU": 2.0, "GPU": 1.0})
+    message = str(caught.value)
+    assert "--gpus 32: the cluster has 1 GPU and 2 CPUs" in message
+    assert "--gpus 1, --gpus 0" in message
+    assert "--address" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "config", [RunConfig(gpus=0, cpus_per_trial=3), RunConfig(gpus=1, gpus_per_trial=2)]
+)
+def test_a_trial_that_fits_nowhere_is_an_error(config: RunConfig) -> None:
+    with pytest.raises(InputError, match="a trial needs"):
+        slots(config, {"CPU": 2.0, "GPU": 1.0})

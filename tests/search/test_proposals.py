@@ -1,0 +1,197 @@
+"""Proposals against real Optuna studies, with a made-up trainer: no Ray here."""
+
+from __future__ import annotations
+
+import random
+
+import optuna
+import pytest
+from optuna.samplers import RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
+from se_nas.arch import Architecture
+from se_nas.cost import Cost, cost
+from se_nas.search.proposals import (
+    Outcome,
+    Proposal,
+    Proposals,
+    explain_infeasible,
+    feasible,
+    feasible_share,
+)
+
+SPACE = Space(
+    "small",
+    trunk=trunk("resnet8_small", width=choice(8, 16)),
+    se=per_stage(optional(SE(reduction=choice(2, 4)))),
+)
+
+
+def price(architecture: Architecture) -> Cost:
+    return cost(architecture, input_size=8, in_channels=1, num_classes=10)
+
+
+def make(
+    space: Space = SPACE, trials: int = 10, sampler: optuna.samplers.BaseSampler | None = None
+) -> Proposals:
+    study = optuna.create_study(
+        directions=[o.direction for o in space.objectives], sampler=sampler or RandomSampler(seed=0)
+    )
+    return Proposals(study, space, price, trials=trials, seed=0)
+
+
+def ask(proposals: Proposals) -> Proposal:
+    proposal = proposals.ask()
+    assert proposal is not None
+    return proposal
+
+
+def complete(proposals: Proposals, proposal: Proposal, val_acc: float, epochs: int = 2) -> None:
+    for epoch in range(1, epochs + 1):
+        proposals.report(proposal, epoch, {"val_acc": val_acc * epoch / epochs})
+    proposals.tell(proposal, Outcome("complete", {"val_acc": val_acc}, epochs))
+
+
+def test_every_accepted_architecture_is_another_network() -> None:
+    proposals = make(trials=30)
+    ids: set[str] = set()
+    while (proposal := proposals.ask()) is not None:
+        assert proposal.architecture.id not in ids
+        ids.add(proposal.architecture.id)
+        complete(proposals, proposal, 0.5)
+    assert len(ids) == 30
+    assert proposals.counts.accepted == 30
+
+
+def test_a_small_space_is_searched_to_its_end_and_no_further() -> None:
+    distinct = {a.id for a in SPACE}
+    proposals = make(trials=1000, sampler=TPESampler(seed=0))
+    ids: set[str] = set()
+    while (proposal := proposals.ask()) is not None:
+        ids.add(proposal.architecture.id)
+        complete(proposals, proposal, random.Random(proposal.architecture.id).random())
+    assert ids == distinct
+    assert proposals.exhausted
+
+
+def test_a_duplicate_is_told_what_the_first_one_was_told() -> None:
+    proposals = make(trials=1000)
+    while (proposal := proposals.ask()) is not None:
+        complete(proposals, proposal, random.Random(proposal.architecture.id).random())
+    values: dict[str, set[tuple[float, ...]]] = {}
+    for trial in proposals.study.trials:
+        assert trial.state is TrialState.COMPLETE
+        values.setdefault(trial.user_attrs["name"], set()).add(
+            (trial.value or 0.0, *trial.intermediate_values.values())
+        )
+    repeated = [t for t in proposals.study.trials if "duplicate" in t.user_attrs]
+    assert len(repeated) == proposals.counts.duplicates > 0
+    assert all(len(told) == 1 for told in values.values())
+
+
+def test_a_duplicate_of_a_running_trial_waits_for_its_result() -> None:
+    space = Space("two", trunk="resnet8_small", se=optional(SE(reduction=4)))
+    proposals = make(space, trials=10)
+    first, second = ask(proposals), ask(proposals)
+    assert proposals.ask() is None  # both networks run: nothing is left
+    waiting = proposals.study.get_trials(states=(TrialState.RUNNING,))
+    assert len(waiting) == 2 + proposals.counts.duplicates > 2
+    complete(proposals, first, 0.25)
+    complete(proposals, second, 0.75)
+    assert not proposals.study.get_trials(states=(TrialState.RUNNING,))
+    by_name = {t.user_attrs["name"]: t.value for t in proposals.study.trials}
+    assert by_name == {str(first.architecture): 0.25, str(second.architecture): 0.75}
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "constraint"),
+    [
+        ("stopped_early", TrialState.PRUNED, None),
+        ("not_finite", TrialState.PRUNED, None),
+        ("out_of_memory", TrialState.PRUNED, 1.0),
+        ("error", TrialState.FAIL, None),
+        ("lost", TrialState.FAIL, None),
+    ],
+)
+def test_the_study_is_told_how_a_trial_ended(
+    end: str, state: TrialState, constraint: float | None
+) -> None:
+    proposals = make()
+    proposal = ask(proposals)
+    proposals.report(proposal, 1, {"val_acc": 0.4})
+    proposals.tell(proposal, Outcome(end, {"val_acc": 0.4}, 1, 3.0, "host:1"))  # type: ignore[arg-type]
+    trial = proposals.study.trials[0]
+    assert trial.state is state
+    assert trial.intermediate_values == {1: 0.4}
+    assert trial.constraints.get("memory") == constraint
+    assert trial.user_attrs["end"] == end
+    assert trial.user_attrs["outcome"]["worker"] == "host:1"
+
+
+def test_a_value_that_is_not_finite_is_no_intermediate_value() -> None:
+    proposals = make()
+    proposal = ask(proposals)
+    proposals.report(proposal, 1, {"val_acc": float("nan")})
+    proposals.tell(proposal, Outcome("not_finite", {}, 1))
+    assert proposals.study.trials[0].intermediate_values == {}
+
+
+def test_proposals_that_break_a_constraint_are_told_and_never_accepted() -> None:
+    space = Space("tight", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 20_000])
+    proposals = make(space, trials=8)
+    accepted = [ask(proposals) for _ in range(8)]
+    assert all(p.cost.params <= 20_000 for p in accepted)
+    rejected = [t for t in proposals.study.trials if t.user_attrs.get("end") == "rejected"]
+    assert len(rejected) == proposals.counts.rejected > 0
+    for trial in rejected:
+        assert trial.state is TrialState.PRUNED
+        assert trial.constraints["params <= 20000"] > 0
+
+
+def test_a_space_that_lets_little_through_is_still_answered_in_bounded_time() -> None:
+    cheapest = min(price(a).params for a in SPACE)
+    space = Space("least", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= cheapest])
+    proposals = make(space, trials=5)
+    only = ask(proposals)
+    assert only.cost.params == cheapest
+    assert proposals.ask() is None
+    assert proposals.exhausted
+
+
+def test_what_is_not_feasible_is_explained() -> None:
+    space = Space("none", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 100])
+    least = min(price(a).params for a in SPACE)
+    assert feasible_share(space, price) == 0
+    assert f"params <= 100 (nearest of 2000 draws: {least})" in explain_infeasible(space, price)
+
+
+def test_the_share_that_the_constraints_let_through_is_a_frequency() -> None:
+    space = Space("half", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 20_000])
+    exact = sum(feasible(space, price(a)) for a in [space.sample(i) for i in range(3000)]) / 3000
+    assert feasible_share(space, price, draws=2000, seed=5) == pytest.approx(exact, abs=0.05)
+
+
+def test_several_objectives_are_told_as_a_vector() -> None:
+    space = Space(
+        "two", trunk=SPACE.trunk, se=SPACE.se, objectives=[maximize("val_acc"), minimize("macs")]
+    )
+    proposals = make(space)
+    proposal = ask(proposals)
+    complete(proposals, proposal, 0.5)
+    trial = proposals.study.trials[0]
+    assert trial.values == [0.5, float(proposal.cost.macs)]
+    assert trial.intermediate_values == {}
+
+
+def test_the_same_seed_proposes_the_same() -> None:
+    def names(seed: int) -> list[str]:
+        proposals = make(trials=12, sampler=TPESampler(seed=seed))
+        found: list[str] = []
+        while (proposal := proposals.ask()) is not None:
+            found.append(str(proposal.architecture))
+            complete(proposals, proposal, random.Random(found[-1]).random())
+        return found
+
+    assert names(1) == names(1)
+    assert names(1) != names(2)

@@ -1,8 +1,8 @@
 """Templates made concrete: drawing, counting, listing, matching, JSON.
 
 A template is a value with ``Choice`` and ``PerStage`` inside (``se_nas.dsl``). ``draw`` walks it
-and asks a callback at every choice; an Optuna trial, a random generator and an enumeration are three
-such callbacks. Every choice has a dotted path, which is its Optuna parameter:
+and asks a callback at every choice; an Optuna trial, a random generator and an enumeration are
+three such callbacks. Every choice has a dotted path, which is its Optuna parameter:
 ``trunk.width``, ``stage2.se``, ``stage2.se.reduction``; a choice is only met, hence only a
 parameter, where the choices above it lead.
 """

@@ -162,7 +162,9 @@ def train_and_test(
     data = load_data(config.data, config.seed)
     epochs = config.final_epochs or config.epochs
     parsed = Architecture.from_json(architecture)
-    training = Training(parsed, data, config.recipe, epochs=epochs, seed=seed, device=device(on_gpu))
+    training = Training(
+        parsed, data, config.recipe, epochs=epochs, seed=seed, device=device(on_gpu)
+    )
     val_acc = 0.0
     for _ in range(epochs):
         val_acc = training.epoch().val_acc

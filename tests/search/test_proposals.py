@@ -138,15 +138,15 @@ def test_a_value_that_is_not_finite_is_no_intermediate_value() -> None:
 
 
 def test_proposals_that_break_a_constraint_are_told_and_never_accepted() -> None:
-    space = Space("tight", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 20_100])
+    space = Space("tight", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 21_000])
     proposals = make(space, trials=8)
     accepted = [ask(proposals) for _ in range(8)]
-    assert all(p.cost.params <= 20_100 for p in accepted)
+    assert all(p.cost.params <= 21_000 for p in accepted)
     rejected = [t for t in proposals.study.trials if t.user_attrs.get("end") == "rejected"]
     assert len(rejected) == proposals.counts.rejected > 0
     for trial in rejected:
         assert trial.state is TrialState.PRUNED
-        assert trial.constraints["params <= 20100"] > 0
+        assert trial.constraints["params <= 21000"] > 0
 
 
 def test_a_space_that_lets_little_through_is_still_answered_in_bounded_time() -> None:
@@ -167,7 +167,7 @@ def test_what_is_not_feasible_is_explained() -> None:
 
 
 def test_the_share_that_the_constraints_let_through_is_a_frequency() -> None:
-    space = Space("half", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 20_100])
+    space = Space("half", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 21_000])
     exact = sum(feasible(space, price(a)) for a in [space.sample(i) for i in range(3000)]) / 3000
     assert feasible_share(space, price, draws=2000, seed=5) == pytest.approx(exact, abs=0.05)
 

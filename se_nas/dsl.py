@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
+from se_nas.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -38,13 +40,13 @@ def choice(*options: T) -> T:
     Choice(options=(4, 8))
 
     Raises:
-        ValueError: no option is given, or one is given twice.
+        InputError: no option is given, or one is given twice.
     """
     if not options:
-        raise ValueError("choice() needs at least one option; got none")
+        raise InputError("choice() needs at least one option; got none")
     for i, option in enumerate(options):
         if any(option == o and type(option) is type(o) for o in options[:i]):
-            raise ValueError(f"choice() has the option {option!r} twice; every option must differ")
+            raise InputError(f"choice() has the option {option!r} twice; every option must differ")
     return cast(T, Choice(options))
 
 
@@ -69,11 +71,11 @@ def per_stage(
     groups = tuple(tuple(sorted(group)) for group in tie)
     named = [number for group in groups for number in group]
     if len(named) != len(set(named)):
-        raise ValueError(f"per_stage(tie={groups}) names a stage twice; each stage has one group")
+        raise InputError(f"per_stage(tie={groups}) names a stage twice; each stage has one group")
     overrides = tuple(sorted((stages or {}).items()))
     for number, _ in overrides:
         if number in named:
-            raise ValueError(f"per_stage: stage {number} is in both stages= and tie=; choose one")
+            raise InputError(f"per_stage: stage {number} is in both stages= and tie=; choose one")
     return cast(T, PerStage(default, overrides, groups))
 
 

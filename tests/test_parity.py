@@ -1,0 +1,252 @@
+"""Somebody else's weights give the same outputs and gradients in our models (SPEC 3.1, 3.2).
+
+The peers are torchvision's and timm's networks with random weights and random batch-norm
+statistics: nothing is downloaded. Inputs are small but not square, so that a swapped axis or a
+pooling at the border shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import se_nas
+from se_nas.errors import InputError
+
+# In single precision two orders of summation part by some 1e-6 of the largest logit; a wrong
+# stride, pooling or gate moves the logits by 3 % or more (SPEC 3.1).
+OUTPUT_TOLERANCE = 1e-5
+# Gradients are compared in double precision (measured: 3e-15 of each tensor's largest). In single
+# precision a ReLU whose input is within rounding of 0 switches and moves a gradient by 1e-2.
+GRADIENT_TOLERANCE = 1e-10
+
+TORCHVISION = {
+    "resnet18_tv": "resnet18",
+    "resnet50_tv": "resnet50",
+    "resnext50_32x4d_tv": "resnext50_32x4d",
+    "mobilenet_v2": "mobilenet_v2",
+    "mobilenet_v3_large": "mobilenet_v3_large",
+    "mobilenet_v3_small": "mobilenet_v3_small",
+    "shufflenet_v2_x0_5": "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0": "shufflenet_v2_x1_0",
+}
+TIMM = {
+    "se_resnet50_tv_r16": "seresnet50",
+    "se_resnet50_r16": "legacy_seresnet50",
+    "se_resnext50_32x4d_r16": "legacy_seresnext50_32x4d",
+    "senet154": "legacy_senet154",
+    "senet154_tv": "senet154",
+    "mobilenet_v1": "mobilenetv1_100",
+    "mobilenet_v1-width1.25": "mobilenetv1_125",
+    "mobilenet_v2": "mobilenetv2_100",
+}
+PEERS = [
+    *((ours, "torchvision", theirs) for ours, theirs in TORCHVISION.items()),
+    *((ours, "timm", theirs) for ours, theirs in TIMM.items()),
+]
+
+
+def peer(library: str, name: str) -> nn.Module:
+    """Their network in ``eval`` with random weights, batch-norm statistics included."""
+    torch.manual_seed(0)
+    if library == "timm":
+        model = timm.create_model(name, num_classes=10)
+    else:
+        model = torchvision.models.get_model(name, weights=None, num_classes=10)
+    randomise(model)
+    return model.eval()
+
+
+def randomise(model: nn.Module) -> None:
+    """Random weights and batch-norm statistics under which the signal keeps its size.
+
+    With statistics that know nothing of the signal the residual sums grow to 10⁶, the gates
+    saturate and rounding is amplified until the comparison says nothing. So a pass over the
+    images gives every batch norm the size of what comes in as its variance, channel by channel
+    up to a third off.
+    """
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.uniform_(module.bias, -0.5, 0.5)
+
+    def set_statistics(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert isinstance(norm.running_mean, Tensor)
+        assert isinstance(norm.running_var, Tensor)
+        size = inputs[0].square().mean().sqrt()
+        nn.init.uniform_(norm.weight, 0.7, 1.3)
+        nn.init.uniform_(norm.bias, -0.2, 0.2)
+        norm.running_mean.uniform_(-0.2, 0.2).mul_(size)
+        norm.running_var.uniform_(0.7, 1.3).mul_(size**2)
+
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(set_statistics) for norm in norms]
+    with torch.no_grad():
+        model.eval()(images())
+    for hook in hooks:
+        hook.remove()
+
+
+def images() -> Tensor:
+    return torch.randn(2, 3, 96, 64, generator=torch.Generator().manual_seed(1))
+
+
+def difference(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference, relative to the largest value."""
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+@pytest.mark.parametrize(("name", "library", "theirs"), PEERS, ids=lambda value: str(value))
+def test_outputs_and_gradients_are_those_of_the_peer(name: str, library: str, theirs: str) -> None:
+    their_model = peer(library, theirs)
+    our_model = se_nas.materialize(name, num_classes=10, weights=their_model.state_dict()).eval()
+    target = torch.randn(1, 10, generator=torch.Generator().manual_seed(2))
+
+    with torch.no_grad():
+        our_logits, their_logits = our_model(images()), their_model(images())
+    assert difference(*their_logits) > 1e-2, "an output that ignores the image proves nothing"
+    assert difference(our_logits, their_logits) <= OUTPUT_TOLERANCE
+
+    our_model.double()
+    their_model.double()
+    our_images = images()[:1, :, :64].double().requires_grad_()
+    their_images = images()[:1, :, :64].double().requires_grad_()
+    (our_model(our_images) * target).sum().backward()
+    (their_model(their_images) * target).sum().backward()
+    assert our_images.grad is not None
+    assert their_images.grad is not None
+    assert difference(our_images.grad, their_images.grad) <= GRADIENT_TOLERANCE
+    # The layouts list the parameters in different orders, so pair them by their values.
+    gradients: dict[bytes, Tensor] = {}
+    for parameter in their_model.parameters():
+        assert parameter.grad is not None
+        gradients[key_of(parameter)] = parameter.grad.flatten()
+    assert len(gradients) == len(list(our_model.parameters())), "a value stands twice"
+    for key, parameter in our_model.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.abs().max() > 0, key
+        gap = difference(parameter.grad.flatten(), gradients.pop(key_of(parameter)))
+        assert gap <= GRADIENT_TOLERANCE, f"{key}: {gap:.1e}"
+    assert not gradients
+
+
+def key_of(parameter: Tensor) -> bytes:
+    """The first values and the size of a random parameter: enough to know it again."""
+    flat = parameter.detach().flatten()
+    return bytes(flat[:16].numpy().tobytes()) + str(flat.numel()).encode()
+
+
+def test_batch_norm_in_training_is_that_of_the_peer() -> None:
+    """eps and momentum, which ``eval`` shows only in part: one step in ``train``."""
+    their_model = peer("torchvision", "mobilenet_v3_small")
+    state = {key: value.clone() for key, value in their_model.state_dict().items()}
+    our_model = se_nas.materialize("mobilenet_v3_small", num_classes=10, weights=state)
+    their_model.train()
+    our_model.train()
+    with torch.no_grad():
+        our_model(images())
+        their_model(images())
+    their_model.eval()
+    after = se_nas.materialize(
+        "mobilenet_v3_small", num_classes=10, weights=their_model.state_dict()
+    )
+    their_model.load_state_dict(state)
+    ours, before = our_model.state_dict(), after.state_dict()
+    for key, value in before.items():
+        assert difference(ours[key].double(), value.double()) <= OUTPUT_TOLERANCE, key
+
+
+@pytest.mark.parametrize(
+    ("asked", "library", "theirs", "right"),
+    [
+        ("se_resnet50_tv_r16", "timm", "legacy_seresnet50", "se_resnet50_r16"),
+        ("se_resnet50_r16", "timm", "seresnet50", "se_resnet50_tv_r16"),
+        ("resnet50", "torchvision", "resnet50", "resnet50_tv"),
+        ("resnext50_32x4d", "torchvision", "resnext50_32x4d", "resnext50_32x4d_tv"),
+        ("senet154", "timm", "senet154", "senet154_tv"),
+        ("senet154_tv", "timm", "legacy_senet154", "senet154"),
+        ("mobilenet_v1-stem.small", "timm", "mobilenetv1_100", "mobilenet_v1"),
+        ("mobilenet_v2-stem.small", "torchvision", "mobilenet_v2", "mobilenet_v2"),
+        (
+            "se_mobilenet_v3_small_trunk-stem.small_s1345_r4_mobile8_conv3x3_hsigmoid",
+            "torchvision",
+            "mobilenet_v3_small",
+            "mobilenet_v3_small",
+        ),
+        (
+            "shufflenet_v2_x1_0-stem.small",
+            "torchvision",
+            "shufflenet_v2_x1_0",
+            "shufflenet_v2_x1_0",
+        ),
+    ],
+)
+def test_another_lineage_is_refused_with_the_right_name(
+    asked: str, library: str, theirs: str, right: str
+) -> None:
+    weights = meta_state(library, theirs)
+    with pytest.raises(InputError, match=rf"lineage.*Use '{re.escape(right)}'$"):
+        se_nas.materialize(asked, weights=weights)
+
+
+def test_our_own_checkpoint_of_the_other_lineage_is_refused_both_ways() -> None:
+    paper, tv = (se_nas.materialize(name).state_dict() for name in ("resnet18", "resnet18_tv"))
+    with pytest.raises(InputError, match=r"Use 'resnet18_tv'$"):
+        se_nas.materialize("resnet18", weights=tv)
+    with pytest.raises(InputError, match=r"Use 'resnet18'$"):
+        se_nas.materialize("resnet18_tv", weights=paper)
+
+
+@pytest.mark.parametrize(
+    ("asked", "theirs", "why"),
+    [
+        ("se_resnet18_r16", "legacy_seresnet18", "further ReLU"),
+        ("mobilenet_v3_large", "mobilenetv3_large_100", "eps of 1e-5"),
+    ],
+)
+def test_a_network_that_none_of_ours_computes_is_refused_with_the_reason(
+    asked: str, theirs: str, why: str
+) -> None:
+    with pytest.raises(InputError, match=why):
+        se_nas.materialize(asked, weights=meta_state("timm", theirs))
+
+
+@pytest.mark.parametrize(
+    ("asked", "library", "theirs"),
+    [
+        ("resnet101_tv", "torchvision", "resnet50"),
+        ("mobilenet_v2-width0.75", "torchvision", "mobilenet_v2"),
+        ("mobilenet_v3_large_trunk", "torchvision", "mobilenet_v3_large"),
+        (
+            "se_mobilenet_v3_small_trunk_r4_mobile8_conv3x3_hsigmoid",
+            "torchvision",
+            "mobilenet_v3_small",
+        ),
+        ("shufflenet_v2_x0_5", "torchvision", "shufflenet_v2_x1_0"),
+        ("mobilenet_v1-width1.25", "timm", "mobilenetv1_100"),
+    ],
+)
+def test_weights_of_another_size_or_another_se_are_refused(
+    asked: str, library: str, theirs: str
+) -> None:
+    with pytest.raises(InputError, match="not one of"):
+        se_nas.materialize(asked, weights=meta_state(library, theirs))
+
+
+def meta_state(library: str, name: str) -> dict[str, Tensor]:
+    """The keys and shapes of their 1000-class network, without values."""
+    build: Callable[[], nn.Module] = (
+        (lambda: timm.create_model(name))
+        if library == "timm"
+        else (lambda: torchvision.models.get_model(name, weights=None))
+    )
+    with torch.device("meta"):
+        return build().state_dict()

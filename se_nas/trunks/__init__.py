@@ -59,7 +59,12 @@ def families() -> dict[str, Family]:
     """All families by name; other packages' entry points are loaded on the first call."""
     found = dict(FAMILIES)
     for entry in entry_points(group="se_nas.trunks"):
-        family = entry.load()
+        try:
+            family = entry.load()
+        except Exception as error:  # another package's import can raise anything
+            raise InputError(
+                f"entry point {entry.name!r} of se_nas.trunks cannot be loaded: {error!r}"
+            ) from error
         if not isinstance(family, Family):
             raise InputError(f"entry point {entry.name!r} of se_nas.trunks is not a Family")
         if family.name in found:

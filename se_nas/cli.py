@@ -128,3 +128,6 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was finished is in the run directory", err=True)
+        sys.exit(130)

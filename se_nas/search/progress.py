@@ -55,6 +55,12 @@ class Progress(tune.Callback):
                 soft_wrap=True,
             )
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        worker = (trial.last_result or {}).get("worker", "its worker")
+        self.console.print(
+            f"note: {worker} died; {trial.config['name']} begins again", soft_wrap=True
+        )
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         result = trial.last_result or {}
         if result.get("end") == "" and self.metric in result:

@@ -124,8 +124,10 @@ class Proposals:
         if len(self.space.objectives) > 1:
             return  # Optuna has no intermediate values for several objectives
         value = self._values(proposal.cost, metrics)[0]
-        if math.isfinite(value):
-            self._curves.setdefault(proposal.number, {})[epoch] = value
+        curve = self._curves.setdefault(proposal.number, {})
+        # A trial whose worker died begins again: what it reports again is known.
+        if math.isfinite(value) and epoch not in curve:
+            curve[epoch] = value
             proposal.trial.report(value, epoch)
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:

@@ -103,7 +103,7 @@ def _tune(
     run: directory.RunDirectory,
     console: Console,
 ) -> None:
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Progress says what matters
     objective = next((o for o in space.objectives if o.metric in METRICS), space.objectives[0])
     searcher = StudySearcher(proposals, config.epochs)
     better = 1 if objective.direction == "maximize" else -1

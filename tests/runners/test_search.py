@@ -1,0 +1,197 @@
+"""Whole searches with real Ray on this machine, as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+import se_nas
+from se_nas import Architecture, Space
+from se_nas.cost import cost
+from se_nas.spaces import load_space
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = ["--space", "digits_se", "--gpus", "0", "--final-seeds", "2", "--top", "2"]
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "runners" / "search.py"), *BASE, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=280)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output, output
+    return output
+
+
+def trials(run: Path) -> list[FrozenTrial]:
+    storage = JournalStorage(JournalFileBackend(str(run / "study.journal")))
+    return optuna.load_study(study_name=run.name, storage=storage).trials
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses on which a process and those that it started listen."""
+    found: set[str] = set()
+    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        try:
+            connections = process.net_connections(kind="inet")
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        found |= {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN}
+    return found
+
+
+def workers(pid: int) -> list[psutil.Process]:
+    """Processes that are inside a training step of a trial."""
+    found: list[psutil.Process] = []
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            if "SETrial" in " ".join(process.cmdline()) and process.status() != "zombie":
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, set[str]]:
+    """One search: its run directory, what it printed, where it listened."""
+    out = tmp_path_factory.mktemp("runs")
+    process = start("--trials", "6", "--epochs", "4", "--name", "one", "--out", str(out))
+    addresses: set[str] = set()
+    while process.poll() is None and not (out / "one" / "results.json").exists():
+        addresses |= listening(process.pid)
+        time.sleep(0.5)
+    return out / "one", finish(process), addresses
+
+
+def test_the_run_directory_is_complete(searched: tuple[Path, str, set[str]]) -> None:
+    run, _, _ = searched
+    space = Space.from_json((run / "space.json").read_text())
+    settings = json.loads((run / "settings.json").read_text())
+    versions = json.loads((run / "versions.json").read_text())
+    assert space.name == "digits_se"
+    assert (settings["trials"], settings["epochs"], settings["seed"]) == (6, 4, 0)
+    assert versions["ray"].startswith("2.")
+    assert list((run / "errors").iterdir()) == []
+
+
+def test_every_trial_is_told_as_what_it_was(searched: tuple[Path, str, set[str]]) -> None:
+    run, _, _ = searched
+    told = trials(run)
+    trained = [t for t in told if "architecture" in t.user_attrs]
+    assert len(trained) == 6
+    assert len({t.user_attrs["id"] for t in trained}) == 6
+    for trial in trained:
+        outcome: dict[str, Any] = trial.user_attrs["outcome"]
+        architecture = Architecture.from_json(trial.user_attrs["architecture"])
+        priced = cost(architecture, input_size=8, in_channels=1, num_classes=10)
+        assert trial.user_attrs["cost"]["params"] == priced.params
+        assert list(trial.intermediate_values) == list(range(1, outcome["epochs"] + 1))
+        last = trial.intermediate_values[outcome["epochs"]]
+        if outcome["end"] == "complete":
+            assert trial.state is TrialState.COMPLETE
+            assert outcome["epochs"] == 4
+            assert trial.value == outcome["metrics"]["val_acc"] == last
+        else:
+            assert trial.state is TrialState.PRUNED
+            assert outcome["end"] == "stopped_early"
+            assert 2 <= outcome["epochs"] < 4
+    assert not [t for t in told if t.state in (TrialState.RUNNING, TrialState.FAIL)]
+
+
+def test_the_table_is_the_results_and_the_line_rebuilds_the_winner(
+    searched: tuple[Path, str, set[str]],
+) -> None:
+    run, output, _ = searched
+    results = json.loads((run / "results.json").read_text())
+    roles = " ".join(final["role"] for final in results["finals"])
+    assert "best 1" in roles
+    assert "no SE" in roles
+    assert "SE r16" in roles
+    assert results["verdict"] in output
+    for final in results["finals"]:
+        assert len(final["test_accs"]) == len(final["val_accs"]) == 2
+        mean = sum(final["test_accs"]) / 2
+        assert f"{100 * mean:.2f} ±" in output
+    line = re.search(r"se_nas\.materialize\(.*\)", output)
+    assert line is not None
+    model = eval(line.group().replace(os.path.relpath(run), str(run)), {"se_nas": se_nas})
+    assert str(model.architecture) == results["winner"]
+
+    from se_nas.data import eval_loader, load
+    from se_nas.train import evaluate
+
+    chosen = next(final for final in results["finals"] if final["name"] == results["winner"])
+    accuracy = evaluate(model, eval_loader(load("digits").val), "cpu").accuracy
+    assert accuracy == pytest.approx(max(chosen["val_accs"]), abs=1e-6)
+
+
+def test_the_winner_is_chosen_by_validation_among_the_searched(
+    searched: tuple[Path, str, set[str]],
+) -> None:
+    results = json.loads((searched[0] / "results.json").read_text())
+    own = [final for final in results["finals"] if final["search_value"] is not None]
+    best = max(own, key=lambda final: sum(final["val_accs"]))
+    assert results["winner"] == best["name"]
+
+
+def test_a_local_cluster_listens_on_loopback_only(searched: tuple[Path, str, set[str]]) -> None:
+    addresses = searched[2]
+    assert addresses, "the driver's Ray processes were seen listening"
+    assert all(a.startswith("127.") or a in ("::1", "::ffff:127.0.0.1") for a in addresses), (
+        addresses
+    )
+
+
+def test_it_prints_where_to_watch(searched: tuple[Path, str, set[str]]) -> None:
+    assert re.search(r"dashboard +http://127\.0\.0\.1:\d+", searched[1])
+
+
+def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
+    process = start(
+        *("--trials", "4", "--epochs", "6", "--first-rung", "1", "--no-dashboard"),
+        *("--name", "killed", "--out", str(tmp_path)),
+    )
+    deadline = time.monotonic() + 120
+    victim: psutil.Process | None = None
+    while victim is None and time.monotonic() < deadline and process.poll() is None:
+        journal = tmp_path / "killed" / "study.journal"
+        begun = journal.exists() and '"intermediate_value"' in journal.read_text()
+        victim = next(iter(workers(process.pid)), None) if begun else None
+        time.sleep(0.05)
+    assert victim is not None, "a worker was seen training"
+    victim.kill()
+    assert "died; " in finish(process)
+    told = [t for t in trials(tmp_path / "killed") if "architecture" in t.user_attrs]
+    assert [t.state for t in told] == [TrialState.COMPLETE] * 4
+    for trial in told:
+        assert list(trial.intermediate_values) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_dry_run_trains_nothing(tmp_path: Path) -> None:
+    output = finish(start("--dry-run", "--out", str(tmp_path / "o")))
+    assert f"{load_space('digits_se').size:,} points" in output
+    assert "of random draws pass" in output
+    assert output.count("yes") >= 8
+    assert not (tmp_path / "o").exists()

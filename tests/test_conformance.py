@@ -18,7 +18,7 @@ from se_nas.trunks import PLACEMENTS, Trunk
 
 NAMED = trunks.named()
 SMALL = {
-    f"{name}-stem.small": replace(trunk, stem="small")  # type: ignore[type-var]
+    f"{name}-stem.small": replace(trunk, stem="small")
     for name, trunk in NAMED.items()
     if "stem" in {field.name for field in fields(trunk)} and getattr(trunk, "stem", "") != "deep"
 }

@@ -136,7 +136,7 @@ def test_v2_post_is_behind_the_sum() -> None:
 def test_v2_post_is_standard_where_there_is_no_shortcut() -> None:
     """One block a stage, none with a shortcut: the same layers, hence the same id."""
     trunk = MobileNetV2(depths=(1,) * 7)
-    standard, post = (Architecture(trunk, SE(placement=p)) for p in ("standard", "post"))  # type: ignore[arg-type]
+    standard, post = (Architecture(trunk, SE(placement=p)) for p in ("standard", "post"))
     assert standard != post
     assert standard.id == post.id
 

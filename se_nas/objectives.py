@@ -45,7 +45,7 @@ class Constraint:
         return excess if self.operator == "<=" else -excess
 
     def __str__(self) -> str:
-        return f"{self.quantity} {self.operator} {self.limit:g}"
+        return f"{self.quantity} {self.operator} {self.limit:,.15g}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Train a network an epoch at a time, and evaluate it. No search here: plain PyTorch.
+"""Train a network an epoch at a time. No search here: plain PyTorch.
 
 >>> from se_nas.data import load
 >>> from se_nas.recipes import Recipe
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from se_nas.arch import Architecture
 from se_nas.data import Data, eval_loader, train_loader
-from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
+from se_nas.evaluation import Metrics, evaluate, to_device
 from se_nas.materializer import materialize
 from se_nas.recipes import Recipe
 from se_nas.se import init_identity
@@ -33,15 +33,6 @@ from se_nas.se import init_identity
 WEIGHTS, EPOCH = 1, 2
 # A check for a finite loss waits for the device: not at every step.
 STEPS_BETWEEN_CHECKS = 50
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Of a set of images: share that is classified right, mean cross-entropy, how many."""
-
-    accuracy: float
-    loss: float
-    images: int
 
 
 @dataclass(frozen=True)
@@ -79,40 +70,6 @@ class NonFiniteLoss(RuntimeError):
 def default_device() -> torch.device:
     """CUDA where there is a GPU, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def evaluate(model: nn.Module, loader: Iterable[Batch], device: torch.device | str) -> Metrics:
-    """Accuracy and cross-entropy in evaluation mode, in float32; the model's mode is restored.
-
-    Args:
-        model: images (N, C, H, W) → logits (N, classes), on ``device``.
-        loader: batches of images and labels (N,).
-        device: where to compute.
-
-    Raises:
-        InputError: the loader has no images.
-    """
-    was_training = model.training
-    model.eval()
-    right = torch.zeros((), dtype=torch.int64, device=device)
-    loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-    images = 0
-    with torch.inference_mode():
-        for images_nchw, labels in loader:
-            x_nchw, y = _to(images_nchw, labels, torch.device(device))
-            logits = model(x_nchw).float()
-            right += (logits.argmax(1) == y).sum()
-            loss_sum += F.cross_entropy(logits, y, reduction="sum")
-            images += len(y)
-    model.train(was_training)
-    if images == 0:
-        raise InputError("there are no images to evaluate on")
-    return Metrics(int(right) / images, float(loss_sum) / images, images)
-
-
-def _to(images_nchw: Tensor, labels: Tensor, device: torch.device) -> Batch:
-    x_nchw = images_nchw.to(device, non_blocking=True, memory_format=torch.channels_last)
-    return x_nchw, labels.to(device, non_blocking=True)
 
 
 def learning_rate(recipe: Recipe, epochs_done: float, epochs: int) -> float:
@@ -281,7 +238,7 @@ class Training:
         with self._random(epoch, EPOCH):
             for i, (images_nchw, labels) in enumerate(loader, start=1):
                 self._set_learning_rate(epoch + i / len(loader))
-                loss_sum += self._step(*_to(images_nchw, labels, self.device)) * len(labels)
+                loss_sum += self._step(*to_device(images_nchw, labels, self.device)) * len(labels)
                 images += len(labels)
                 if i % STEPS_BETWEEN_CHECKS == 0 or i == len(loader):
                     loss = float(loss_sum) / images

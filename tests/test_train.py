@@ -22,11 +22,9 @@ from se_nas.errors import InputError
 from se_nas.recipes import RECIPES, Recipe
 from se_nas.se import SqueezeExcitation
 from se_nas.train import (
-    Metrics,
     NonFiniteLoss,
     Training,
     default_device,
-    evaluate,
     learning_rate,
 )
 
@@ -205,26 +203,6 @@ def test_se_init(few: Data, se_init: Any, identity: bool) -> None:
     blocks = [m for m in run.model.modules() if isinstance(m, SqueezeExcitation)]
     assert blocks
     assert all((not block.fc2.weight.any()) == identity for block in blocks)
-
-
-class Fixed(nn.Module):
-    """Logits 0 and 1, whatever the image."""
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        assert not self.training
-        return torch.tensor([[0.0, 1.0]]).expand(len(x_nchw), 2)
-
-
-def test_evaluate_is_a_mean_over_images_not_over_batches() -> None:
-    x = torch.zeros(4, 1, 2, 2)
-    model = Fixed()
-    batches = [(x[:3], torch.tensor([1, 1, 1])), (x[:1], torch.tensor([0]))]
-    metrics = evaluate(model, batches, "cpu")
-    wrong, right = math.log(1 + math.e), math.log(1 + math.exp(-1))
-    assert metrics == Metrics(0.75, pytest.approx((3 * right + wrong) / 4), 4)
-    assert model.training
-    with pytest.raises(InputError, match="no images"):
-        evaluate(model, [], "cpu")
 
 
 def test_a_last_batch_of_one_image_does_not_break_batch_norm(few: Data) -> None:

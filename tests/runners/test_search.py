@@ -140,7 +140,7 @@ def test_the_table_is_the_results_and_the_line_rebuilds_the_winner(
     assert str(model.architecture) == results["winner"]
 
     from se_nas.data import eval_loader, load
-    from se_nas.train import evaluate
+    from se_nas.evaluation import evaluate
 
     chosen = next(final for final in results["finals"] if final["name"] == results["winner"])
     accuracy = evaluate(model, eval_loader(load("digits").val), "cpu").accuracy

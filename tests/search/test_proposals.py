@@ -146,7 +146,7 @@ def test_proposals_that_break_a_constraint_are_told_and_never_accepted() -> None
     assert len(rejected) == proposals.counts.rejected > 0
     for trial in rejected:
         assert trial.state is TrialState.PRUNED
-        assert trial.constraints["params <= 21000"] > 0
+        assert trial.constraints["params <= 21,000"] > 0
 
 
 def test_a_space_that_lets_little_through_is_still_answered_in_bounded_time() -> None:

@@ -41,7 +41,8 @@ class RunConfig:
         epochs: budget of one trial.
         first_rung: share of the budget before which no trial is stopped early; 1 never stops.
         gpus: GPUs to use in the whole cluster, 0 for CPU only, None for all that are there.
-        gpus_per_trial, cpus_per_trial: a trial's share; fractions pack trials on one device.
+        gpus_per_trial: at most 1; a fraction packs trials on one device.
+        cpus_per_trial: a trial's share; None for 1 on CPUs, an equal share beside GPUs.
         concurrency: trials at once, None for as many as the resources hold.
         sampler: ``tpe``, ``random`` or ``nsga2``.
         seed: of the sampler, the split and every trial.
@@ -83,8 +84,11 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value}; give a number above 0, such as 0.25 or 1")
-        if self.gpus_per_trial > 1 and self.gpus_per_trial != int(self.gpus_per_trial):
-            raise InputError(f"gpus_per_trial is {self.gpus_per_trial}; above 1 give whole GPUs")
+        if self.gpus_per_trial > 1:
+            raise InputError(
+                f"gpus_per_trial is {self.gpus_per_trial:g}; a trial trains on one GPU: give at "
+                "most 1, or a fraction to pack several on one"
+            )
         if not 0 < self.first_rung <= 1:
             raise InputError(f"first_rung is {self.first_rung}; give a share of epochs in (0, 1]")
         if self.sampler not in SAMPLERS:

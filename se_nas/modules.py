@@ -120,7 +120,8 @@ class Model(nn.Module):
         return x_nchw
 
     def forward(self, x_nchw: Tensor) -> Tensor:
-        return self.forward_head(self.forward_features(x_nchw))
+        x_nchw = self.forward_features(x_nchw)
+        return self.forward_head(x_nchw)
 
 
 ACTS: dict[str, Callable[..., nn.Module]] = {

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
+from decimal import Decimal
 from typing import Any
 
 from se_nas import trunks
@@ -128,7 +129,8 @@ def _public() -> dict[str, str]:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+    # Never an exponent: the "-" of 1e-05 would read as the next setting.
+    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
 
 
 def se_name(se: SE) -> str:

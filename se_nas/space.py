@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from se_nas import names, templates, trunks
 from se_nas.arch import SE, Architecture, check_placement
-from se_nas.dsl import Choice, PerStage
+from se_nas.dsl import Choice, PerStage, choice
 from se_nas.errors import InputError, unknown
 from se_nas.objectives import (
     Constraint,
@@ -106,8 +106,10 @@ class Space:
         objectives: Iterable[Objective] = (maximize("val_acc"),),
         version: int = 1,
     ) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise InputError(f"name of a space is {name!r}; use letters, digits, _ and -")
+        if isinstance(constraints, Constraint) or isinstance(objectives, Objective):
+            raise InputError(f"space {name!r}: write constraints=[...] and objectives=[...]")
         fixed = tuple(constraints), tuple(objectives)
         for kind, items in ((Constraint, fixed[0]), (Objective, fixed[1])):
             for item in items:
@@ -205,7 +207,9 @@ class Space:
                 objectives=[Objective(**item) for item in data["objectives"]],
                 version=data["version"],
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except InputError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"not a space's JSON ({error!r}): {text[:80]!r}") from None
 
     @property
@@ -240,7 +244,7 @@ class Space:
 def _trunks(value: Any) -> Any:
     """Names of trunks become trunks."""
     if isinstance(value, Choice):
-        return Choice(tuple(_trunks(option) for option in value.options))
+        return choice(*(_trunks(option) for option in value.options))
     if isinstance(value, str):
         return names.parse_trunk(value)
     if getattr(value, "family", None) not in trunks.families():
@@ -254,8 +258,10 @@ def _se_templates(template: Any, number: int) -> Iterator[SE]:
         for option in template.options:
             yield from _se_templates(option, number)
     elif isinstance(template, PerStage):
-        overrides = dict(template.stages)
-        yield from _se_templates(overrides.get(number, template.default), number)
+        stage_template = dict(template.stages).get(number, template.default)
+        if templates.has_per_stage(stage_template):
+            raise InputError("se has a per_stage inside a per_stage; write one")
+        yield from _se_templates(stage_template, number)
     elif isinstance(template, SE):
         yield template
     elif template is not None:

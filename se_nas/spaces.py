@@ -51,7 +51,7 @@ def _read(path: Path) -> Space:
         ) from None
     except Exception as error:  # whatever the user's file raises
         raise InputError(
-            f"space file {str(path)!r}{_line(error, path)}: {type(error).__name__}: {error}"
+            f"space file {str(path)!r}{_line(error, path)}: {_described(error)}"
         ) from None
     spaces = {name: value for name, value in values.items() if isinstance(value, Space)}
     if len(spaces) == 1:
@@ -61,6 +61,10 @@ def _read(path: Path) -> Space:
     raise InputError(
         f"space file {str(path)!r} has {len(spaces)} spaces; define one and call it SPACE"
     )
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -52,7 +52,7 @@ def draw(template: Any, path: str, ask: Ask) -> Any:
 
 def draw_se(template: Any, stages: tuple[int, ...], path: str, ask: Ask) -> tuple[SE | None, ...]:
     """One ``SE | None`` for each stage."""
-    if isinstance(template, Choice) and any(isinstance(o, PerStage) for o in template.options):
+    if isinstance(template, Choice) and has_per_stage(template):
         option, below = _choose(template, path, ask)
         return draw_se(option, stages, below, ask)
     if not isinstance(template, PerStage):
@@ -94,7 +94,7 @@ def match_se(
     template: Any, value: tuple[SE | None, ...], stages: tuple[int, ...], path: str
 ) -> Decisions | None:
     """``match`` for all stages."""
-    if isinstance(template, Choice) and any(isinstance(o, PerStage) for o in template.options):
+    if isinstance(template, Choice) and has_per_stage(template):
         for label, option in zip(labels(template), template.options, strict=True):
             found = match_se(option, value, stages, _below(template, path, label))
             if found is not None:
@@ -187,6 +187,13 @@ def from_data(data: Any) -> Any:
     raise InputError(f"not a template's JSON: {str(data)[:80]}")
 
 
+def has_per_stage(template: Any) -> bool:
+    """Whether the template is a ``PerStage`` or a choice, nested ones too, of one."""
+    if isinstance(template, Choice):
+        return any(has_per_stage(option) for option in template.options)
+    return isinstance(template, PerStage)
+
+
 def _choose(choice: Choice, path: str, ask: Ask) -> tuple[Any, str]:
     options = labels(choice)
     label = ask(path, options)
@@ -195,7 +202,9 @@ def _choose(choice: Choice, path: str, ask: Ask) -> tuple[Any, str]:
 
 def _below(choice: Choice, path: str, label: Label) -> str:
     # One open option needs no name of its own: stage2.se.reduction, not stage2.se.se.reduction.
-    alone = sum(is_template(option) for option in choice.options) == 1
+    # A choice straight inside a choice does: its parameter must not be the outer one's.
+    opened = [option for option in choice.options if is_template(option)]
+    alone = len(opened) == 1 and not isinstance(opened[0], Choice)
     return path if alone else f"{path}.{label}"
 
 

@@ -35,6 +35,7 @@ from se_nas.layers import (
     chain,
 )
 from se_nas.trunks.base import PLACEMENTS, Family, Layout, place
+from se_nas.trunks.settings import check_choice
 
 if TYPE_CHECKING:
     from se_nas.arch import SE
@@ -75,32 +76,44 @@ class ResNet:
 
     def __post_init__(self) -> None:
         for depths in dsl.options(self.depths):
-            if not 1 <= len(depths) <= 7 or any(
-                depth < 1 for item in depths for depth in dsl.options(item)
+            if (
+                not isinstance(depths, tuple)
+                or not 1 <= len(depths) <= 7
+                or any(
+                    type(depth) is not int or depth < 1
+                    for item in depths
+                    for depth in dsl.options(item)
+                )
             ):
-                raise InputError(f"depths={depths}: give 1 to 7 stages of at least one block each")
-        for field, allowed in (
-            ("block", ("basic", "bottleneck")),
-            ("lineage", ("paper", "tv")),
-            ("stem", ("imagenet", "deep", "small")),
-            ("projection", (1, 3)),
-        ):
+                raise InputError(
+                    f"depths={depths!r}: give 1 to 7 stages of at least one block each"
+                )
+        check_choice(self, "block", ("basic", "bottleneck"))
+        check_choice(self, "lineage", ("paper", "tv"))
+        check_choice(self, "stem", ("imagenet", "deep", "small"))
+        check_choice(self, "projection", (1, 3))
+        for squeeze_first in dsl.options(self.squeeze_first):
+            if not isinstance(squeeze_first, bool):
+                raise unknown("squeeze_first of a resnet", squeeze_first, (True, False))
+        for field, least in (("width", 1), ("groups", 1), ("group_width", 0)):
             for value in dsl.options(getattr(self, field)):
-                if value not in allowed:
-                    raise unknown(f"{field} of a resnet", value, allowed)
-        for width in dsl.options(self.width):
-            if width < 1:
-                raise InputError(f"width={width}: give at least 1 channel")
+                if type(value) is not int or value < least:
+                    raise InputError(
+                        f"{field}={value!r} of a resnet: give a whole number of at least {least}"
+                    )
+        for share in dsl.options(self.dropout):
+            if type(share) not in (int, float) or not 0 <= share < 1:
+                raise InputError(f"dropout={share!r} of a resnet: give a share in [0, 1)")
         if dsl.is_template(self):
             return
         if self.block == "basic" and (self.groups, self.group_width) != (1, 0):
             raise InputError(f"groups={self.groups}: basic blocks have one group; use bottleneck")
-        if self.groups < 1 or self.group_width < 0 or self.conv_width(2) % self.groups:
-            raise InputError(
-                f"groups={self.groups}: the 3×3's width {self.conv_width(2)} is no multiple of it"
-            )
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout={self.dropout}: give a share in [0, 1)")
+        wide = self.conv_width(2)
+        for what, width in (("", wide), ("input ", wide // 2 if self.squeeze_first else wide)):
+            if width % self.groups or width < 1:
+                raise InputError(
+                    f"groups={self.groups}: the 3×3's {what}width {width} is no multiple of it"
+                )
 
     @property
     def stages(self) -> tuple[int, ...]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from se_nas.arch import SE, Architecture
@@ -60,47 +61,66 @@ class Final:
         }
 
 
-def candidates(
-    best: Sequence[tuple[Architecture, float]],
-) -> list[tuple[str, Architecture, float | None]]:
-    """The best and the controls of the first one's trunk, each network once."""
-    trunk = best[0][0].trunk
-    controls = (("no SE", Architecture(trunk)), ("SE r16", Architecture(trunk, SE(16))))
-    found: dict[str, tuple[str, Architecture, float | None]] = {}
-    for i, (architecture, value) in enumerate(best):
-        found.setdefault(architecture.id, (f"best {i + 1}", architecture, value))
-    for role, architecture in controls:
-        if architecture.id in found:
-            known = found[architecture.id]
-            found[architecture.id] = (f"{known[0]} = {role}", *known[1:])
-        else:
-            found[architecture.id] = (role, architecture, None)
-    return list(found.values())
-
-
 def retrain(
     best: Sequence[tuple[Architecture, float]],
     config: RunConfig,
     slots: Slots,
     price: Callable[[Architecture], Cost],
     winner_path: str,
-    on_done: Callable[[int, int], None],
+    on_done: Callable[[str, int, int], None],
 ) -> list[Final]:
-    """Train every candidate with every seed as plain Ray tasks; save the winner's weights.
+    """Train the best, then the controls of the winner's trunk, each with every seed.
+
+    Args:
+        best: architectures and their objective in the search, best first.
+        price: the cost of an architecture on the search's data.
+        winner_path: where the winner's weights go, those of its best seed by validation.
+        on_done: called with a label, the runs done and their number after every run.
 
     Returns:
-        The finals in the order of ``candidates``; the winner by validation is ``winner(finals)``.
+        The best and the controls; ``winner`` of them is chosen by validation.
     """
+    rows = [(f"best {i + 1}", a, value) for i, (a, value) in enumerate(best)]
+    finals, weights = _train_all(rows, config, slots, price, partial(on_done, "the best"))
+    chosen = winner(finals)
+    seed = max(range(config.final_seeds), key=lambda i: chosen.val_accs[i])
+    with open(winner_path, "wb") as file:
+        file.write(weights[finals.index(chosen)][seed])
+    controls: list[tuple[str, Architecture, float | None]] = []
+    for role, architecture in control_architectures(chosen.architecture):
+        known = next(
+            (i for i, f in enumerate(finals) if f.architecture.id == architecture.id), None
+        )
+        if known is None:
+            controls.append((role, architecture, None))
+        else:
+            finals[known] = replace(finals[known], role=f"{finals[known].role} = {role}")
+    trained, _ = _train_all(controls, config, slots, price, partial(on_done, "the controls"))
+    return finals + trained
+
+
+def control_architectures(winner: Architecture) -> list[tuple[str, Architecture]]:
+    """The winner's trunk without SE, and with SE everywhere at r = 16."""
+    return [("no SE", Architecture(winner.trunk)), ("SE r16", Architecture(winner.trunk, SE(16)))]
+
+
+def _train_all(
+    rows: Sequence[tuple[str, Architecture, float | None]],
+    config: RunConfig,
+    slots: Slots,
+    price: Callable[[Architecture], Cost],
+    on_done: Callable[[int, int], None],
+) -> tuple[list[Final], list[list[bytes]]]:
+    """Every row with every seed as plain Ray tasks: the finals, and weights by row and seed."""
     import ray
 
     seeds = range(config.seed + 1, config.seed + 1 + config.final_seeds)
-    rows = candidates(best)
     remote = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=3)(train_and_test)
-    waiting = {}
-    for i, (_, architecture, _) in enumerate(rows):
-        for seed in seeds:
-            task = remote.remote(architecture.to_json(), config, seed, slots.gpus > 0, slots.cpus)
-            waiting[task] = (i, seed)
+    waiting = {
+        remote.remote(architecture.to_json(), config, seed, slots.gpus > 0, slots.cpus): (i, seed)
+        for i, (_, architecture, _) in enumerate(rows)
+        for seed in seeds
+    }
     done: dict[tuple[int, int], tuple[float, float, bytes]] = {}
     total = len(waiting)
     while waiting:
@@ -119,11 +139,7 @@ def retrain(
         )
         for i, (role, architecture, value) in enumerate(rows)
     ]
-    index = finals.index(winner(finals))
-    chosen = max(seeds, key=lambda seed: done[index, seed][0])
-    with open(winner_path, "wb") as file:
-        file.write(done[index, chosen][2])
-    return finals
+    return finals, [[done[i, seed][2] for seed in seeds] for i in range(len(rows))]
 
 
 def winner(finals: Sequence[Final]) -> Final:

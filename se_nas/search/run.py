@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -43,19 +44,28 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
     with connected(config) as slots:
         run = directory.create(space, config)
         console.print(summary.opening(space, config, images, slots, run), soft_wrap=True)
-        opened = study.create(space, config, run)
+        opened = _open_study(space, config, run)
         proposals = Proposals(opened, space, price, trials=config.trials, seed=config.seed)
         _tune(proposals, space, config, slots, run, console)
-        best = ranking(opened, space)[: config.top]
-        if not best:
-            raise InputError(
-                f"no trial of {config.trials} was trained to its end; see {run.errors}"
-            )
+        ranked = ranking(opened, space)
+        if not ranked:
+            raise InputError(f"none of {config.trials} trials was trained to its end: {run.errors}")
+        if len(space.objectives) > 1:
+            summary.show_front(console, ranked, space)
+        best = [(architecture, values[0]) for architecture, values in ranked[: config.top]]
         done = partial(_show_retraining, console)
         rows = finals.retrain(best, config, slots, price, str(run.winner), done)
     _write_results(run, rows, proposals, config)
     summary.show_results(console, rows, proposals, images, run)
     return run
+
+
+def _open_study(space: Space, config: RunConfig, run: directory.RunDirectory) -> optuna.Study:
+    try:
+        return study.create(space, config, run)
+    except InputError:
+        shutil.rmtree(run.path)  # made a moment ago, and nothing is in it yet
+        raise
 
 
 def pricer(images: Data) -> Callable[[Architecture], Cost]:
@@ -79,7 +89,7 @@ def check_feasible(space: Space, price: Callable[[Architecture], Cost], seed: in
     return share
 
 
-def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, float]]:
+def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list[float]]]:
     """Completed, feasible trials, best first: by the objective, or for several the Pareto front."""
     if len(space.objectives) > 1:
         ended = opened.best_trials
@@ -89,7 +99,7 @@ def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, floa
     sign = 1 if space.objectives[0].direction == "maximize" else -1
     ended = sorted(ended, key=lambda trial: -sign * trial.values[0])
     return [
-        (Architecture.from_json(trial.user_attrs["architecture"]), trial.values[0])
+        (Architecture.from_json(trial.user_attrs["architecture"]), trial.values)
         for trial in ended
         if "architecture" in trial.user_attrs
     ]
@@ -169,10 +179,10 @@ def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:
     )
 
 
-def _show_retraining(console: Console, done: int, total: int) -> None:
+def _show_retraining(console: Console, what: str, done: int, total: int) -> None:
     if done == total or console.is_terminal:
         end = "\n" if done == total else "\r"
-        console.print(f"retraining the best and the controls: {done}/{total} runs", end=end)
+        console.print(f"retraining {what}: {done}/{total} runs", end=end)
 
 
 def _write_results(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ray import tune
 from rich.console import Console
 from rich.table import Table
 
+from se_nas.arch import Architecture
 from se_nas.data import Data
 from se_nas.search import finals
 from se_nas.search.cluster import Slots
@@ -52,6 +54,20 @@ def opening(space: Space, config: RunConfig, images: Data, slots: Slots, run: Ru
     return "\n".join(lines)
 
 
+def show_front(
+    console: Console, ranked: Sequence[tuple[Architecture, Sequence[float]]], space: Space
+) -> None:
+    """The Pareto front of a search with several objectives."""
+    title = f"Pareto front, {len(ranked)} networks"
+    table = Table(title=title, title_justify="left")
+    table.add_column("architecture", overflow="fold")
+    for objective in space.objectives:
+        table.add_column(str(objective), justify="right")
+    for architecture, values in ranked:
+        table.add_row(str(architecture), *(f"{value:,.6g}" for value in values))
+    console.print(table)
+
+
 def show_results(
     console: Console,
     rows: list[finals.Final],
@@ -61,7 +77,8 @@ def show_results(
 ) -> None:
     """The table, the verdict and the line that rebuilds the winner."""
     seeds = len(rows[0].test_accs)
-    table = Table(title=f"retrained with {seeds} seeds, accuracy in %", title_justify="left")
+    title = f"retrained with {seeds} seed{'s' * (seeds != 1)}, accuracy in %"
+    table = Table(title=title, title_justify="left")
     table.add_column("role", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for column in ("params", "MMACs", "val", "test ± spread"):

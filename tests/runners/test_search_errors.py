@@ -137,6 +137,9 @@ def test_an_output_folder_that_exists_or_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "is a file" in last_line(run(*base, "--out", str(tmp_path / "file")))
     assert "cannot be written" in last_line(run(*base, "--out", "/proc/runs"))
+    storage = ["--storage", f"sqlite:///{tmp_path}/nowhere/study.db", "--name", "unstored"]
+    assert "cannot be opened" in last_line(run(*base, "--out", str(tmp_path), *storage))
+    assert not (tmp_path / "unstored").exists()
 
 
 def test_help_needs_no_heavy_import() -> None:

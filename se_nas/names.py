@@ -1,7 +1,7 @@
 """Names of architectures: readable, safe as file names, and a bijection with the value.
 
     name   = ["se_"] trunk [se]
-    trunk  = a named trunk { "-" setting value }     resnet18-width16-stem.small
+    trunk  = a named trunk { "-" setting value }     resnet18-width32-stem.small
     se     = "_" setting                             se_resnet50_r16_max      (all stages alike)
            | { "_s" stages "_" setting }             se_resnet50_s23_r16_s4_r8   (others: none)
     setting = "r" ratio { "_" token }                r16, r8_pre_tanh_nobias

@@ -96,8 +96,9 @@ def init_identity(model: nn.Module) -> list[str]:
     """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
 
     W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm,
-    also behind a ReLU) or after (a convolution) doubles: exact in binary floating point. Short
-    trials are otherwise biased against SE, because a fresh sigmoid halves the residual branch.
+    also behind a ReLU) or after (a convolution, or the classifier behind the pooling) doubles:
+    exact in binary floating point. Short trials are otherwise biased against SE, because a fresh
+    sigmoid halves the residual branch.
 
     Returns:
         Names of the blocks that were left as they were: tanh or relu gates without biases,

@@ -31,8 +31,10 @@ def load_weights(model: Model, weights: Weights) -> None:
             would load without a word and compute something else); keys or shapes do not fit.
     """
     source = read_state_dict(weights) if isinstance(weights, (str, Path)) else dict(weights)
+    if isinstance(weights, (str, Path)) and Path(weights).suffix == ".safetensors":
+        _check_metadata(Path(weights), model.architecture)
     target = model.state_dict()
-    found = _translate(source, set(target), model.architecture)
+    found = _translate(source, model.architecture)
     counters = {key for key in target if key.endswith("num_batches_tracked")}
     missing = sorted(set(target) - set(found) - counters)
     extra = sorted(set(found) - set(target))
@@ -87,20 +89,44 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return cast("dict[str, Tensor]", data)
 
 
-def _translate(
-    source: Mapping[str, Tensor], own: set[str], architecture: Architecture
-) -> dict[str, Tensor]:
-    if set(source) == own:
-        return dict(source)
+def _translate(source: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
+    """The source's tensors under our keys."""
     family = trunks.families()[architecture.trunk.family]
-    for layout in family.layouts(architecture.trunk):
-        if not any(re.search(layout.mark, key) for key in source):
-            continue
-        if layout.trunk != architecture.trunk:
-            raise InputError(f"{layout.source} checkpoint {_other(layout, architecture)}")
-        renamed = {layout.rename(key): value for key, value in source.items()}
-        return {key: value for key, value in renamed.items() if key is not None}
-    return dict(source)
+    layouts = family.layouts(architecture.trunk)
+    layout = next((x for x in layouts if any(re.search(x.mark, key) for key in source)), None)
+    if layout is None:
+        return dict(source)
+    if layout.trunk != architecture.trunk:
+        raise InputError(f"{layout.source} checkpoint {_other(layout, architecture)}")
+    if any(key.endswith("fc1.weight") and value.ndim == 4 for key, value in source.items()):
+        _check_se(layout, architecture)  # FC layers as 1×1 convolutions: not ours
+    renamed = {layout.rename(key): value for key, value in source.items()}
+    return {key: value for key, value in renamed.items() if key is not None}
+
+
+def _check_se(layout: trunks.Layout, architecture: Architecture) -> None:
+    theirs = {"placement": layout.se_placement, "squeeze": "avg", "gate": layout.se_gate}
+    for number, se in architecture.stages.items():
+        for field, value in theirs.items():
+            if se is not None and getattr(se, field) != value:
+                raise InputError(
+                    f"{layout.source} checkpoint has SE blocks with {field} {value!r}, but stage "
+                    f"{number} of {architecture} has {getattr(se, field)!r}: it would load and "
+                    "compute something else"
+                )
+
+
+def _check_metadata(path: Path, architecture: Architecture) -> None:
+    """A file of ours says what it holds: some settings show neither in keys nor in shapes."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        text = (file.metadata() or {}).get("architecture")
+    if text is None:
+        return
+    held = Architecture.from_json(text)
+    if held.id != architecture.id:
+        raise InputError(f"weights: {str(path)!r} is a checkpoint of {held}, not of {architecture}")
 
 
 def _other(layout: trunks.Layout, architecture: Architecture) -> str:

@@ -17,6 +17,7 @@ import torchvision
 from torch import Tensor, nn
 
 import se_nas
+from se_nas import trunks
 from se_nas.errors import InputError
 
 # In single precision two orders of summation part by some 1e-6 of the largest logit; a wrong
@@ -250,3 +251,20 @@ def meta_state(library: str, name: str) -> dict[str, Tensor]:
     )
     with torch.device("meta"):
         return build().state_dict()
+
+
+@pytest.mark.parametrize(
+    "name", ["se_resnet50_tv_r16_tanh", "se_resnet50_tv_r16_post", "se_resnet50_tv_r16_max"]
+)
+def test_foreign_se_weights_are_refused_by_other_se_blocks(name: str) -> None:
+    """Gate, squeeze and post leave no trace in keys or shapes: they would load without a word."""
+    peer = timm.create_model("seresnet50")
+    with pytest.raises(InputError, match="has SE blocks with"):
+        se_nas.materialize(name, weights=peer.state_dict())
+
+
+def test_torchvisions_mobilenet_v3_is_refused_by_a_plain_sigmoid() -> None:
+    peer = torchvision.models.mobilenet_v3_small()
+    long = trunks.aliases()["mobilenet_v3_small"].replace("_hsigmoid", "")
+    with pytest.raises(InputError, match="gate 'hard_sigmoid'"):
+        se_nas.materialize(long, weights=peer.state_dict())

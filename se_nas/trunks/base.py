@@ -63,6 +63,8 @@ class Layout:
         trunk: the trunk that the layout's network has (the lineage: SPEC 3); None if no trunk of
             ours computes the same.
         why: what makes that trunk different from the one that was asked about, for the message.
+        se_placement, se_gate: of the layout's SE blocks, which pool by the mean. They leave no
+            trace in keys or shapes: weights would load into other SE blocks without a word.
     """
 
     source: str
@@ -70,6 +72,8 @@ class Layout:
     rename: Callable[[str], str | None]
     trunk: Trunk | None
     why: str = ""
+    se_placement: str = "standard"
+    se_gate: str = "sigmoid"
 
 
 @dataclass(frozen=True)

@@ -239,7 +239,15 @@ def _layouts(trunk: MobileNetV3) -> tuple[Layout, ...]:
     why_timm = "timm's batch norms have an eps of 1e-5, torchvision's and ours 1e-3"
     why = "its stem has stride 2"
     return (
-        Layout("torchvision's", r"^features\.1\.block\.", by_module(prefixes), imagenet, why),
+        Layout(
+            "torchvision's",
+            r"^features\.1\.block\.",
+            by_module(prefixes),
+            imagenet,
+            why,
+            se_placement="conv3x3",
+            se_gate="hard_sigmoid",
+        ),
         Layout("timm's", r"^blocks\.0\.0\.", lambda key: key, None, why_timm),
     )
 

@@ -1,0 +1,93 @@
+"""A running cluster of 32 logical GPUs on this machine: 20 GB of memory and some minutes.
+
+Logical GPUs reserve slots and have no device: the trials train on the CPU, and the search says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = os.environ | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "COLUMNS": "200"}
+DASHBOARD = 8266
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Iterator[str]:
+    """A head on loopback with a token of its own; its address."""
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef0123456789abcdef")
+    ENVIRONMENT["RAY_AUTH_TOKEN_PATH"] = str(token)
+    ENVIRONMENT["RAY_AUTH_MODE"] = "token"
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
+    command += ["--num-gpus=32", "--num-cpus=2", "--node-ip-address=127.0.0.1", "--port=6399"]
+    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={DASHBOARD}"]
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Ray runtime started" in line:
+            break
+    yield "127.0.0.1:6399"
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(timeout=60)
+
+
+def actors() -> list[dict[str, str]]:
+    """The actors that the dashboard shows."""
+    token = Path(ENVIRONMENT["RAY_AUTH_TOKEN_PATH"]).read_text()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{DASHBOARD}/api/v0/actors?limit=200&detail=true",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        result: list[dict[str, str]] = json.load(answer)["data"]["result"]["result"]
+    return result
+
+
+def test_32_trials_are_in_flight_on_32_logical_gpus(head: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "mobile_se"]
+    command += ["--gpus", "32", "--address", head, "--out", str(tmp_path), "--name", "wide"]
+    command += ["--trials", "34", "--epochs", "1", "--top", "1", "--final-seeds", "1"]
+    command += ["--limit-train", "200"]
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    alive: list[dict[str, str]] = []
+    deadline = time.monotonic() + 900
+    while len(alive) < 32 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(5)
+        alive = [a for a in actors() if a["state"] == "ALIVE" and a["class_name"] == "SETrial"]
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
+    assert len(alive) == 32, output
+    assert all(re.fullmatch(r"SETrial\(digits on cpu, pid \d+\)", a["repr_name"]) for a in alive)
+    assert "32 at once on 1 GPU and 0.062 CPU each" in output
+    assert "reserved a GPU but finds no CUDA device" in output
+    assert re.search(r"search: 34/34 trials", output)
+
+
+def test_a_cluster_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "mobile_se"]
+    command += ["--address", "127.0.0.1:1", "--out", str(tmp_path / "o")]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "no Ray cluster answers there" in errors[0]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o").exists()

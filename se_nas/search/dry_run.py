@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +30,7 @@ def show(space: Space, config: RunConfig, console: Console) -> None:
     console.print(
         f"constraints  {limits}: {100 * share:.1f} % of random draws pass", soft_wrap=True
     )
-    table = Table(title=f"{SAMPLES} random architectures", title_justify="left")
+    table = Table(title=f"{SAMPLES} random architectures", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("architecture", overflow="fold")
     for column in ("id", "params", "MMACs", "feasible"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -59,7 +60,7 @@ def show_front(
 ) -> None:
     """The Pareto front of a search with several objectives."""
     title = f"Pareto front, {len(ranked)} networks"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("architecture", overflow="fold")
     for objective in space.objectives:
         table.add_column(str(objective), justify="right")
@@ -78,7 +79,7 @@ def show_results(
     """The table, the verdict and the line that rebuilds the winner."""
     seeds = len(rows[0].test_accs)
     title = f"retrained with {seeds} seed{'s' * (seeds != 1)}, accuracy in %"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("role", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for column in ("params", "MMACs", "val", "test ± spread"):

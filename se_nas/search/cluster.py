@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from se_nas.errors import InputError
+from se_nas.search.environment import head_address
 from se_nas.search.settings import RunConfig
+
+CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,27 @@ def _start(config: RunConfig, ray: Any) -> Any:
 
 
 def _join(config: RunConfig, ray: Any) -> Any:
+    assert config.address is not None, "a run without an address starts a cluster"
+    reason = _unreachable(config.address)
+    if reason is None:
+        try:
+            return ray.init(address=config.address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+    raise InputError(
+        f"--address {config.address!r}: no Ray cluster answers there ({reason}); start one with "
+        "`ray start --head`, and give the driver its token (~/.ray/auth_token) or, if it runs "
+        "without, set RAY_AUTH_MODE=disabled"
+    )
+
+
+def _unreachable(address: str) -> str | None:
+    """Why nothing listens at an address; Ray itself would try for minutes, and not say it."""
+    host, _, port = head_address(address).rpartition(":")
+    if not host or not port.isdigit():
+        return "no cluster was started on this machine" if address == "auto" else "not host:port"
     try:
-        return ray.init(address=config.address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"--address {config.address!r}: no Ray cluster answers there ({reason}); start one "
-            "with `ray start --head`, and give the driver its token (~/.ray/auth_token) or, if it "
-            "runs without, set RAY_AUTH_MODE=disabled"
-        ) from None
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from se_nas.space import maximize as maximize
     from se_nas.space import minimize as minimize
     from se_nas.space import params as params
+    from se_nas.space import peak_activations as peak_activations
     from se_nas.space import trunk as trunk
 
 __version__ = "0.1.0"
@@ -49,6 +50,7 @@ _HOME = {
     "maximize": "space",
     "minimize": "space",
     "params": "space",
+    "peak_activations": "space",
     "trunk": "space",
 }
 

@@ -6,7 +6,7 @@ Bad input is one line on stderr and exit code 2.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,6 +54,7 @@ def search(
     ] = None,
     sampler: Annotated[str, typer.Option(help="tpe, random or nsga2.")] = "tpe",
     seed: Annotated[int, typer.Option(help="Of the sampler, the split and the trials.")] = 0,
+    recipe: Annotated[str, typer.Option(help="How to train: a name in se_nas.recipes.")] = "search",
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     top: Annotated[int, typer.Option(help="How many of the best are retrained.")] = 3,
@@ -76,22 +77,25 @@ def search(
 ) -> None:
     """Search a space on a data set; retrain and test the best beside two controls."""
     from dataclasses import replace
+    from pathlib import Path
 
     from rich.console import Console
 
-    from se_nas.recipes import Recipe
+    from se_nas.errors import unknown
+    from se_nas.recipes import RECIPES
     from se_nas.search.settings import DataSettings, RunConfig
     from se_nas.spaces import load_space
 
     found = load_space(space)
-    recipe = Recipe()
-    if batch_size is not None:
-        recipe = replace(recipe, batch_size=batch_size)
-    if learning_rate is not None:
-        recipe = replace(recipe, learning_rate=learning_rate)
+    if recipe not in RECIPES:
+        raise unknown("recipe", recipe, RECIPES)
+    given = {"batch_size": batch_size, "learning_rate": learning_rate}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    # Workers have another working directory.
+    folder = None if data_dir is None else str(Path(data_dir).expanduser().absolute())
     config = RunConfig(
-        data=DataSettings(data, data_dir, image_size, val_images, limit_train),
-        recipe=recipe,
+        data=DataSettings(data, folder, image_size, val_images, limit_train),
+        recipe=replace(RECIPES[recipe], **changes),
         trials=trials,
         epochs=epochs,
         first_rung=first_rung,
@@ -129,5 +133,5 @@ def main(arguments: list[str] | None = None) -> None:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        typer.echo("stopped; what was finished is in the run directory", err=True)
+        typer.echo("stopped", err=True)
         sys.exit(130)

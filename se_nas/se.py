@@ -44,6 +44,9 @@ NEUTRAL: dict[str, tuple[float, float]] = {
     "tanh": (2.0, 0.5493061443340549),
 }
 
+# Where no exact start is possible: the bias that opens the gate to 0.95, still with a gradient.
+NEARLY_OPEN: dict[str, float] = {"sigmoid": 2.944, "hard_sigmoid": 2.7, "tanh": 1.832}
+
 
 class SqueezeExcitation(nn.Module):
     """``u · gate(W₂ relu(W₁ squeeze(u)))``: equations 2 (squeeze), 3 (excitation), 4 (scale).
@@ -101,8 +104,9 @@ def init_identity(model: nn.Module) -> list[str]:
     sigmoid halves the residual branch.
 
     Returns:
-        Names of the blocks that were left as they were: tanh or relu gates without biases,
-        and places whose neighbours cannot be scaled (``post``, ``identity`` without projection).
+        Names of the blocks that are not exactly preserving, since their neighbours cannot be scaled
+        (``post``, ``identity`` without projection) or their gate needs a bias that is not there
+        (tanh, relu). With a bias their gates start at 0.95; without, they stay as they were.
     """
     from se_nas.modules import neighbours
 
@@ -110,12 +114,16 @@ def init_identity(model: nn.Module) -> list[str]:
     with torch.no_grad():
         for name, se, before, after in neighbours(model):
             gain, logit = NEUTRAL[se.gate]
-            if (logit and se.fc2.bias is None) or (gain != 1 and before is None and after is None):
+            bias = se.fc2.bias
+            exact = gain == 1 or before is not None or after is not None
+            if not exact or (logit and bias is None):
                 left.append(name)
-                continue
+                if bias is None:
+                    continue
+                gain, logit = 1.0, NEARLY_OPEN[se.gate]
             se.fc2.weight.zero_()
-            if se.fc2.bias is not None:
-                se.fc2.bias.fill_(logit)
+            if bias is not None:
+                bias.fill_(logit)
             if gain != 1 and before is not None:
                 before.weight.mul_(gain)
                 before.bias.mul_(gain)

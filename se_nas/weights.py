@@ -6,7 +6,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,13 +26,19 @@ def load_weights(model: Model, weights: Weights) -> None:
         weights: a path (safetensors, or a ``.pth`` read with ``weights_only=True``), or a state
             dict in our own, torchvision's or timm's key layout for the same network.
 
+    Gate, squeeze and some placements show neither in keys nor in shapes. Safetensors files of ours
+    say what they hold; a bare state dict of ours does not, and is taken at its word.
+
     Raises:
         InputError: the file cannot be read; the checkpoint is of the other lineage (SPEC 3.1: it
             would load without a word and compute something else); keys or shapes do not fit.
     """
-    source = read_state_dict(weights) if isinstance(weights, (str, Path)) else dict(weights)
-    if isinstance(weights, (str, Path)) and Path(weights).suffix == ".safetensors":
-        _check_metadata(Path(weights), model.architecture)
+    if isinstance(weights, (str, Path)):
+        source = read_state_dict(weights)
+        if Path(weights).suffix == ".safetensors":
+            _check_metadata(Path(weights), model.architecture)
+    else:
+        source = dict(_state_dict(weights, "weights"))
     target = model.state_dict()
     found = _translate(source, model.architecture)
     counters = {key for key in target if key.endswith("num_batches_tracked")}
@@ -78,15 +84,17 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     except Exception as error:  # the readers raise many types for a broken file
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"weights: {str(path)!r} cannot be read: {text}") from None
+    return _state_dict(data, f"weights: {str(path)!r}")
+
+
+def _state_dict(data: Any, what: str) -> dict[str, Tensor]:
+    """The tensors in ``data``, or in what it is wrapped in."""
     for key in ("state_dict", "model"):
-        if isinstance(data, dict) and isinstance(cast("dict[str, Any]", data).get(key), dict):
-            data = cast("dict[str, Any]", data)[key]
-    tensors = isinstance(data, dict) and all(
-        isinstance(value, Tensor) for value in cast("dict[str, Any]", data).values()
-    )
-    if not tensors:
-        raise InputError(f"weights: {str(path)!r} holds no state dict of tensors")
-    return cast("dict[str, Tensor]", data)
+        if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
+            data = data[key]
+    if not isinstance(data, Mapping) or not all(isinstance(v, Tensor) for v in data.values()):
+        raise InputError(f"{what}: there is no state dict of tensors, but {type(data).__name__}")
+    return dict(data)
 
 
 def _translate(source: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:

@@ -266,8 +266,14 @@ def test_identity_start(trunk: str, placement: Any, gate: Any, squeeze: Any) -> 
         assert set(left) <= set(blocks)
         assert len(set(left)) == len(left)
         for name in left:
-            for key in (f"{name}.fc1.weight", f"{name}.fc2.weight"):
-                assert torch.equal(network.state_dict()[key], before[key])
+            se = network.get_submodule(name)
+            assert isinstance(se, SqueezeExcitation)
+            if bias:
+                u_nchw = images(2, se.fc1.in_features, 5, 5)
+                assert se.scale(u_nchw).sub(0.95).abs().max() < 1e-3
+            else:
+                for key in (f"{name}.fc1.weight", f"{name}.fc2.weight"):
+                    assert torch.equal(network.state_dict()[key], before[key])
         if not bias and gate in ("tanh", "relu"):
             assert sorted(left) == sorted(blocks), "their constant needs a bias"
             assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())

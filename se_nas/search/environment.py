@@ -17,6 +17,9 @@ def prepare(address: str | None) -> None:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S", "3600")
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    # Ctrl-C is ours: Tune would go on as if the search had ended by itself.
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     # CPU trials must not see a GPU that other people's work runs on.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     if address is None:

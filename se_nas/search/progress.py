@@ -56,9 +56,8 @@ class Progress(tune.Callback):
             )
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        worker = (trial.last_result or {}).get("worker", "its worker")
         self.console.print(
-            f"note: {worker} died; {trial.config['name']} begins again", soft_wrap=True
+            f"note: a worker died; {trial.config['name']} begins again", soft_wrap=True
         )
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:

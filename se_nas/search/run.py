@@ -240,6 +240,5 @@ def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:
 
 
 def _show_retraining(console: Console, what: str, done: int, total: int) -> None:
-    if done == total or console.is_terminal:
-        end = "\n" if done == total else "\r"
-        console.print(f"retraining {what}: {done}/{total} runs", end=end)
+    end = "\r" if console.is_terminal and done < total else "\n"
+    console.print(f"retraining {what}: {done}/{total} runs", end=end)

@@ -5,10 +5,12 @@ Logical GPUs reserve slots and have no device: the trials train on the CPU, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -34,14 +36,16 @@ def head(tmp_path: Path) -> Iterator[str]:
     ENVIRONMENT["RAY_AUTH_MODE"] = "token"
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
     command += ["--num-gpus=32", "--num-cpus=2", "--node-ip-address=127.0.0.1", "--port=6399"]
-    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={DASHBOARD}"]
+    command += ["--include-dashboard=true", "--dashboard-host=127.0.0.1"]
+    command += [f"--dashboard-port={DASHBOARD}"]
     process = subprocess.Popen(
-        command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, start_new_session=True
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Ray runtime started" in line:
+    for _ in range(120):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", DASHBOARD), timeout=1).close()
             break
+        time.sleep(1)
     yield "127.0.0.1:6399"
     os.killpg(process.pid, signal.SIGTERM)
     process.wait(timeout=60)

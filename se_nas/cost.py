@@ -186,17 +186,17 @@ def _residual(layer: layers.Residual, shape: Shape) -> Tally:
     shortcut = _chain(layer.shortcut, shape)
     out = math.prod(branch.shape)
     shortcut_out = math.prod(shortcut.shape) if layer.shortcut else 0
-    peak = max(branch.peak, out + shortcut.peak, 2 * out + shortcut_out)
+    # The sum, and before it the SE block's factors, go into the branch's own map.
+    peak = max(branch.peak, out + shortcut.peak, out + shortcut_out)
     parts = [branch, shortcut]
     if isinstance(last, layers.SEBlock):
         scale = _scale(last, branch.shape)
-        factors = out if last.squeeze == "none" else last.channels
-        peak = max(peak, out + shortcut_out + scale.peak, 2 * out + shortcut_out + factors)
+        peak = max(peak, out + shortcut_out + scale.peak)
         parts.append(scale)
     if layer.after:
         after = _chain(layer.after, branch.shape)
         # The branch and the shortcut are still held while the block's last layers run.
-        peak = max(peak, 2 * out + shortcut_out + after.peak)
+        peak = max(peak, out + shortcut_out + after.peak)
         parts.append(after)
     return Tally(branch.shape, sum(p.params for p in parts), sum(p.macs for p in parts), peak)
 

@@ -6,7 +6,7 @@ Shapes: N batch, C channels, H × W map, M squeeze width. ``u_nchw`` is the map 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,13 @@ from se_nas.layers import Gate, Squeeze
 def _mean(u_nchw: Tensor) -> Tensor:
     # In half precision the sum over a large map overflows: accumulate in single precision.
     half = u_nchw.dtype in (torch.float16, torch.bfloat16)
-    return u_nchw.mean((2, 3), dtype=torch.float32 if half else None).to(u_nchw.dtype)
+    dtype = torch.float32 if half else None
+    if torch.is_grad_enabled():
+        # The gradient of a sum is one number seen at every position; that of a mean is written
+        # out, a map more to write and to read again.
+        h, w = u_nchw.shape[2:]
+        return u_nchw.sum((2, 3), dtype=dtype).div_(h * w).to(u_nchw.dtype)
+    return u_nchw.mean((2, 3), dtype=dtype).to(u_nchw.dtype)
 
 
 SQUEEZES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -92,7 +98,7 @@ class SqueezeExcitation(nn.Module):
         return f"squeeze={self.squeeze}, gate={self.gate}"
 
 
-def init_identity(model: nn.Module) -> list[str]:
+def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> list[str]:
     """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
 
     W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm,
@@ -100,25 +106,54 @@ def init_identity(model: nn.Module) -> list[str]:
     exact in binary floating point. Short trials are otherwise biased against SE, because a fresh
     sigmoid halves the residual branch.
 
-    Returns:
-        Names of the blocks that were left as they were: tanh or relu gates without biases,
-        and places whose neighbours cannot be scaled (``post``, ``identity`` without projection).
-    """
-    from se_nas.modules import neighbours
+    Args:
+        blocks: names of the SE blocks to start so; all of them if not given.
 
-    left: list[str] = []
+    Returns:
+        Names of the blocks that were left as they were, see ``without_identity``.
+    """
+    from se_nas.chains import neighbours
+
+    left = without_identity(model, blocks)
     with torch.no_grad():
         for name, se, before, after in neighbours(model):
-            gain, logit = NEUTRAL[se.gate]
-            if (logit and se.fc2.bias is None) or (gain != 1 and before is None and after is None):
-                left.append(name)
+            if name in left or not (blocks is None or name in blocks):
                 continue
-            se.fc2.weight.zero_()
-            if se.fc2.bias is not None:
-                se.fc2.bias.fill_(logit)
+            silence(se)
+            gain, _ = NEUTRAL[se.gate]
             if gain != 1 and before is not None:
                 before.weight.mul_(gain)
                 before.bias.mul_(gain)
             elif gain != 1 and after is not None:
                 after.weight.mul_(gain)
     return left
+
+
+def without_identity(model: nn.Module, blocks: Collection[str] | None = None) -> list[str]:
+    """Names of the SE blocks that ``init_identity`` cannot start as identities.
+
+    These are tanh or relu gates without biases, and places whose neighbours cannot be scaled
+    (``post``, ``identity`` without projection).
+    """
+    from se_nas.chains import neighbours
+
+    left: list[str] = []
+    for name, se, before, after in neighbours(model):
+        scalable = before is not None or after is not None
+        possible = can_be_neutral(se) and (NEUTRAL[se.gate][0] == 1 or scalable)
+        if not possible and (blocks is None or name in blocks):
+            left.append(name)
+    return left
+
+
+def can_be_neutral(se: SqueezeExcitation) -> bool:
+    """Whether the block's gate can be held at 1 / gain: a logit other than 0 needs the FC bias."""
+    return NEUTRAL[se.gate][1] == 0 or se.fc2.bias is not None
+
+
+@torch.no_grad()
+def silence(se: SqueezeExcitation) -> None:
+    """Hold the block's gate at 1 / gain, whatever it is shown (``NEUTRAL``)."""
+    se.fc2.weight.zero_()
+    if se.fc2.bias is not None:
+        se.fc2.bias.fill_(NEUTRAL[se.gate][1])

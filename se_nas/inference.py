@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -21,6 +22,8 @@ def optimize_for_inference(model: Model) -> Model:
     * The mean over a 1×1 convolution's output is the convolution of its input's mean. Where an
       SE block follows such a convolution that widens, it pools the narrow input instead, and the
       convolution joins the block's first FC layer.
+    * On a CPU the weights are channels-last, and 1×1 convolutions are written so that oneDNN
+      computes them also where one thread runs a small batch.
 
     The copy cannot be trained or saved with ``se_nas.save``; export it or run it.
 
@@ -42,6 +45,8 @@ def optimize_for_inference(model: Model) -> Model:
         early = _early(block) if isinstance(block, Residual) and block.fused else None
         if early is not None:
             _replace(fast, name, early.eval())
+    if all(parameter.device.type == "cpu" for parameter in fast.parameters()):
+        _suit_cpu(fast)
     fast.folded = True
     return fast.requires_grad_(False)
 
@@ -109,6 +114,18 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
+
+
+def _suit_cpu(model: nn.Module) -> None:
+    """Channels-last weights, and a dilation, which changes nothing in a 1×1 convolution.
+
+    With one thread and fewer than 16 images PyTorch gives an undilated 1×1 convolution to a plain
+    matrix product that takes up to twice oneDNN's time (measured with torch 2.14 on an AMD EPYC).
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
+            module.dilation = (2, 2)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _replace(model: nn.Module, path: str, module: nn.Module) -> None:

@@ -169,8 +169,8 @@ def train_and_test(
 ) -> tuple[float, float, bytes]:
     """Train one network and test it once: (val_acc, test_acc, weights as safetensors)."""
     import torch
-    from safetensors.torch import save
 
+    from se_nas.export import to_bytes
     from se_nas.search.trial import device, load_data
     from se_nas.train import Training
 
@@ -184,6 +184,8 @@ def train_and_test(
     val_acc = 0.0
     for _ in range(epochs):
         val_acc = training.epoch().val_acc
-    weights = {k: v.cpu().contiguous() for k, v in training.model.state_dict().items()}
-    metadata = {"architecture": architecture}
-    return val_acc, training.test().accuracy, save(weights, metadata=metadata)
+    images = data.spec if False else data
+    content = to_bytes(
+        training.model.state_dict(), parsed, images.num_classes, images.in_channels
+    )
+    return val_acc, training.test().accuracy, content

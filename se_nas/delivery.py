@@ -1,4 +1,4 @@
-"""What ``se-nas materialize`` does with a name: weights in, a file out in the format of its suffix."""
+"""What ``se-nas materialize`` writes: weights in, a file out in the format of its suffix."""
 
 from __future__ import annotations
 

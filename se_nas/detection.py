@@ -1,4 +1,4 @@
-"""Faster R-CNN with a feature pyramid on our ResNets and ResNeXts (paper, section 5.3; SPEC 1.11)."""
+"""Faster R-CNN with a feature pyramid on our ResNets and ResNeXts (SPEC 1.11)."""
 
 from __future__ import annotations
 

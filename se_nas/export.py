@@ -54,9 +54,7 @@ def save(model: Model, path: str | Path) -> None:
             "save writes trained models; this one was optimized for inference: save the model it "
             "was made from, or export this one as ONNX or as a program"
         )
-    content = to_bytes(
-        model.state_dict(), model.architecture, model.num_classes, model.in_channels
-    )
+    content = to_bytes(model.state_dict(), model.architecture, model.num_classes, model.in_channels)
     with _writing(path) as target:
         target.write_bytes(content)
 
@@ -86,7 +84,12 @@ def load(path: str | Path) -> Model:
                 f"use se_nas.materialize({str(architecture)!r}, {field}=…, weights=…)"
             )
         sizes[field] = int(text)
-    return materialize(architecture, **sizes, weights=path)
+    return materialize(
+        architecture,
+        num_classes=sizes["num_classes"],
+        in_channels=sizes["in_channels"],
+        weights=path,
+    )
 
 
 def export_program(
@@ -100,7 +103,10 @@ def export_program(
     images = example(model, input_size)
     with _evaluating(model), _writing(path) as target:
         program = torch.export.export(model, (images,), dynamic_shapes=({0: _batch()},))
-        torch.export.save(program, target)
+        with warnings.catch_warnings():
+            # Said of weights that are channels-last; they are written whole.
+            warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)
+            torch.export.save(program, target)
 
 
 def export_onnx(

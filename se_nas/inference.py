@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ def optimize_for_inference(model: Model) -> Model:
         )
     fast = copy.deepcopy(model).requires_grad_(False).eval()
     for chain in list(chains(fast)):
-        for (_, conv), (name, norm) in zip(chain, chain[1:], strict=False):
+        for (_, conv), (name, norm) in pairwise(chain):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 _fold(conv, norm)
                 _replace(fast, name, nn.Identity())
@@ -74,7 +75,8 @@ class EarlyResidual(nn.Module):
         out_nchw = u_nchw.mul_(s_nc11).add_(shortcut_nchw)
         if self.act is not None:
             out_nchw = self.act(out_nchw)
-        return self.after(out_nchw)
+        out_nchw = self.after(out_nchw)
+        return out_nchw
 
 
 def _early(block: Residual) -> EarlyResidual | None:
@@ -112,7 +114,13 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert norm.running_mean is not None
     assert norm.running_var is not None
     conv.weight, conv.bias = fuse_conv_bn_weights(
-        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        conv.weight,
+        conv.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
     )
 
 
@@ -125,7 +133,7 @@ def _suit_cpu(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
             module.dilation = (2, 2)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)
 
 
 def _replace(model: nn.Module, path: str, module: nn.Module) -> None:

@@ -116,8 +116,7 @@ def insert_se(model: nn.Module, se: SE | None = None, where: Where = None) -> In
     cannot = [
         name
         for name, place in places.items()
-        if not can_be_neutral(made[name])
-        or (NEUTRAL[se.gate][0] != 1 and place.scaled is None)
+        if not can_be_neutral(made[name]) or (NEUTRAL[se.gate][0] != 1 and place.scaled is None)
     ]
     if cannot:
         raise InputError(
@@ -152,15 +151,17 @@ def _place(name: str, block: nn.Module, kind: str, placement: str) -> _Place:
     prefix = f"{name}.branch2." if kind == "shufflenet" else f"{name}."
     path = {
         id(module): f"{prefix}{child}"
-        for child, module in branch.named_modules()  # type: ignore[union-attr,operator]
+        for child, module in branch.named_modules()  # type: ignore[union-attr]
     }
     layers = [
         module
-        for child, module in branch.named_modules()  # type: ignore[union-attr,operator]
+        for child, module in branch.named_modules()  # type: ignore[union-attr]
         if not child.startswith("downsample")
     ]
     convs = [module for module in layers if isinstance(module, nn.Conv2d)]
     norms = [module for module in layers if isinstance(module, nn.BatchNorm2d)]
+    if not convs or not norms:
+        raise InputError(f"the block {name} has no convolution with a batch norm (nn.BatchNorm2d)")
     first, last, norm = convs[0], convs[-1], norms[-1]
     if placement == "pre":
         return _Place(path[id(first)], True, first.in_channels, first)
@@ -173,7 +174,7 @@ def _place(name: str, block: nn.Module, kind: str, placement: str) -> _Place:
         end = layers[-1] if kind == "shufflenet" else norm  # the ReLU behind the norm
         return _Place(path[id(end)], False, last.out_channels, norm if _positive(norm) else None)
     if placement == "identity" and kind == "resnet":
-        inside = [] if block.downsample is None else list(block.downsample.modules())  # type: ignore[union-attr,operator]
+        inside = [] if block.downsample is None else list(block.downsample.modules())  # type: ignore[union-attr]
         scaled = next((m for m in reversed(inside) if isinstance(m, nn.BatchNorm2d)), None)
         return _Place(f"{name}.downsample", False, last.out_channels, scaled)
     raise InputError(

@@ -1,4 +1,4 @@
-"""Tables of ``se-nas materialize``: a network by stage, and the paper's tables beside our figures."""
+"""Tables of ``se-nas materialize``: a network by stage, and the paper's beside our figures."""
 
 from __future__ import annotations
 
@@ -79,6 +79,6 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return " / ".join(_cell(item) for item in cast("Sequence[Any]", value))
+            return " / ".join(_cell(item) for item in value)
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,9 +1,10 @@
-"""Our networks in timm: ``import se_nas.timm``, then ``timm.create_model("se_nas_se_resnet50_r16")``.
+"""Our networks in timm: ``timm.create_model("se_nas_se_resnet50_r16")`` after importing this.
 
 timm 1.0.31 refuses a slash in a name (``parse_model_name``: it would be a Hub repository or a
 path), knows no sources but ``hf-hub:`` and ``local-dir:``, and takes what follows a dot for the tag
 of pretrained weights. So every listed model is registered as ``se_nas_`` and its name, and the
-model ``se_nas`` builds any other: ``timm.create_model("se_nas", architecture="resnet18-stem.small")``.
+model ``se_nas`` builds any other:
+``timm.create_model("se_nas", architecture="resnet18-stem.small")``.
 
 Importing this module registers; nothing else in the package does.
 """
@@ -77,7 +78,8 @@ class TimmModel(Model):
 
     def get_classifier(self) -> nn.Module:  # type: ignore[override]
         """The classifier; an ``Identity`` if it was left away."""
-        return getattr(self, self.head_names[-1])
+        classifier: nn.Module = getattr(self, self.head_names[-1])
+        return classifier
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """A fresh classifier of ``num_classes`` classes; none if it is 0."""

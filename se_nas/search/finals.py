@@ -184,8 +184,6 @@ def train_and_test(
     val_acc = 0.0
     for _ in range(epochs):
         val_acc = training.epoch().val_acc
-    images = data.spec if False else data
-    content = to_bytes(
-        training.model.state_dict(), parsed, images.num_classes, images.in_channels
-    )
+    model = training.model
+    content = to_bytes(model.state_dict(), parsed, data.num_classes, data.in_channels)
     return val_acc, training.test().accuracy, content

@@ -282,7 +282,9 @@ def test_blocks_that_cannot_be_identities_are_named() -> None:
     state = model("resnet8_small").state_dict()
     target = model("se_resnet8_small_r4_post")
     before = {key: value.clone() for key, value in target.state_dict().items()}
-    with pytest.raises(InputError, match=r"2 SE blocks \(stage2.0.se, stage3.0.se\).*two_sigmoid"):
+    with pytest.raises(
+        InputError, match=r"3 SE blocks \(stage2.0.se, stage3.0.se, stage4.0.se\).*two_sigmoid"
+    ):
         load_weights(target, state, missing_se="identity")
     assert all(torch.equal(before[key], value) for key, value in target.state_dict().items())
 

@@ -75,9 +75,8 @@ class EarlyResidual(nn.Module):
         out_nchw = u_nchw.mul_(s_nc11).add_(shortcut_nchw)
         if self.act is not None:
             out_nchw = self.act(out_nchw)
-        for layer in self.after:
-            out_nchw = layer(out_nchw)
-        return out_nchw
+        after_nchw: Tensor = self.after(out_nchw)
+        return after_nchw
 
 
 def _early(block: Residual) -> EarlyResidual | None:

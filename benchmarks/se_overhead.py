@@ -80,7 +80,7 @@ def resnet50(layout: str, size: int, batch: int, repeats: int) -> None:
     ours = se_nas.materialize("se_resnet50_tv_r16", weights=peer.state_dict())
     ours = ours.to(memory_format=LAYOUTS[layout])
     plain = se_nas.materialize("resnet50_tv").to(memory_format=LAYOUTS[layout])
-    fast = se_nas.optimize_for_inference(ours)
+    fast = se_nas.optimize_for_inference(ours, size)
     image = torch.randn(1, 3, size, size).to(memory_format=LAYOUTS[layout])
     images = torch.randn(batch, 3, size, size).to(memory_format=LAYOUTS[layout])
     models = {"timm seresnet50": peer, "se_resnet50_tv_r16": ours, "resnet50_tv": plain}
@@ -112,7 +112,7 @@ def mobile(trunk: str, layout: str, size: int, batch: int, repeats: int) -> None
     image = torch.randn(1, 3, size, size).to(memory_format=LAYOUTS[layout])
     images = torch.randn(batch, 3, size, size).to(memory_format=LAYOUTS[layout])
     contest = {name: inference(model, image) for name, model in models.items()}
-    contest[f"optimized {se}"] = inference(se_nas.optimize_for_inference(models[se]), image)
+    contest[f"optimized {se}"] = inference(se_nas.optimize_for_inference(models[se], size), image)
     ratios: list[tuple[str, str, float | None]] = [
         (se, trunk, None),
         (f"optimized {se}", trunk, None),

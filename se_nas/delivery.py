@@ -46,7 +46,7 @@ def deliver(
         new_head=new_head,
     )
     if optimize:
-        model = optimize_for_inference(model)
+        model = optimize_for_inference(model, input_size)
     if path.suffix == ".safetensors":
         export.save(model, path)
     elif path.suffix == ".onnx":

@@ -92,3 +92,16 @@ def test_only_our_models() -> None:
     with pytest.raises(InputError, match="not a Linear"):
         optimize_for_inference(nn.Linear(2, 2))  # type: ignore[arg-type]
     assert isinstance(optimize_for_inference(materialize("resnet8_small")), Model)
+
+
+def test_only_convolutions_on_large_maps_go_to_onednn() -> None:
+    model = materialize("resnet50_tv-depths1.1.1.1-width8")
+    for size, expected in ((224, {"layer1", "layer2"}), (64, set[str]())):
+        fast = optimize_for_inference(model, size)
+        dilated = {
+            name.split(".")[0]
+            for name, m in fast.named_modules()
+            if isinstance(m, nn.Conv2d) and m.dilation != (1, 1)
+        }
+        # A stage's first 1×1 still sees the larger map of the stage before.
+        assert dilated - {"layer3"} == expected

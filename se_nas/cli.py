@@ -22,11 +22,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps ``search`` a named command while it is the only one."""
-
-
 @app.command()
 def search(
     space: Annotated[str, typer.Option(help="A space in search_spaces/, or a path to a file.")],
@@ -123,6 +118,78 @@ def search(
         from se_nas.search import search as run_search
 
         run_search(found, config, console)
+
+
+@app.command()
+def materialize(
+    name: Annotated[str | None, typer.Argument(help="A model, such as se_resnet50_r16.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The file to write: .safetensors, .onnx or .pt2.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="A checkpoint: ours, torchvision's or timm's.")
+    ] = None,
+    num_classes: Annotated[int, typer.Option(help="Classes of the head.")] = 1000,
+    in_channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
+    input_size: Annotated[
+        int | None, typer.Option(help="Side of the images in pixels [default: the family's].")
+    ] = None,
+    missing_se: Annotated[
+        str, typer.Option(help="error, or identity: take a checkpoint without SE, outputs equal.")
+    ] = "error",
+    new_head: Annotated[
+        bool, typer.Option("--new-head", help="Leave the classifier fresh.")
+    ] = False,
+    optimize: Annotated[
+        bool, typer.Option("--optimize", help="Fold batch norms first (.onnx, .pt2).")
+    ] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Print shape, parameters, MACs and SE by stage.")
+    ] = False,
+    table: Annotated[
+        int | None, typer.Option(help="Print a table of the paper beside our figures.")
+    ] = None,
+) -> None:
+    """Build a network and write it as safetensors, ONNX or a torch.export program."""
+    from rich.console import Console
+
+    from se_nas import tables
+    from se_nas.arch import Architecture
+    from se_nas.delivery import check_path, deliver
+
+    console = Console(highlight=False)
+    if table is not None:
+        console.print(tables.paper_table(table))
+    if name is None:
+        if table is None:
+            raise InputError("NAME is missing: give a model such as se_resnet50_r16")
+        return
+    architecture = Architecture.parse(name)
+    if summary:
+        console.print(
+            tables.summary(
+                architecture,
+                input_size=input_size,
+                in_channels=in_channels,
+                num_classes=num_classes,
+            )
+        )
+    if out is not None:
+        path = check_path(out)
+        deliver(
+            architecture,
+            path,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            input_size=input_size,
+            weights=weights,
+            missing_se=missing_se,
+            new_head=new_head,
+            optimize=optimize,
+        )
+        console.print(f"{architecture} → {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    elif not summary and table is None:
+        raise InputError("nothing to do: give --out FILE, --summary or --table N")
 
 
 def main(arguments: list[str] | None = None) -> None:

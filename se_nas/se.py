@@ -18,7 +18,13 @@ from se_nas.layers import Gate, Squeeze
 def _mean(u_nchw: Tensor) -> Tensor:
     # In half precision the sum over a large map overflows: accumulate in single precision.
     half = u_nchw.dtype in (torch.float16, torch.bfloat16)
-    return u_nchw.mean((2, 3), dtype=torch.float32 if half else None).to(u_nchw.dtype)
+    dtype = torch.float32 if half else None
+    if torch.is_grad_enabled():
+        # The gradient of a sum is one number seen at every position; that of a mean is written
+        # out, a map more to write and to read again.
+        h, w = u_nchw.shape[2:]
+        return u_nchw.sum((2, 3), dtype=dtype).div_(h * w).to(u_nchw.dtype)
+    return u_nchw.mean((2, 3), dtype=dtype).to(u_nchw.dtype)
 
 
 SQUEEZES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -34,18 +40,6 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "hard_sigmoid": F.hardsigmoid,
     "two_sigmoid": lambda x: 2 * torch.sigmoid(x),
 }
-
-# Where a gate gives exactly 1 / gain: (gain, logit). Needs the FC bias if the logit is not 0.
-NEUTRAL: dict[str, tuple[float, float]] = {
-    "sigmoid": (2.0, 0.0),
-    "hard_sigmoid": (2.0, 0.0),
-    "two_sigmoid": (1.0, 0.0),
-    "relu": (1.0, 1.0),
-    "tanh": (2.0, 0.5493061443340549),
-}
-
-# Where no exact start is possible: the bias that opens the gate to 0.95, still with a gradient.
-NEARLY_OPEN: dict[str, float] = {"sigmoid": 2.944, "hard_sigmoid": 2.7, "tanh": 1.832}
 
 
 class SqueezeExcitation(nn.Module):
@@ -93,40 +87,3 @@ class SqueezeExcitation(nn.Module):
 
     def extra_repr(self) -> str:
         return f"squeeze={self.squeeze}, gate={self.gate}"
-
-
-def init_identity(model: nn.Module) -> list[str]:
-    """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
-
-    W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm,
-    also behind a ReLU) or after (a convolution, or the classifier behind the pooling) doubles:
-    exact in binary floating point. Short trials are otherwise biased against SE, because a fresh
-    sigmoid halves the residual branch.
-
-    Returns:
-        Names of the blocks that are not exactly preserving, since their neighbours cannot be scaled
-        (``post``, ``identity`` without projection) or their gate needs a bias that is not there
-        (tanh, relu). With a bias their gates start at 0.95; without, they stay as they were.
-    """
-    from se_nas.modules import neighbours
-
-    left: list[str] = []
-    with torch.no_grad():
-        for name, se, before, after in neighbours(model):
-            gain, logit = NEUTRAL[se.gate]
-            bias = se.fc2.bias
-            exact = gain == 1 or before is not None or after is not None
-            if not exact or (logit and bias is None):
-                left.append(name)
-                if bias is None:
-                    continue
-                gain, logit = 1.0, NEARLY_OPEN[se.gate]
-            se.fc2.weight.zero_()
-            if bias is not None:
-                bias.fill_(logit)
-            if gain != 1 and before is not None:
-                before.weight.mul_(gain)
-                before.bias.mul_(gain)
-            elif gain != 1 and after is not None:
-                after.weight.mul_(gain)
-    return left

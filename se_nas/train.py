@@ -27,9 +27,9 @@ from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.evaluation import Metrics, evaluate, to_device
+from se_nas.identity import init_identity
 from se_nas.materializer import materialize
 from se_nas.recipes import Recipe
-from se_nas.se import init_identity
 
 # Streams of random numbers of one seed, beside the loader's.
 WEIGHTS, EPOCH = 1, 2

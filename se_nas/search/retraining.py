@@ -51,8 +51,8 @@ def train_and_test(
 ) -> Retrained:
     """Train one network and test it once."""
     import torch
-    from safetensors.torch import save
 
+    from se_nas.export import to_bytes
     from se_nas.search.trial import device, is_out_of_memory, load_data, loader_workers
     from se_nas.train import NonFiniteLoss, Training
 
@@ -77,16 +77,10 @@ def train_and_test(
         return Retrained("diverged")
     except Exception as error:
         return Retrained("out of memory" if is_out_of_memory(error) else f"failed: {error}")
-    weights = {k: v.cpu().contiguous() for k, v in training.model.state_dict().items()}
-    metadata = {
-        "architecture": architecture,
-        "num_classes": str(data.num_classes),
-        "in_channels": str(data.in_channels),
-    }
-    return Retrained(
-        "complete",
-        metrics.val_acc,
-        metrics.val_loss,
-        test.accuracy,
-        save(weights, metadata=metadata),
+    content = to_bytes(
+        training.model.state_dict(),
+        training.model.architecture,
+        data.num_classes,
+        data.in_channels,
     )
+    return Retrained("complete", metrics.val_acc, metrics.val_loss, test.accuracy, content)

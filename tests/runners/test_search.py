@@ -17,6 +17,7 @@ from typing import Any
 import optuna
 import psutil
 import pytest
+import torch
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -150,6 +151,8 @@ def test_the_table_is_the_results_and_the_line_rebuilds_the_winner(
     assert line is not None
     model = eval(line.group().replace(os.path.relpath(run), str(run)), {"se_nas": se_nas})
     assert str(model.architecture) == results["winner"]
+    again = se_nas.load(run / "winner.safetensors").state_dict()
+    assert all(torch.equal(again[key], value) for key, value in model.state_dict().items())
 
     from se_nas.data import eval_loader, load
     from se_nas.evaluation import evaluate

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from se_nas import layers
 from se_nas.arch import Architecture
 from se_nas.layers import Chain, Layer
+from se_nas.parts import Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
 from se_nas.se import SqueezeExcitation
 
 
 class Residual(nn.Module):
     """``after(act(shortcut(x) + branch(x)))``; an SE block at the end scales and adds in one pass.
+
+    A ``ScaledResidual`` multiplies the branch by its constant in that pass too.
 
     The branch's and after's layers are direct children, the shortcut is ``downsample``: the
     parameter names of torchvision and timm.
@@ -29,6 +32,7 @@ class Residual(nn.Module):
             _add(self.downsample, layer.shortcut)
         self.act = None if layer.act is None else ACTS[layer.act.kind](inplace=True)
         self.after = _add(self, layer.after)
+        self.factor = layer.scale if isinstance(layer, layers.ScaledResidual) else 1.0
         self.fused = bool(self.branch) and isinstance(
             getattr(self, self.branch[-1]), SqueezeExcitation
         )
@@ -40,9 +44,9 @@ class Residual(nn.Module):
         shortcut_nchw = x_nchw if self.downsample is None else self.downsample(x_nchw)
         if self.fused:
             s_nc11 = getattr(self, self.branch[-1]).scale(u_nchw)
-            out_nchw = torch.addcmul(shortcut_nchw, u_nchw, s_nc11)
+            out_nchw = torch.addcmul(shortcut_nchw, u_nchw, s_nc11, value=self.factor)
         else:
-            out_nchw = shortcut_nchw + u_nchw
+            out_nchw = torch.add(shortcut_nchw, u_nchw, alpha=self.factor)
         if self.act is not None:
             out_nchw = self.act(out_nchw)
         for name in self.after:
@@ -67,24 +71,21 @@ class Concat(nn.Module):
         return torch.cat(outs, dim=1)
 
 
-class Shuffle(nn.Module):
-    """ShuffleNet's channel shuffle: channel (g, i) goes to (i, g)."""
+class Shake(nn.Module):
+    """Two branches mixed: at random in training, by halves in ``eval``."""
 
-    def __init__(self, groups: int) -> None:
+    def __init__(self, layer: layers.Shake) -> None:
         super().__init__()
-        self.groups = groups
+        self.backward = layer.backward
+        self.branches = tuple(name for name, _ in layer.branches)
+        for name, branch in layer.branches:
+            self.add_module(name, sequential(branch))
 
     def forward(self, x_nchw: Tensor) -> Tensor:
-        n, c, h, w = x_nchw.shape
-        x = x_nchw.reshape(n, self.groups, c // self.groups, h, w)
-        return x.transpose(1, 2).reshape(n, c, h, w)
-
-
-class GlobalPool(nn.Module):
-    """(N, C, H, W) → (N, C): the mean over the map."""
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw.mean((2, 3))
+        first_nchw, second_nchw = (getattr(self, name)(x_nchw) for name in self.branches)
+        if self.training:
+            return mix_at_random(first_nchw, second_nchw, self.backward)
+        return torch.lerp(first_nchw, second_nchw, 0.5)
 
 
 class Model(nn.Module):
@@ -144,8 +145,11 @@ def _conv(layer: layers.Conv) -> nn.Module:
 
 
 def _pool(layer: layers.Pool) -> nn.Module:
-    kind = nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d
-    return kind(layer.kernel, layer.stride, layer.padding, ceil_mode=layer.ceil)
+    window = (layer.kernel, layer.stride, layer.padding)
+    if layer.kind == "max":
+        return nn.MaxPool2d(*window, ceil_mode=layer.ceil)
+    inside = layer.kind == "avg_inside"
+    return nn.AvgPool2d(*window, ceil_mode=layer.ceil, count_include_pad=not inside)
 
 
 def _se(layer: layers.SEBlock) -> nn.Module:
@@ -159,11 +163,15 @@ BUILD: dict[type, Callable[[Any], nn.Module]] = {
     layers.Norm: lambda layer: nn.BatchNorm2d(layer.channels, layer.eps, layer.momentum),
     layers.Pool: _pool,
     layers.GlobalPool: lambda _: GlobalPool(),
+    layers.Flatten: lambda layer: Flatten(layer.side),
     layers.Linear: lambda layer: nn.Linear(layer.c_in, layer.c_out, layer.bias),
     layers.Dropout: lambda layer: nn.Dropout(layer.p),
     layers.Shuffle: lambda layer: Shuffle(layer.groups),
+    layers.Subsample: lambda layer: Subsample(layer.channels, layer.stride, layer.shift),
     layers.SEBlock: _se,
     layers.Residual: Residual,
+    layers.ScaledResidual: Residual,
+    layers.Shake: Shake,
     layers.Concat: Concat,
     layers.Group: lambda layer: sequential(layer.chain),
 }
@@ -209,16 +217,21 @@ def _initialise(model: nn.Module) -> None:
 
 
 Named = tuple[str, nn.Module]
-Neighbours = tuple[str, SqueezeExcitation, "nn.BatchNorm2d | None", "nn.Conv2d | nn.Linear | None"]
+Neighbours = tuple[
+    str,
+    SqueezeExcitation,
+    "nn.BatchNorm2d | nn.Conv2d | None",
+    "nn.Conv2d | nn.Linear | None",
+]
 
 
 def neighbours(model: nn.Module) -> Iterator[Neighbours]:
     """Each SE block with the layers whose output or input it alone scales.
 
     Yields:
-        (name, block, batch norm before, convolution or classifier after); None where there is
-        none. A positive factor passes through a ReLU before the block, and through pooling to one
-        value and dropout after it; it does not pass through ReLU6 or hard swish.
+        (name, block, batch norm or convolution before, convolution or classifier after); None
+        where there is none. A positive factor passes through a ReLU before the block, and through
+        pooling to one value and dropout after it; it does not pass through ReLU6 or hard swish.
     """
     for chain in _chains(model):
         for i, (name, module) in enumerate(chain):
@@ -227,7 +240,8 @@ def neighbours(model: nn.Module) -> Iterator[Neighbours]:
             past = [m for _, m in chain[:i]]
             if past and isinstance(past[-1], nn.ReLU):
                 past.pop()
-            before = past[-1] if past and isinstance(past[-1], nn.BatchNorm2d) else None
+            scalable = (nn.BatchNorm2d, nn.Conv2d)
+            before = past[-1] if past and isinstance(past[-1], scalable) else None
             future = (m for _, m in chain[i + 1 :] if not isinstance(m, (GlobalPool, nn.Dropout)))
             follower = next(future, None)
             after = follower if isinstance(follower, (nn.Conv2d, nn.Linear)) else None
@@ -242,7 +256,7 @@ def _chains(model: nn.Module) -> Iterator[list[Named]]:
             for names in (module.branch, ("downsample",), module.after):
                 children = [(f"{path}.{name}", getattr(module, name)) for name in names]
                 yield [pair for name, child in children for pair in _flat(name, child)]
-        elif isinstance(module, Concat):
+        elif isinstance(module, (Concat, Shake)):
             for name in module.branches:
                 yield _flat(f"{path}.{name}", getattr(module, name))
 

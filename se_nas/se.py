@@ -95,14 +95,16 @@ class SqueezeExcitation(nn.Module):
 def init_identity(model: nn.Module) -> list[str]:
     """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
 
-    W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm,
-    also behind a ReLU) or after (a convolution, or the classifier behind the pooling) doubles:
+    W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm or
+    a convolution, also behind a ReLU) or after (a convolution, or the classifier behind the
+    pooling) doubles:
     exact in binary floating point. Short trials are otherwise biased against SE, because a fresh
     sigmoid halves the residual branch.
 
     Returns:
         Names of the blocks that were left as they were: tanh or relu gates without biases,
-        and places whose neighbours cannot be scaled (``post``, ``identity`` without projection).
+        and places whose neighbours cannot be scaled (``post``, ``identity`` without projection,
+        behind a concatenation).
     """
     from se_nas.modules import neighbours
 
@@ -118,7 +120,8 @@ def init_identity(model: nn.Module) -> list[str]:
                 se.fc2.bias.fill_(logit)
             if gain != 1 and before is not None:
                 before.weight.mul_(gain)
-                before.bias.mul_(gain)
+                if before.bias is not None:
+                    before.bias.mul_(gain)
             elif gain != 1 and after is not None:
                 after.weight.mul_(gain)
     return left

@@ -15,7 +15,7 @@ from typing import Any
 from se_nas import trunks
 from se_nas.arch import Architecture
 from se_nas.cost import cost
-from se_nas.errors import unknown
+from se_nas.errors import InputError
 
 # Section 6 and 7.1 of the paper, all on ResNet-50 without FC biases (Tables 10–16).
 ABLATIONS: tuple[str, ...] = (
@@ -186,7 +186,8 @@ def table(number: int) -> tuple[Row, ...]:
     ('se_resnet50_r16_nobias', 28071976, 28100000.0, 22.28)
     """
     if number not in TABLES:
-        raise unknown("table of the paper", number, [str(known) for known in TABLES])
+        known = ", ".join(map(str, TABLES))
+        raise InputError(f"there is no Table {number!r}: those with networks of ours are {known}")
     rows: list[Row] = []
     for row, column, name in TABLES[number]:
         printed: Any = _paper()["tables"][str(number)]["rows"][row]

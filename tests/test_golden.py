@@ -282,7 +282,7 @@ def test_inception_resnet_v2_at_224_px() -> None:
 
 @pytest.mark.parametrize(("stages", "expected"), [("", 2_514_944), ("_s234", 942_080)])
 def test_equation_5(stages: str, expected: int) -> None:
-    """2/r · Σ N·C² (section 4): what SE adds to ResNet-50, in all stages and in all but the last."""
+    """2/r · Σ N·C² (section 4): what SE adds to ResNet-50, with and without its last stage."""
     trunk = trunks.named()["resnet50"]
     assert isinstance(trunk, ResNet)
     numbers = [n for n in trunk.stages if not stages or str(n) in stages]

@@ -6,20 +6,26 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from se_nas.modules import Concat, GlobalPool, Model, Residual
+from se_nas.modules import Concat, Model, Residual, Shake
+from se_nas.parts import GlobalPool
 from se_nas.se import SqueezeExcitation
 
 Named = tuple[str, nn.Module]
-Neighbours = tuple[str, SqueezeExcitation, "nn.BatchNorm2d | None", "nn.Conv2d | nn.Linear | None"]
+Neighbours = tuple[
+    str,
+    SqueezeExcitation,
+    "nn.BatchNorm2d | nn.Conv2d | None",
+    "nn.Conv2d | nn.Linear | None",
+]
 
 
 def neighbours(model: nn.Module) -> Iterator[Neighbours]:
     """Each SE block with the layers whose output or input it alone scales.
 
     Yields:
-        (name, block, batch norm before, convolution or classifier after); None where there is
-        none. A positive factor passes through a ReLU before the block, and through pooling to one
-        value and dropout after it; it does not pass through ReLU6 or hard swish.
+        (name, block, batch norm or convolution before, convolution or classifier after); None
+        where there is none. A positive factor passes through a ReLU before the block, and through
+        pooling to one value and dropout after it; it does not pass through ReLU6 or hard swish.
     """
     for chain in chains(model):
         for i, (name, module) in enumerate(chain):
@@ -28,7 +34,8 @@ def neighbours(model: nn.Module) -> Iterator[Neighbours]:
             past = [m for _, m in chain[:i]]
             if past and isinstance(past[-1], nn.ReLU):
                 past.pop()
-            before = past[-1] if past and isinstance(past[-1], nn.BatchNorm2d) else None
+            scalable = (nn.BatchNorm2d, nn.Conv2d)
+            before = past[-1] if past and isinstance(past[-1], scalable) else None
             future = (m for _, m in chain[i + 1 :] if not isinstance(m, (GlobalPool, nn.Dropout)))
             follower = next(future, None)
             after = follower if isinstance(follower, (nn.Conv2d, nn.Linear)) else None
@@ -43,7 +50,7 @@ def chains(model: nn.Module) -> Iterator[list[Named]]:
             for names in (module.branch, ("downsample",), module.after):
                 children = [(f"{path}.{name}", getattr(module, name)) for name in names]
                 yield [pair for name, child in children for pair in _flat(name, child)]
-        elif isinstance(module, Concat):
+        elif isinstance(module, (Concat, Shake)):
             for name in module.branches:
                 yield _flat(f"{path}.{name}", getattr(module, name))
 

@@ -168,6 +168,9 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> Tally:
             return Tally(out, peak=math.prod(out))
         case layers.GlobalPool():
             return Tally((c, 1, 1), peak=c)
+        case layers.Flatten():
+            cells = c * layer.side**2
+            return Tally((cells, 1, 1), peak=cells)
         case layers.Linear():
             weights = layer.c_in * layer.c_out
             params = weights + layer.c_out * layer.bias
@@ -176,6 +179,9 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> Tally:
             return Tally(shape)
         case layers.Shuffle():
             return Tally(shape, peak=c * h * w)
+        case layers.Subsample():
+            out = (layer.channels, -(-h // layer.stride), -(-w // layer.stride))
+            return Tally(out, peak=math.prod(out))
         case layers.Group():
             return _chain(layer.chain, shape)
         case layers.SEBlock():
@@ -185,8 +191,11 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> Tally:
             return Tally(shape, scale.params, scale.macs, peak)
         case layers.Residual():
             return _residual(layer, shape)
+        case layers.Shake():
+            return _side_by_side(layer.branches, shape, mixed=True)
         case layers.Concat():
-            return _concat(layer, shape)
+            part = (c // len(layer.branches), h, w) if layer.split else shape
+            return _side_by_side(layer.branches, part)
 
 
 def _scale(se: layers.SEBlock, shape: Shape) -> Tally:
@@ -225,17 +234,25 @@ def _residual(layer: layers.Residual, shape: Shape) -> Tally:
     return Tally(branch.shape, sum(p.params for p in parts), sum(p.macs for p in parts), peak)
 
 
-def _concat(layer: layers.Concat, shape: Shape) -> Tally:
-    c, h, w = shape
-    count = len(layer.branches)
+def _side_by_side(
+    branches: tuple[tuple[str, Chain], ...], shape: Shape, mixed: bool = False
+) -> Tally:
+    """Branches that are all held until they become one map: a concatenation or a mixture."""
     tallies: list[Tally] = []
     peak = held = 0
-    for _, branch in layer.branches:
-        tally = _chain(branch, (c // count, h, w) if layer.split else shape)
+    for _, branch in branches:
+        tally = _chain(branch, shape)
         peak = max(peak, held + tally.peak)
         held += math.prod(tally.shape) if branch else 0
         tallies.append(tally)
-    channels = sum(tally.shape[0] for tally in tallies)
+    sides = {tally.shape[1:] for tally in tallies}
+    if len(sides) > 1:
+        found = " and ".join(f"{h}×{w}" for h, w in sorted(sides))
+        raise InputError(
+            f"a map of {shape[1]}×{shape[2]} px becomes {found} in branches that are put side by "
+            "side: give an input size that every stride divides"
+        )
+    channels = tallies[0].shape[0] if mixed else sum(tally.shape[0] for tally in tallies)
     out = (channels, *tallies[0].shape[1:])
     peak = max(peak, held + math.prod(out))
     return Tally(out, sum(t.params for t in tallies), sum(t.macs for t in tallies), peak)

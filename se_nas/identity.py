@@ -26,10 +26,10 @@ NEARLY_OPEN: dict[str, float] = {"sigmoid": 2.944, "hard_sigmoid": 2.7, "tanh": 
 def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> list[str]:
     """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
 
-    W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm,
-    also behind a ReLU) or after (a convolution, or the classifier behind the pooling) doubles:
-    exact in binary floating point. Short trials are otherwise biased against SE, because a fresh
-    sigmoid halves the residual branch.
+    W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm or
+    a convolution, also behind a ReLU) or after (a convolution, or the classifier behind the
+    pooling) doubles: exact in binary floating point. Short trials are otherwise biased against SE,
+    because a fresh sigmoid halves the residual branch.
 
     Args:
         blocks: names of the SE blocks to start so; all of them if not given.
@@ -52,7 +52,8 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
             gain, _ = NEUTRAL[se.gate]
             if gain != 1 and before is not None:
                 before.weight.mul_(gain)
-                before.bias.mul_(gain)
+                if before.bias is not None:
+                    before.bias.mul_(gain)
             elif gain != 1 and after is not None:
                 after.weight.mul_(gain)
     return left

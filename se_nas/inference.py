@@ -97,6 +97,7 @@ def _early(block: Residual) -> EarlyResidual | None:
         or conv.padding != (0, 0)
         or conv.in_channels >= conv.out_channels
         or se.squeeze != "avg"
+        or block.factor != 1
         or len(names) < 2
     ):
         return None

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 Squeeze: TypeAlias = Literal["avg", "max", "avgmax", "none"]
 Gate: TypeAlias = Literal["sigmoid", "tanh", "relu", "hard_sigmoid", "two_sigmoid"]
 Activation: TypeAlias = Literal["relu", "relu6", "hard_swish"]
+Backward: TypeAlias = Literal["shake", "even"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,12 @@ class Act:
 
 @dataclass(frozen=True)
 class Pool:
-    """Windowed pooling; ``ceil`` and ``padding`` tell the lineages apart (SPEC 1.2)."""
+    """Windowed pooling; ``ceil`` and ``padding`` tell the lineages apart (SPEC 1.2).
 
-    kind: Literal["max", "avg"]
+    ``avg`` divides by the whole window, ``avg_inside`` by the part of it that is not padding.
+    """
+
+    kind: Literal["max", "avg", "avg_inside"]
     kernel: int = 3
     stride: int = 2
     padding: int = 0
@@ -68,6 +72,13 @@ class Pool:
 @dataclass(frozen=True)
 class GlobalPool:
     """(C, H, W) → (C,): the mean over the map."""
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """(C, H, W) → (C · side²,): the means over the cells of a ``side`` × ``side`` grid."""
+
+    side: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,18 @@ class Shuffle:
 
 
 @dataclass(frozen=True)
+class Subsample:
+    """Every ``stride``-th pixel, with channels of zeros behind the input's up to ``channels``.
+
+    With ``shift`` 1 the map is moved right and down by one pixel before, zeros behind it.
+    """
+
+    channels: int
+    stride: int = 2
+    shift: Literal[0, 1] = 0
+
+
+@dataclass(frozen=True)
 class SEBlock:
     """An SE block with its widths resolved: what an ``SE`` value becomes at a given place."""
 
@@ -108,6 +131,25 @@ class Residual:
     shortcut: Chain = ()
     act: Act | None = None
     after: Chain = ()
+
+
+@dataclass(frozen=True)
+class ScaledResidual(Residual):
+    """A residual block whose branch is multiplied by the constant ``scale`` before the sum."""
+
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Shake:
+    """Two branches mixed: ``a · first + (1 − a) · second``, and their mean in ``eval``.
+
+    In training ``a`` is drawn from [0, 1) for each image. The gradient is divided by another such
+    number (``backward`` "shake") or in halves ("even").
+    """
+
+    branches: tuple[tuple[str, Chain], tuple[str, Chain]]
+    backward: Backward = "shake"
 
 
 @dataclass(frozen=True)
@@ -135,11 +177,15 @@ Layer: TypeAlias = (
     | Act
     | Pool
     | GlobalPool
+    | Flatten
     | Linear
     | Dropout
     | Shuffle
+    | Subsample
     | SEBlock
     | Residual
+    | ScaledResidual
+    | Shake
     | Concat
     | Group
 )

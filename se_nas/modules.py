@@ -12,11 +12,14 @@ from se_nas import layers
 from se_nas.arch import Architecture
 from se_nas.errors import InputError
 from se_nas.layers import Chain, Layer
+from se_nas.parts import Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
 from se_nas.se import SqueezeExcitation
 
 
 class Residual(nn.Module):
     """``after(act(shortcut(x) + branch(x)))``; an SE block at the end scales and adds in place.
+
+    A ``ScaledResidual`` multiplies the branch by its constant in that pass too.
 
     The branch's and after's layers are direct children, the shortcut is ``downsample``: the
     parameter names of torchvision and timm.
@@ -30,6 +33,7 @@ class Residual(nn.Module):
             _add(self.downsample, layer.shortcut)
         self.act = None if layer.act is None else ACTS[layer.act.kind](inplace=True)
         self.after = _add(self, layer.after)
+        self.factor = layer.scale if isinstance(layer, layers.ScaledResidual) else 1.0
         self.fused = bool(self.branch) and isinstance(
             getattr(self, self.branch[-1]), SqueezeExcitation
         )
@@ -43,10 +47,15 @@ class Residual(nn.Module):
         own = not torch.is_grad_enabled() and u_nchw is not x_nchw
         if self.fused:
             s_nc11 = getattr(self, self.branch[-1]).scale(u_nchw)
-            scaled_nchw = u_nchw.mul_(s_nc11) if own else u_nchw * s_nc11
-            out_nchw = scaled_nchw.add_(shortcut_nchw)
+            out_nchw = u_nchw.mul_(s_nc11) if own else u_nchw * s_nc11
+            if self.factor != 1:
+                out_nchw = out_nchw.mul_(self.factor)
+            out_nchw = out_nchw.add_(shortcut_nchw)
+        elif own:
+            out_nchw = u_nchw.mul_(self.factor) if self.factor != 1 else u_nchw
+            out_nchw = out_nchw.add_(shortcut_nchw)
         else:
-            out_nchw = u_nchw.add_(shortcut_nchw) if own else u_nchw + shortcut_nchw
+            out_nchw = torch.add(shortcut_nchw, u_nchw, alpha=self.factor)
         if self.act is not None:
             out_nchw = self.act(out_nchw)
         for name in self.after:
@@ -71,24 +80,21 @@ class Concat(nn.Module):
         return torch.cat(outs, dim=1)
 
 
-class Shuffle(nn.Module):
-    """ShuffleNet's channel shuffle: channel (g, i) goes to (i, g)."""
+class Shake(nn.Module):
+    """Two branches mixed: at random in training, by halves in ``eval``."""
 
-    def __init__(self, groups: int) -> None:
+    def __init__(self, layer: layers.Shake) -> None:
         super().__init__()
-        self.groups = groups
+        self.backward = layer.backward
+        self.branches = tuple(name for name, _ in layer.branches)
+        for name, branch in layer.branches:
+            self.add_module(name, sequential(branch))
 
     def forward(self, x_nchw: Tensor) -> Tensor:
-        n, c, h, w = x_nchw.shape
-        x = x_nchw.reshape(n, self.groups, c // self.groups, h, w)
-        return x.transpose(1, 2).reshape(n, c, h, w)
-
-
-class GlobalPool(nn.Module):
-    """(N, C, H, W) → (N, C): the mean over the map."""
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw.mean((2, 3))
+        first_nchw, second_nchw = (getattr(self, name)(x_nchw) for name in self.branches)
+        if self.training:
+            return mix_at_random(first_nchw, second_nchw, self.backward)
+        return torch.lerp(first_nchw, second_nchw, 0.5)
 
 
 class Model(nn.Module):
@@ -184,8 +190,11 @@ def _conv(layer: layers.Conv) -> nn.Module:
 
 
 def _pool(layer: layers.Pool) -> nn.Module:
-    kind = nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d
-    return kind(layer.kernel, layer.stride, layer.padding, ceil_mode=layer.ceil)
+    window = (layer.kernel, layer.stride, layer.padding)
+    if layer.kind == "max":
+        return nn.MaxPool2d(*window, ceil_mode=layer.ceil)
+    inside = layer.kind == "avg_inside"
+    return nn.AvgPool2d(*window, ceil_mode=layer.ceil, count_include_pad=not inside)
 
 
 def _se(layer: layers.SEBlock) -> nn.Module:
@@ -199,11 +208,15 @@ BUILD: dict[type, Callable[[Any], nn.Module]] = {
     layers.Norm: lambda layer: nn.BatchNorm2d(layer.channels, layer.eps, layer.momentum),
     layers.Pool: _pool,
     layers.GlobalPool: lambda _: GlobalPool(),
+    layers.Flatten: lambda layer: Flatten(layer.side),
     layers.Linear: lambda layer: nn.Linear(layer.c_in, layer.c_out, layer.bias),
     layers.Dropout: lambda layer: nn.Dropout(layer.p),
     layers.Shuffle: lambda layer: Shuffle(layer.groups),
+    layers.Subsample: lambda layer: Subsample(layer.channels, layer.stride, layer.shift),
     layers.SEBlock: _se,
     layers.Residual: Residual,
+    layers.ScaledResidual: Residual,
+    layers.Shake: Shake,
     layers.Concat: Concat,
     layers.Group: lambda layer: sequential(layer.chain),
 }

@@ -23,7 +23,8 @@ from se_nas.cost import parts
 from se_nas.errors import InputError, unknown
 from se_nas.layers import Conv
 from se_nas.materializer import list_models
-from se_nas.modules import GlobalPool, Model
+from se_nas.modules import Model
+from se_nas.parts import GlobalPool
 from se_nas.weights import MissingSE, Weights, load_weights
 
 PREFIX = "se_nas"

@@ -81,8 +81,8 @@ def load_weights(
     wrong: list[str] = []
     for key, value in found.items():
         shape = target[key].shape
-        if value.ndim == 4 and len(shape) == 2 and value.shape[2:] == (1, 1):
-            value = value.flatten(1)  # an FC layer written as a 1×1 convolution
+        if value.ndim == 4 and len(shape) == 2:
+            value = value.flatten(1)  # an FC layer written as a convolution of the whole map
         if value.shape != shape:
             wrong.append(f"{key} {tuple(value.shape)} instead of {tuple(shape)}")
         found[key] = value
@@ -160,10 +160,11 @@ def _translate(source: Mapping[str, Tensor], architecture: Architecture) -> dict
         return dict(source)
     if layout.trunk != architecture.trunk:
         raise InputError(f"{layout.source} checkpoint {_other(layout, architecture)}")
-    if any(key.endswith("fc1.weight") and value.ndim == 4 for key, value in source.items()):
-        _check_se(layout, architecture)  # FC layers as 1×1 convolutions: not ours
     renamed = {layout.rename(key): value for key, value in source.items()}
-    return {key: value for key, value in renamed.items() if key is not None}
+    found = {key: value for key, value in renamed.items() if key is not None}
+    if any(key.endswith("se.fc1.weight") and value.ndim == 4 for key, value in found.items()):
+        _check_se(layout, architecture)  # FC layers as 1×1 convolutions: not ours
+    return found
 
 
 def _check_se(layout: trunks.Layout, architecture: Architecture) -> None:

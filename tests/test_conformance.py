@@ -22,7 +22,17 @@ SMALL = {
     for name, trunk in NAMED.items()
     if "stem" in {field.name for field in fields(trunk)} and getattr(trunk, "stem", "") != "deep"
 }
-ALL = NAMED | SMALL
+# Whole, these are so deep that a test of one takes seconds.
+SHORT = {
+    name: Architecture.parse(name).trunk
+    for name in (
+        "inception_resnet_v2-depths1.2.2",
+        "inception_resnet_v2-depths1.2.2-stem.small",
+        "resnet110_preact-depths2.2.1",
+        "resnet164_preact-depths2.2.1",
+    )
+}
+ALL = NAMED | SMALL | SHORT
 # One of every family and block; the full product would only repeat them.
 REPRESENTATIVE = [
     "resnet18",
@@ -39,6 +49,11 @@ REPRESENTATIVE = [
     "shufflenet_v1_g8",
     "shufflenet_v2_x0_5",
     "shufflenet_v2_x1_0",
+    "vgg16_bn",
+    "bn_inception",
+    *SHORT,
+    "shake_shake_26_2x96d",
+    "shake_even_29_2x4x64d",
 ]
 PLACED = [
     (name, placement)
@@ -55,7 +70,15 @@ TINY = [
     "mobilenet_v3_small_trunk-width0.25-stem.small",
     "shufflenet_v1_g2-scale0.25-depths2.2.1-stem.small",
     "shufflenet_v2_x0_5-depths2.2.1-stem.small",
+    "vgg16_bn-depths2.1.1.2.1-width8-stem.small",
+    "bn_inception-width0.25-stem.small",
+    "inception_resnet_v2-depths1.2.2-width0.25-stem.small",
+    "resnet110_preact-depths2.2.1-width8-stem_width4",
+    "resnet164_preact-depths2.2.1-width4",
+    "shake_shake_26_2x96d-depths2.2.1-width8",
+    "shake_even_29_2x4x64d-depths2.2.1-width4-groups2",
 ]
+IN_A_BRANCH = ("standard", "pre", "conv3x3")
 
 
 def on_meta(architecture: Architecture) -> tuple[nn.Module, int]:
@@ -154,8 +177,13 @@ def test_every_se_block_is_in_the_path(tiny: str, placement: str) -> None:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.bias, 0.1, 0.5)  # no map that is zero all over
     blocks = {name: m for name, m in model.named_modules() if isinstance(m, SqueezeExcitation)}
-    units = sum(len(getattr(model, name)) for name in model.stage_names)
-    assert len(blocks) == units
+    assert len(blocks) == sum(
+        # A shake has the block in both branches, or one for the whole unit; a reduction has none.
+        (2 if trunk.family == "shake_shake" and placement in IN_A_BRANCH else 1)
+        * (name != "reduction")
+        for stage in model.stage_names
+        for name, _ in getattr(model, stage).named_children()
+    )
     with torch.no_grad():
         for block in blocks.values():
             block.fc2.weight.zero_()

@@ -43,6 +43,29 @@ VARIED = [
     "shufflenet_v2_x0_5",
     "se_shufflenet_v2_x1_0_s2_r2_identity_nosqueeze_s3_r4_pre_s4_r8_conv3x3",
     "se_shufflenet_v2_x1_5_r16_post_avgmax_tanh",
+    "vgg16_bn",
+    "se_vgg16_bn-depths1.1.1.1.1-width8-hidden64_s13_r4_s5_r2_pre_max",
+    "se_vgg16_bn-depths3.1.1.1.2-width4-stem.small_r2_nosqueeze",
+    "bn_inception",
+    "se_bn_inception-width0.5_s34_r16_s5_r4_pre_avgmax",
+    "se_bn_inception-stem.small_r4_nosqueeze",
+    "inception_resnet_v2-depths1.1.1-stem.small",
+    "se_resnet110_preact-depths2.2.1_r4_nobias",
+    "se_resnet110_preact-depths2.1.1-shortcut.conv_s2_r2_pre_s3_r4_post_s4_r2_identity",
+    "se_resnet164_preact-depths2.2.1_s23_r4_conv3x3_nosqueeze_s4_r4_avgmax_2sigmoid",
+    "se_wrn16_8_r16",
+    "shake_shake_26_2x96d-depths2.1.2",
+    "se_shake_shake_26_2x96d-depths1.2.1_s2_r2_pre_s3_r2_s4_r4_post_nosqueeze",
+    "shake_even_29_2x4x64d-depths2.1.1",
+    "se_shake_even_29_2x4x64d-depths1.2.1_s2_r2_identity_s3_r2_conv3x3_s4_r4",
+    "wide_resnet50_2_tv",
+]
+
+
+# At the sizes below their maps would be empty.
+LARGE = [
+    "se_inception_resnet_v2-depths1.2.2_r16",
+    "se_inception_resnet_v2-depths1.1.1-width0.5_s1_r4_pre_s2_r8_post_nosqueeze_s3_r8_identity",
 ]
 
 
@@ -118,6 +141,13 @@ def test_equals_what_is_counted(
     assert cost(name, **arguments) == expected  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", LARGE)
+def test_large_inputs(name: str) -> None:
+    architecture = Architecture.parse(name)
+    expected = measure(architecture, (97, 118), 1, 10)
+    assert cost(name, input_size=(97, 118), in_channels=1, num_classes=10) == expected
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -127,6 +157,11 @@ def test_equals_what_is_counted(
             ("resnet50-depths2.2-width8-stem.small", ("", "_pre", "_conv3x3")),
             ("mobilenet_v1-depths1.1.1.1.1-width0.25", ("", "_pre", "_conv3x3")),
             ("shufflenet_v2_x0_5-depths2.1.1", ("", "_pre", "_post", "_identity")),
+            ("bn_inception-width0.25-stem.small", ("", "_pre")),
+            ("inception_resnet_v2-depths1.1.1-width0.25-stem.small", ("", "_post")),
+            ("resnet110_preact-depths2.1.1", ("", "_pre", "_identity")),
+            ("shake_shake_26_2x96d-depths2.1.1-width8", ("", "_pre", "_post", "_identity")),
+            ("shake_even_29_2x4x64d-depths1.2.1-width4", ("", "_conv3x3")),
         )
         for placement in placements
         for squeeze in ("", "_avgmax", "_nosqueeze")

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import se_nas
 from se_nas import trunks, zoo
 from se_nas.cost import cost
+from se_nas.trunks.resnet import ResNet
 
 GOLDEN: dict[str, list[int]] = json.loads((Path(__file__).parent / "golden.json").read_text())
 
@@ -65,6 +66,8 @@ MEASURED = {
         "se_resnext50_32x4d_r16": (27_559_896, 4_232_994_816),
         "se_resnext101_32x4d_r16": (48_955_416, 7_974_739_968),
         "senet154": (115_088_984, 20_688_363_520),
+        "se_bn_inception_r16": (11_931_622, 2_033_239_424),
+        "se_bn_inception_r16_nobias": (11_924_584, 2_033_239_424),
     },
     "measured_scratch_builds": {
         "se_mobilenet_v1_r16": (4_718_044, 569_220_096),
@@ -76,7 +79,51 @@ MEASURED = {
         "se_shufflenet_v1_g3_r16_nobias": (2_476_144, 138_071_088),
         "se_shufflenet_v1_g3_r16_post": (2_594_908, 138_180_672),
         "se_shufflenet_v1_g3_r16_post_nobias": (2_585_728, 138_180_672),
+        "vgg16_bn": (138_365_992, 15_470_264_320),
+        "se_vgg16_bn_r16": (138_596_784, 15_470_490_624),
+        "se_vgg16_bn_r16_nobias": (138_592_296, 15_470_490_624),
+        "bn_inception": (11_285_224, 2_032_600_064),
+        "inception_resnet_v2": (55_843_464, 13_155_794_016),
+        "se_inception_resnet_v2_r16": (64_387_444, 13_164_289_376),
+        "se_inception_resnet_v2_r16_nobias": (64_338_824, 13_164_289_376),
     },
+}
+
+# With the classes of their data set: also measured_scratch_builds (SPEC 1.10, 1.12); ResNet-152's
+# of Places365 are derived from the 1000-class one.
+OTHER_CLASSES = {
+    ("resnet110_preact", 10): (1_727_962, 252_887_680),
+    ("resnet110_preact", 100): (1_733_812, 252_893_440),
+    ("resnet110_preact-shortcut.conv", 10): (1_730_522, 253_149_824),
+    ("resnet110_preact-shortcut.conv", 100): (1_736_372, 253_155_584),
+    ("se_resnet110_preact_r16_nobias", 10): (1_740_058, 252_899_776),
+    ("se_resnet110_preact_r16_nobias", 100): (1_745_908, 252_905_536),
+    ("se_resnet110_preact-shortcut.conv_r16_nobias", 10): (1_742_618, 253_161_920),
+    ("resnet164_preact", 10): (1_703_258, 244_500_992),
+    ("resnet164_preact", 100): (1_726_388, 244_524_032),
+    ("se_resnet164_preact_r16_nobias", 10): (1_896_794, 244_694_528),
+    ("se_resnet164_preact_r16_nobias", 100): (1_919_924, 244_717_568),
+    ("wrn16_8", 10): (10_961_370, 1_548_145_664),
+    ("wrn16_8", 100): (11_007_540, 1_548_191_744),
+    ("se_wrn16_8_r16_nobias", 10): (11_047_386, 1_548_231_680),
+    ("se_wrn16_8_r16_nobias", 100): (11_093_556, 1_548_277_760),
+    ("shake_shake_26_2x96d", 10): (26_192_922, 3_776_892_672),
+    ("shake_shake_26_2x96d-width32", 10): (2_923_162, 426_689_792),
+    ("se_shake_shake_26_2x96d_r16_nobias", 10): (26_386_458, 3_777_086_208),
+    ("shake_even_29_2x4x64d", 100): (34_529_700, 5_387_358_208),
+    ("se_shake_even_29_2x4x64d_r16_nobias", 100): (35_561_892, 5_388_390_400),
+    ("resnet152", 365): (58_891_693, 11_282_415_616 - 2048 * 635),
+    ("se_resnet152_r16", 365): (65_520_733, 11_288_993_792 - 2048 * 635),
+    ("se_resnet152_r16_nobias", 365): (65_469_869, 11_288_993_792 - 2048 * 635),
+}
+# Trainable parameters do not show a batch norm too many whose shape another one lacks; the running
+# statistics (bn_running_buffers of measured_scratch_builds) count the norms.
+RUNNING_STATISTICS = {
+    "resnet110_preact": 8_096,
+    "resnet164_preact": 24_224,
+    "wrn16_8": 7_200,
+    "vgg16_bn": 8_448,
+    "inception_resnet_v2": 60_544,
 }
 
 RESNET50 = (25_557_032, 3_857_973_248)
@@ -182,6 +229,12 @@ TWINS = {
     "mobilenet_v1": "timm/mobilenetv1_100",
     "mobilenet_v1-width1.25": "timm/mobilenetv1_125",
     "mobilenet_v2-width1.4": "timm/mobilenetv2_140",
+    "vgg16_bn": "torchvision/vgg16_bn",
+    "vgg16_bn-depths1.1.2.2.2": "torchvision/vgg11_bn",
+    "vgg16_bn-depths2.2.4.4.4": "timm/vgg19_bn",
+    "inception_resnet_v2": "timm/inception_resnet_v2",
+    "wide_resnet50_2_tv": "torchvision/wide_resnet50_2",
+    "wide_resnet101_2_tv": "timm/wide_resnet101_2",
 }
 
 
@@ -206,6 +259,37 @@ def test_cost_is_golden(name: str) -> None:
 )
 def test_cost_is_what_was_measured_elsewhere(name: str, expected: tuple[int, int]) -> None:
     assert figures(name) == expected
+
+
+@pytest.mark.parametrize(("name", "classes"), OTHER_CLASSES)
+def test_cost_with_other_classes_is_what_was_measured(name: str, classes: int) -> None:
+    ours = cost(name, num_classes=classes)
+    assert (ours.params, ours.macs) == OTHER_CLASSES[name, classes]
+
+
+@pytest.mark.parametrize("name", RUNNING_STATISTICS)
+def test_running_statistics_are_those_that_were_measured(name: str) -> None:
+    with torch.device("meta"):
+        model = se_nas.materialize(name)
+    buffers = dict(model.named_buffers())
+    counted = sum(b.numel() for key, b in buffers.items() if not key.endswith("batches_tracked"))
+    assert counted == RUNNING_STATISTICS[name]
+
+
+def test_inception_resnet_v2_at_224_px() -> None:
+    assert cost("inception_resnet_v2", input_size=224).macs == 6_468_961_120
+
+
+@pytest.mark.parametrize(("stages", "expected"), [("", 2_514_944), ("_s234", 942_080)])
+def test_equation_5(stages: str, expected: int) -> None:
+    """2/r · Σ N·C² (section 4): what SE adds to ResNet-50, with and without its last stage."""
+    trunk = trunks.named()["resnet50"]
+    assert isinstance(trunk, ResNet)
+    numbers = [n for n in trunk.stages if not stages or str(n) in stages]
+    blocks = dict(zip(trunk.stages, trunk.depths, strict=True))
+    assert sum(blocks[n] * trunk.c_out(n) ** 2 for n in numbers) * 2 == expected * 16
+    added = cost(f"se_resnet50{stages}_r16_nobias").params - cost("resnet50").params
+    assert added == expected
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
@@ -277,7 +361,7 @@ def test_cost_is_that_of_the_twin(name: str) -> None:
             if library == "timm"
             else torchvision.models.get_model(twin, weights=None)
         )
-    assert figures(name) == counted(model)
+    assert figures(name) == counted(model, se_nas.Architecture.parse(name).trunk.input_size)
 
 
 @pytest.mark.parametrize("width", [0.35, 0.75, 1.4])
@@ -290,9 +374,9 @@ def test_a_width_multiplier_is_torchvisions(family: str, width: float) -> None:
     assert figures(name.replace(trunk, f"{trunk}-width{width}")) == counted(model)
 
 
-def counted(model: nn.Module) -> tuple[int, int]:
+def counted(model: nn.Module, size: int = 224) -> tuple[int, int]:
     """Parameters and multiply-adds of a network on the meta device."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        model.eval()(torch.empty(1, 3, 224, 224))
+        model.eval()(torch.empty(1, 3, size, size))
     params = sum(parameter.numel() for parameter in model.parameters())
     return params, counter.get_total_flops() // 2

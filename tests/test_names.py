@@ -26,6 +26,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "dropout": st.floats(0, 1, exclude_max=True),
     "group_width": st.integers(0, 8),
     "variant": st.sampled_from(["large", "small"]),
+    "hidden": st.integers(1, 8192),
+    "stem_width": st.integers(1, 96),
+    "shortcut": st.sampled_from(["pad", "conv"]),
+    "backward": st.sampled_from(["shake", "even"]),
 }
 WIDTHS = st.one_of(st.integers(1, 96), st.floats(0.1, 8), st.sampled_from([0.35, 0.5, 1.25]))
 GROUPS = st.integers(1, 8)

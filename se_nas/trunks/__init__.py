@@ -14,12 +14,17 @@ from typing import Any
 
 from se_nas.errors import InputError, unknown
 from se_nas.trunks import (
+    bn_inception,
+    inception_resnet_v2,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
+    preact_resnet,
     resnet,
+    shake_shake,
     shufflenet_v1,
     shufflenet_v2,
+    vgg,
 )
 from se_nas.trunks.base import PLACEMENTS, Family, Layout, Placed, Trunk, place
 
@@ -47,6 +52,11 @@ FAMILIES: dict[str, Family] = {
         mobilenet_v3.FAMILY,
         shufflenet_v1.FAMILY,
         shufflenet_v2.FAMILY,
+        vgg.FAMILY,
+        bn_inception.FAMILY,
+        inception_resnet_v2.FAMILY,
+        preact_resnet.FAMILY,
+        shake_shake.FAMILY,
     )
 }
 

@@ -35,7 +35,7 @@ from se_nas.layers import (
     chain,
 )
 from se_nas.trunks.base import PLACEMENTS, Family, Layout, place
-from se_nas.trunks.settings import check_choice
+from se_nas.trunks.settings import check_choice, check_whole
 
 if TYPE_CHECKING:
     from se_nas.arch import SE
@@ -96,11 +96,7 @@ class ResNet:
             if not isinstance(squeeze_first, bool):
                 raise unknown("squeeze_first of a resnet", squeeze_first, (True, False))
         for field, least in (("width", 1), ("groups", 1), ("group_width", 0)):
-            for value in dsl.options(getattr(self, field)):
-                if type(value) is not int or value < least:
-                    raise InputError(
-                        f"{field}={value!r} of a resnet: give a whole number of at least {least}"
-                    )
+            check_whole(self, field, least)
         for share in dsl.options(self.dropout):
             if type(share) not in (int, float) or not 0 <= share < 1:
                 raise InputError(f"dropout={share!r} of a resnet: give a share in [0, 1)")
@@ -245,12 +241,17 @@ def _named() -> dict[str, ResNet]:
         ),
     }
     tv = {f"{name}_tv": replace(trunk, lineage="tv") for name, trunk in paper.items()}
+    # Zagoruyko and Komodakis 2016, as torchvision and timm have it: the 3×3 is twice as wide.
+    wide = {
+        f"wide_resnet{layers}_2_tv": ResNet(depths, group_width=128, lineage="tv")
+        for layers, depths in ((50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)))
+    }
     # He et al. 2016, section 4.2: 6n + 2 layers for images of 32 px.
     small = {
         f"resnet{6 * n + 2}_small": ResNet((n, n, n), "basic", 16, stem="small") for n in (1, 3, 9)
     }
     tv_names = {name.replace("_trunk_tv", "_tv_trunk"): trunk for name, trunk in tv.items()}
-    return paper | tv_names | small
+    return paper | tv_names | wide | small
 
 
 # timm's senet154 keeps its three stem convolutions in one Sequential, the last norm outside.

@@ -30,6 +30,15 @@ def check_multiplier(trunk: Trunk, field: str) -> None:
             raise InputError(f"{field}={value!r} of a {trunk.family}: give a factor from 0.1 to 8")
 
 
+def check_whole(trunk: Trunk, field: str, least: int = 1) -> None:
+    """Raise an ``InputError`` unless every option of ``field`` is a whole number ≥ ``least``."""
+    for value in dsl.options(getattr(trunk, field)):
+        if type(value) is not int or value < least:
+            raise InputError(
+                f"{field}={value!r} of a {trunk.family}: give a whole number of at least {least}"
+            )
+
+
 def check_per_stage(
     trunk: Trunk, field: str, stages: int, fits: Callable[[int], bool], what: str
 ) -> None:

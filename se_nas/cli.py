@@ -159,7 +159,10 @@ def materialize(
 
     console = Console(highlight=False)
     if table is not None:
-        console.print(tables.paper_table(table))
+        shown, notes = tables.paper_table(table)
+        console.print(shown)
+        for note in notes:
+            console.print(note, markup=False)
     if name is None:
         if table is None:
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")

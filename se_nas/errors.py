@@ -19,5 +19,6 @@ def unknown(what: str, value: object, allowed: Iterable[object], hint: str = "")
     names = [str(name) for name in allowed]
     near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
     guess = f"; did you mean {near[0]!r}?" if near else ";"
-    shown = ", ".join(names[:40]) + (f", … ({len(names)} in all)" if len(names) > 40 else "")
+    few = 12 if near else 40
+    shown = ", ".join(names[:few]) + (f", … ({len(names)} in all)" if len(names) > few else "")
     return InputError(f"unknown {what} {value!r}{guess} allowed: {shown}{hint}")

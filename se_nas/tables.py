@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from typing import Any, cast
-
+from rich.markup import escape
 from rich.table import Table
 
+from se_nas import zoo
 from se_nas.arch import SE, Architecture
 from se_nas.cost import cost, parts
-from se_nas.errors import InputError
 from se_nas.names import se_name
 
 
@@ -40,45 +37,40 @@ def summary(
     return table
 
 
-def paper_table(number: int) -> Table:
-    """Table ``number`` of the paper, our figures beside its own.
+def paper_table(number: int) -> tuple[Table, list[str]]:
+    """Table ``number`` of the paper: our figures, the paper's, and the differences; notes below.
 
     Raises:
         InputError: the zoo has no such table.
     """
-    from se_nas import zoo
-
-    rows_of = getattr(zoo, "table", None)
-    if rows_of is None:
-        raise InputError("this version of se_nas.zoo has no tables of the paper")
-    rows = [_cells(row) for row in rows_of(number)]
-    table = _table(f"Table {number} of the paper")
-    for column in rows[0]:
-        text = all(isinstance(row[column], str) for row in rows)
-        table.add_column(column.replace("_", " "), justify="left" if text else "right")
+    rows = zoo.table(number)
+    table = _table(f"Table {number} of the paper (params in millions, MACs in 10⁹; ours / printed)")
+    table.add_column("name", overflow="fold")
+    for column in ("params", "paper", "diff", "GMACs", "paper", "diff", "top-1/5 err %"):
+        table.add_column(column, justify="right", no_wrap=True)
+    notes: list[str] = []
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    return table
+        mark = ""
+        if row.note:
+            if row.note not in notes:
+                notes.append(row.note)
+            mark = f" [{notes.index(row.note) + 1}]"
+        table.add_row(
+            escape(row.name + mark),
+            *_figures(row.params, row.printed_params, 1e6, 1),
+            *_figures(row.macs, row.printed_macs, 1e9, 2),
+            "/".join("-" if e is None else f"{e:.2f}" for e in (row.top1_pct, row.top5_pct)),
+        )
+    return table, [f"[{i + 1}] {note}" for i, note in enumerate(notes)]
+
+
+def _figures(ours: int, printed: float | None, unit: float, digits: int) -> tuple[str, str, str]:
+    """Ours with two digits more than the paper prints, the paper's, and the difference."""
+    mine = f"{ours / unit:.{digits + 2}f}"
+    if printed is None:
+        return mine, "-", "-"
+    return mine, f"{printed / unit:.{digits}f}", f"{(ours - printed) / unit:+.{digits + 2}f}"
 
 
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, pad_edge=False)
-
-
-def _cells(row: Any) -> dict[str, Any]:
-    if is_dataclass(row) and not isinstance(row, type):
-        return asdict(row)
-    if hasattr(row, "_asdict"):
-        return dict(row._asdict())
-    assert isinstance(row, Mapping), "a row is a dataclass, a named tuple or a mapping"
-    return dict(cast("Mapping[str, Any]", row))
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            return " / ".join(_cell(item) for item in value)
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import se_nas
-from se_nas import cli
+from se_nas import cli, zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "se_resnet8_small_r4"
@@ -62,18 +62,26 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["total"][1:] == [f"{expected.params:,}", f"{expected.macs / 1e6:,.2f}"]
 
 
-def test_paper_tables_are_shown(
+def test_paper_tables_are_shown_with_the_differences(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from se_nas import zoo
-
-    rows = [{"name": "resnet50", "params": 25557032, "paper_gmacs": 3.86, "note": None}]
-    monkeypatch.setattr(zoo, "table", lambda number: rows, raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
     run("--table", "10")
     text = capsys.readouterr().out
     assert "Table 10 of the paper" in text
-    assert "25,557,032" in text
-    assert "3.86" in text
+    row = next(line for line in text.splitlines() if "se_resnet50_r8_nobias" in line).split()
+    assert row[1:] == ["[1]", "30.587", "30.7", "-0.113", "3.8630", "-", "-", "22.26/5.99"]
+    assert "[1] " in text.splitlines()[-1] or "[1] the paper" in text
+
+
+def test_every_paper_table_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    for number in zoo.TABLES:
+        run("--table", str(number))
+        text = capsys.readouterr().out
+        assert all(row.name in text for row in zoo.table(number))
 
 
 @pytest.mark.parametrize(

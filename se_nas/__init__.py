@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from se_nas.arch import SE as SE
     from se_nas.arch import Architecture as Architecture
     from se_nas.cost import Cost as Cost
+    from se_nas.detection import faster_rcnn as faster_rcnn
     from se_nas.dsl import choice as choice
     from se_nas.dsl import optional as optional
     from se_nas.dsl import per_stage as per_stage
     from se_nas.errors import InputError as InputError
+    from se_nas.export import export_onnx as export_onnx
+    from se_nas.export import export_program as export_program
+    from se_nas.export import load as load
+    from se_nas.export import save as save
+    from se_nas.inference import optimize_for_inference as optimize_for_inference
+    from se_nas.insertion import insert_se as insert_se
     from se_nas.materializer import list_models as list_models
     from se_nas.materializer import materialize as materialize
     from se_nas.se import SqueezeExcitation as SqueezeExcitation
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from se_nas.space import maximize as maximize
     from se_nas.space import minimize as minimize
     from se_nas.space import params as params
+    from se_nas.space import peak_activations as peak_activations
     from se_nas.space import trunk as trunk
 
 __version__ = "0.1.0"
@@ -36,10 +44,17 @@ _HOME = {
     "SE": "arch",
     "Architecture": "arch",
     "Cost": "cost",
+    "faster_rcnn": "detection",
     "choice": "dsl",
     "optional": "dsl",
     "per_stage": "dsl",
     "InputError": "errors",
+    "export_onnx": "export",
+    "export_program": "export",
+    "load": "export",
+    "save": "export",
+    "optimize_for_inference": "inference",
+    "insert_se": "insertion",
     "list_models": "materializer",
     "materialize": "materializer",
     "SqueezeExcitation": "se",
@@ -49,6 +64,7 @@ _HOME = {
     "maximize": "space",
     "minimize": "space",
     "params": "space",
+    "peak_activations": "space",
     "trunk": "space",
 }
 

@@ -6,7 +6,7 @@ Bad input is one line on stderr and exit code 2.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,11 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-@app.callback()
-def _commands() -> None:
-    """Keeps ``search`` a named command while it is the only one."""
 
 
 @app.command()
@@ -54,6 +49,7 @@ def search(
     ] = None,
     sampler: Annotated[str, typer.Option(help="tpe, random or nsga2.")] = "tpe",
     seed: Annotated[int, typer.Option(help="Of the sampler, the split and the trials.")] = 0,
+    recipe: Annotated[str, typer.Option(help="How to train: a name in se_nas.recipes.")] = "search",
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     top: Annotated[int, typer.Option(help="How many of the best are retrained.")] = 3,
@@ -76,22 +72,25 @@ def search(
 ) -> None:
     """Search a space on a data set; retrain and test the best beside two controls."""
     from dataclasses import replace
+    from pathlib import Path
 
     from rich.console import Console
 
-    from se_nas.recipes import Recipe
+    from se_nas.errors import unknown
+    from se_nas.recipes import RECIPES
     from se_nas.search.settings import DataSettings, RunConfig
     from se_nas.spaces import load_space
 
     found = load_space(space)
-    recipe = Recipe()
-    if batch_size is not None:
-        recipe = replace(recipe, batch_size=batch_size)
-    if learning_rate is not None:
-        recipe = replace(recipe, learning_rate=learning_rate)
+    if recipe not in RECIPES:
+        raise unknown("recipe", recipe, RECIPES)
+    given = {"batch_size": batch_size, "learning_rate": learning_rate}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    # Workers have another working directory.
+    folder = None if data_dir is None else str(Path(data_dir).expanduser().absolute())
     config = RunConfig(
-        data=DataSettings(data, data_dir, image_size, val_images, limit_train),
-        recipe=recipe,
+        data=DataSettings(data, folder, image_size, val_images, limit_train),
+        recipe=replace(RECIPES[recipe], **changes),
         trials=trials,
         epochs=epochs,
         first_rung=first_rung,
@@ -121,6 +120,78 @@ def search(
         run_search(found, config, console)
 
 
+@app.command()
+def materialize(
+    name: Annotated[str | None, typer.Argument(help="A model, such as se_resnet50_r16.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The file to write: .safetensors, .onnx or .pt2.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="A checkpoint: ours, torchvision's or timm's.")
+    ] = None,
+    num_classes: Annotated[int, typer.Option(help="Classes of the head.")] = 1000,
+    in_channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
+    input_size: Annotated[
+        int | None, typer.Option(help="Side of the images in pixels [default: the family's].")
+    ] = None,
+    missing_se: Annotated[
+        str, typer.Option(help="error, or identity: take a checkpoint without SE, outputs equal.")
+    ] = "error",
+    new_head: Annotated[
+        bool, typer.Option("--new-head", help="Leave the classifier fresh.")
+    ] = False,
+    optimize: Annotated[
+        bool, typer.Option("--optimize", help="Fold batch norms first (.onnx, .pt2).")
+    ] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Print shape, parameters, MACs and SE by stage.")
+    ] = False,
+    table: Annotated[
+        int | None, typer.Option(help="Print a table of the paper beside our figures.")
+    ] = None,
+) -> None:
+    """Build a network and write it as safetensors, ONNX or a torch.export program."""
+    from rich.console import Console
+
+    from se_nas import tables
+    from se_nas.arch import Architecture
+    from se_nas.delivery import check_path, deliver
+
+    console = Console(highlight=False)
+    if table is not None:
+        console.print(tables.paper_table(table))
+    if name is None:
+        if table is None:
+            raise InputError("NAME is missing: give a model such as se_resnet50_r16")
+        return
+    architecture = Architecture.parse(name)
+    if summary:
+        console.print(
+            tables.summary(
+                architecture,
+                input_size=input_size,
+                in_channels=in_channels,
+                num_classes=num_classes,
+            )
+        )
+    if out is not None:
+        path = check_path(out)
+        deliver(
+            architecture,
+            path,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            input_size=input_size,
+            weights=weights,
+            missing_se=missing_se,
+            new_head=new_head,
+            optimize=optimize,
+        )
+        console.print(f"{architecture} → {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    elif not summary and table is None:
+        raise InputError("nothing to do: give --out FILE, --summary or --table N")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; ``arguments`` default to the process's."""
     try:
@@ -129,5 +200,5 @@ def main(arguments: list[str] | None = None) -> None:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        typer.echo("stopped; what was finished is in the run directory", err=True)
+        typer.echo("stopped", err=True)
         sys.exit(130)

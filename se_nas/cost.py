@@ -68,20 +68,44 @@ def cost(
     """
     if isinstance(architecture, str):
         architecture = Architecture.parse(architecture)
+    tallies = parts(
+        architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes
+    )
+    height, width = _height_width(architecture.trunk, input_size)
+    return _total(in_channels * height * width, list(tallies.values()))
+
+
+def parts(
+    architecture: Architecture,
+    *,
+    input_size: int | tuple[int, int] | None = None,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> dict[str, Tally]:
+    """Output shape and cost of ``stem``, of every stage by its name, and of ``head``.
+
+    >>> parts(Architecture("resnet50"))["stage5"].shape
+    (2048, 7, 7)
+    """
     trunk = architecture.trunk
-    size = trunk.input_size if input_size is None else input_size
-    height, width = size if isinstance(size, tuple) else (size, size)
+    height, width = _height_width(trunk, input_size)
     if min(height, width, in_channels, num_classes) < 1:
         raise InputError(
             f"input_size={input_size}, in_channels={in_channels}, num_classes={num_classes}: "
             "each must be at least 1"
         )
-    image = (in_channels, height, width)
-    tallies = [_stem(trunk, image)]
+    tally = _stem(trunk, (in_channels, height, width))
+    found = {"stem": tally}
     for number, se in zip(trunk.stages, architecture.se, strict=True):
-        tallies.append(_stage(trunk, number, se, tallies[-1].shape))
-    tallies.append(_head(trunk, num_classes, tallies[-1].shape))
-    return _total(math.prod(image), tallies)
+        tally = _stage(trunk, number, se, tally.shape)
+        found[trunk.stage_name(number)] = tally
+    found["head"] = _head(trunk, num_classes, tally.shape)
+    return found
+
+
+def _height_width(trunk: Trunk, input_size: int | tuple[int, int] | None) -> tuple[int, int]:
+    size = trunk.input_size if input_size is None else input_size
+    return size if isinstance(size, tuple) else (size, size)
 
 
 def _total(held: int, tallies: list[Tally]) -> Cost:
@@ -195,17 +219,17 @@ def _residual(layer: layers.Residual, shape: Shape) -> Tally:
     shortcut = _chain(layer.shortcut, shape)
     out = math.prod(branch.shape)
     shortcut_out = math.prod(shortcut.shape) if layer.shortcut else 0
-    peak = max(branch.peak, out + shortcut.peak, 2 * out + shortcut_out)
+    # The sum, and before it the SE block's factors, go into the branch's own map.
+    peak = max(branch.peak, out + shortcut.peak, out + shortcut_out)
     parts = [branch, shortcut]
     if isinstance(last, layers.SEBlock):
         scale = _scale(last, branch.shape)
-        factors = out if last.squeeze == "none" else last.channels
-        peak = max(peak, out + shortcut_out + scale.peak, 2 * out + shortcut_out + factors)
+        peak = max(peak, out + shortcut_out + scale.peak)
         parts.append(scale)
     if layer.after:
         after = _chain(layer.after, branch.shape)
         # The branch and the shortcut are still held while the block's last layers run.
-        peak = max(peak, 2 * out + shortcut_out + after.peak)
+        peak = max(peak, out + shortcut_out + after.peak)
         parts.append(after)
     return Tally(branch.shape, sum(p.params for p in parts), sum(p.macs for p in parts), peak)
 

@@ -8,7 +8,7 @@ from se_nas import trunks, zoo
 from se_nas.arch import Architecture
 from se_nas.errors import InputError
 from se_nas.modules import Model
-from se_nas.weights import Weights, load_weights
+from se_nas.weights import MissingSE, Weights, load_weights
 
 
 def materialize(
@@ -17,6 +17,8 @@ def materialize(
     num_classes: int = 1000,
     in_channels: int = 3,
     weights: Weights | None = None,
+    missing_se: MissingSE = "error",
+    new_head: bool = False,
 ) -> Model:
     """Build the model that a name or an architecture stands for.
 
@@ -26,6 +28,9 @@ def materialize(
         in_channels: channels of the images.
         weights: a safetensors or ``.pth`` path, or a state dict, in our own, torchvision's or
             timm's key layout for the same network; fresh He-initialised weights if not given.
+        missing_se: ``identity`` lets a checkpoint without SE into a network with SE: the blocks
+            that it lacks start as identities, so that the outputs are those of the checkpoint.
+        new_head: leave the classifier fresh, whatever number of classes the checkpoint has.
 
     Returns:
         An ``nn.Module``: (N, in_channels, H, W) images → (N, num_classes) logits.
@@ -46,7 +51,7 @@ def materialize(
             raise InputError(f"{field} is {value!r}; give a whole number of at least 1")
     model = Model(architecture, num_classes, in_channels)
     if weights is not None:
-        load_weights(model, weights)
+        load_weights(model, weights, missing_se=missing_se, new_head=new_head)
     return model
 
 

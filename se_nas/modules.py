@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from se_nas import layers
 from se_nas.arch import Architecture
+from se_nas.errors import InputError
 from se_nas.layers import Chain, Layer
 from se_nas.parts import Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
 from se_nas.se import SqueezeExcitation
 
 
 class Residual(nn.Module):
-    """``after(act(shortcut(x) + branch(x)))``; an SE block at the end scales and adds in one pass.
+    """``after(act(shortcut(x) + branch(x)))``; an SE block at the end scales and adds in place.
 
-    A ``ScaledResidual`` multiplies the branch by its constant in that pass too.
+    A ``ScaledResidual`` multiplies the branch by its constant too.
 
     The branch's and after's layers are direct children, the shortcut is ``downsample``: the
     parameter names of torchvision and timm.
@@ -42,11 +43,18 @@ class Residual(nn.Module):
         for name in self.branch[: -1 if self.fused else None]:
             u_nchw = getattr(self, name)(u_nchw)
         shortcut_nchw = x_nchw if self.downsample is None else self.downsample(x_nchw)
+        # Without gradients nobody else needs the branch's map: no new ones, hence less traffic.
+        own = not torch.is_grad_enabled() and u_nchw is not x_nchw
         if self.fused:
             s_nc11 = getattr(self, self.branch[-1]).scale(u_nchw)
-            out_nchw = torch.addcmul(shortcut_nchw, u_nchw, s_nc11, value=self.factor)
+            if self.factor != 1:
+                s_nc11 = s_nc11.mul_(self.factor) if own else s_nc11 * self.factor
+            scaled_nchw = u_nchw.mul_(s_nc11) if own else u_nchw * s_nc11
+            out_nchw = scaled_nchw.add_(shortcut_nchw)
         else:
-            out_nchw = torch.add(shortcut_nchw, u_nchw, alpha=self.factor)
+            if self.factor != 1:
+                u_nchw = u_nchw.mul_(self.factor) if own else u_nchw * self.factor
+            out_nchw = u_nchw.add_(shortcut_nchw) if own else u_nchw + shortcut_nchw
         if self.act is not None:
             out_nchw = self.act(out_nchw)
         for name in self.after:
@@ -94,6 +102,7 @@ class Model(nn.Module):
     Attributes:
         architecture: the value that it was built from.
         num_classes, in_channels: as given to ``materialize``.
+        folded: whether this is the work of ``optimize_for_inference``.
     """
 
     def __init__(self, architecture: Architecture, num_classes: int, in_channels: int) -> None:
@@ -101,6 +110,7 @@ class Model(nn.Module):
         network = architecture.network(num_classes=num_classes, in_channels=in_channels)
         self.architecture = architecture
         self.num_classes, self.in_channels = num_classes, in_channels
+        self.folded = False
         self.stem_names = _add(self, network.stem)
         self.stage_names = tuple(name for name, _ in network.stages)
         for name, blocks in network.stages:
@@ -108,17 +118,51 @@ class Model(nn.Module):
         self.head_names = _add(self, network.head)
         _initialise(self)
 
+    def forward_stages(self, x_nchw: Tensor) -> list[Tensor]:
+        """The map behind every stage, the first stage's first."""
+        for name in self.stem_names:
+            x_nchw = getattr(self, name)(x_nchw)
+        maps: list[Tensor] = []
+        for name in self.stage_names:
+            x_nchw = getattr(self, name)(x_nchw)
+            maps.append(x_nchw)
+        return maps
+
     def forward_features(self, x_nchw: Tensor) -> Tensor:
         """The last stage's map."""
         for name in (*self.stem_names, *self.stage_names):
             x_nchw = getattr(self, name)(x_nchw)
         return x_nchw
 
-    def forward_head(self, x_nchw: Tensor) -> Tensor:
-        """Logits (N, num_classes) of the last stage's map."""
-        for name in self.head_names:
+    def forward_head(self, x_nchw: Tensor, pre_logits: bool = False) -> Tensor:
+        """Logits (N, num_classes) of the last stage's map, or what goes into the classifier."""
+        for name in self.head_names[: -1 if pre_logits else None]:
             x_nchw = getattr(self, name)(x_nchw)
         return x_nchw
+
+    @property
+    def num_features(self) -> int:
+        """Values that go into the classifier for each image."""
+        return self.get_classifier().in_features
+
+    def get_classifier(self) -> nn.Linear:
+        """The last layer."""
+        classifier = getattr(self, self.head_names[-1])
+        assert isinstance(classifier, nn.Linear), "every trunk's head ends in a Linear"
+        return classifier
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a fresh classifier of ``num_classes`` classes in the place of the last layer."""
+        if type(num_classes) is not int or num_classes < 1:
+            raise InputError(f"num_classes is {num_classes!r}; give a whole number of at least 1")
+        old = self.get_classifier()
+        like = {"device": old.weight.device, "dtype": old.weight.dtype}
+        fresh = nn.Linear(old.in_features, num_classes, old.bias is not None, **like)
+        nn.init.normal_(fresh.weight, 0.0, 0.01)
+        if fresh.bias is not None:
+            nn.init.zeros_(fresh.bias)
+        setattr(self, self.head_names[-1], fresh)
+        self.num_classes = num_classes
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         x_nchw = self.forward_features(x_nchw)
@@ -214,55 +258,3 @@ def _initialise(model: nn.Module) -> None:
             nn.init.normal_(module.weight, 0.0, 0.01)
         if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-Named = tuple[str, nn.Module]
-Neighbours = tuple[
-    str,
-    SqueezeExcitation,
-    "nn.BatchNorm2d | nn.Conv2d | None",
-    "nn.Conv2d | nn.Linear | None",
-]
-
-
-def neighbours(model: nn.Module) -> Iterator[Neighbours]:
-    """Each SE block with the layers whose output or input it alone scales.
-
-    Yields:
-        (name, block, batch norm or convolution before, convolution or classifier after); None
-        where there is none. A positive factor passes through a ReLU before the block, and through
-        pooling to one value and dropout after it; it does not pass through ReLU6 or hard swish.
-    """
-    for chain in _chains(model):
-        for i, (name, module) in enumerate(chain):
-            if not isinstance(module, SqueezeExcitation):
-                continue
-            past = [m for _, m in chain[:i]]
-            if past and isinstance(past[-1], nn.ReLU):
-                past.pop()
-            scalable = (nn.BatchNorm2d, nn.Conv2d)
-            before = past[-1] if past and isinstance(past[-1], scalable) else None
-            future = (m for _, m in chain[i + 1 :] if not isinstance(m, (GlobalPool, nn.Dropout)))
-            follower = next(future, None)
-            after = follower if isinstance(follower, (nn.Conv2d, nn.Linear)) else None
-            yield name, module, before, after
-
-
-def _chains(model: nn.Module) -> Iterator[list[Named]]:
-    """Runs of modules in which each one's output goes to the next one and nowhere else."""
-    yield _flat("", model)
-    for path, module in model.named_modules():
-        if isinstance(module, Residual):
-            for names in (module.branch, ("downsample",), module.after):
-                children = [(f"{path}.{name}", getattr(module, name)) for name in names]
-                yield [pair for name, child in children for pair in _flat(name, child)]
-        elif isinstance(module, (Concat, Shake)):
-            for name in module.branches:
-                yield _flat(f"{path}.{name}", getattr(module, name))
-
-
-def _flat(path: str, module: nn.Module | None) -> list[Named]:
-    if not isinstance(module, (nn.Sequential, Model)):
-        return [] if module is None else [(path, module)]
-    prefix = f"{path}." if path else ""
-    return [pair for name, child in module.named_children() for pair in _flat(prefix + name, child)]

@@ -6,6 +6,9 @@
            | { "_s" stages "_" setting }             se_resnet50_s23_r16_s4_r8   (others: none)
     setting = "r" ratio { "_" token }                r16, r8_pre_tanh_nobias
 
+All characters are safe in file names, but a name with another setting in every stage can be longer
+than a file name may be (255): ``architecture.id`` is always short.
+
 A token says what differs from ``SE()``'s defaults; ``TOKENS`` has them all.
 """
 
@@ -120,6 +123,8 @@ def parse_trunk(text: str) -> Trunk:
         field = next((f for f in sorted(types, key=len, reverse=True) if setting.startswith(f)), "")
         if not field:
             raise unknown(f"setting of {base}", setting, types)
+        if field in changes:
+            raise InputError(f"name {text!r} gives the setting {field} twice")
         changes[field] = _setting_value(field, setting.removeprefix(field), types[field])
     return replace(trunk, **changes) if changes else trunk
 

@@ -18,7 +18,13 @@ from se_nas.layers import Gate, Squeeze
 def _mean(u_nchw: Tensor) -> Tensor:
     # In half precision the sum over a large map overflows: accumulate in single precision.
     half = u_nchw.dtype in (torch.float16, torch.bfloat16)
-    return u_nchw.mean((2, 3), dtype=torch.float32 if half else None).to(u_nchw.dtype)
+    dtype = torch.float32 if half else None
+    if torch.is_grad_enabled():
+        # The gradient of a sum is one number seen at every position; that of a mean is written
+        # out, a map more to write and to read again.
+        h, w = u_nchw.shape[2:]
+        return u_nchw.sum((2, 3), dtype=dtype).div_(h * w).to(u_nchw.dtype)
+    return u_nchw.mean((2, 3), dtype=dtype).to(u_nchw.dtype)
 
 
 SQUEEZES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -33,15 +39,6 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "hard_sigmoid": F.hardsigmoid,
     "two_sigmoid": lambda x: 2 * torch.sigmoid(x),
-}
-
-# Where a gate gives exactly 1 / gain: (gain, logit). Needs the FC bias if the logit is not 0.
-NEUTRAL: dict[str, tuple[float, float]] = {
-    "sigmoid": (2.0, 0.0),
-    "hard_sigmoid": (2.0, 0.0),
-    "two_sigmoid": (1.0, 0.0),
-    "relu": (1.0, 1.0),
-    "tanh": (2.0, 0.5493061443340549),
 }
 
 
@@ -90,38 +87,3 @@ class SqueezeExcitation(nn.Module):
 
     def extra_repr(self) -> str:
         return f"squeeze={self.squeeze}, gate={self.gate}"
-
-
-def init_identity(model: nn.Module) -> list[str]:
-    """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
-
-    W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm or
-    a convolution, also behind a ReLU) or after (a convolution, or the classifier behind the
-    pooling) doubles:
-    exact in binary floating point. Short trials are otherwise biased against SE, because a fresh
-    sigmoid halves the residual branch.
-
-    Returns:
-        Names of the blocks that were left as they were: tanh or relu gates without biases,
-        and places whose neighbours cannot be scaled (``post``, ``identity`` without projection,
-        behind a concatenation).
-    """
-    from se_nas.modules import neighbours
-
-    left: list[str] = []
-    with torch.no_grad():
-        for name, se, before, after in neighbours(model):
-            gain, logit = NEUTRAL[se.gate]
-            if (logit and se.fc2.bias is None) or (gain != 1 and before is None and after is None):
-                left.append(name)
-                continue
-            se.fc2.weight.zero_()
-            if se.fc2.bias is not None:
-                se.fc2.bias.fill_(logit)
-            if gain != 1 and before is not None:
-                before.weight.mul_(gain)
-                if before.bias is not None:
-                    before.bias.mul_(gain)
-            elif gain != 1 and after is not None:
-                after.weight.mul_(gain)
-    return left

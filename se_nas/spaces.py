@@ -49,7 +49,7 @@ def _read(path: Path) -> Space:
         raise InputError(
             f"space file {str(path)!r}, line {error.lineno}: syntax error: {error.msg}"
         ) from None
-    except Exception as error:  # whatever the user's file raises
+    except (Exception, SystemExit) as error:  # whatever the user's file raises
         raise InputError(
             f"space file {str(path)!r}{_line(error, path)}: {_described(error)}"
         ) from None

@@ -19,15 +19,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from se_nas.arch import Architecture
-from se_nas.data import Data, eval_loader, train_loader
+from se_nas.data import Data, Images, eval_loader, train_loader
+from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.evaluation import Metrics, evaluate, to_device
+from se_nas.identity import init_identity
 from se_nas.materializer import materialize
 from se_nas.recipes import Recipe
-from se_nas.se import init_identity
 
 # Streams of random numbers of one seed, beside the loader's.
 WEIGHTS, EPOCH = 1, 2
@@ -118,6 +120,7 @@ class Training:
     Attributes:
         model: the network, in training mode between epochs.
         epochs_done: epochs behind it.
+        unpreserved: SE blocks without an exact function-preserving start (``init_identity``).
 
     Raises:
         InputError: a name, a number of epochs or a seed that is not allowed.
@@ -145,8 +148,7 @@ class Training:
             self.model = materialize(
                 architecture, num_classes=data.num_classes, in_channels=data.in_channels
             )
-        if recipe.se_init == "identity":
-            init_identity(self.model)
+        self.unpreserved = init_identity(self.model) if recipe.se_init == "identity" else []
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.model, recipe)
         self.amp_dtype = _amp_dtype(recipe, self.device)
@@ -169,7 +171,7 @@ class Training:
         start = time.perf_counter()
         train_loss = self._train()
         self.epochs_done += 1
-        loader = eval_loader(self.data.val, device=self.device, workers=self.workers)
+        loader = self._eval_loader(self.data.val)
         val = evaluate(self.model, loader, self.device)
         if not math.isfinite(val.loss):
             raise NonFiniteLoss(self.epochs_done, "validation")
@@ -179,7 +181,7 @@ class Training:
 
     def test(self) -> Metrics:
         """Evaluate on the official test part: once, at the end, for a chosen network."""
-        loader = eval_loader(self.data.test, device=self.device, workers=self.workers)
+        loader = self._eval_loader(self.data.test)
         return evaluate(self.model, loader, self.device)
 
     def state_dict(self) -> dict[str, Any]:
@@ -212,6 +214,11 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.epochs_done = state["epochs_done"]
+
+    def _eval_loader(self, images: Images) -> DataLoader[Batch]:
+        # Twice a training batch without gradients takes less memory than training does.
+        size = 2 * self.recipe.batch_size
+        return eval_loader(images, size, device=self.device, workers=self.workers)
 
     def _identity(self) -> dict[str, Any]:
         return {

@@ -6,42 +6,77 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from se_nas import trunks
 from se_nas.arch import Architecture
-from se_nas.errors import InputError
+from se_nas.errors import InputError, unknown
+from se_nas.identity import init_identity, without_identity
 from se_nas.modules import Model
+from se_nas.se import SqueezeExcitation
 
 Weights = str | Path | Mapping[str, Tensor]
+MissingSE: TypeAlias = Literal["error", "identity"]
 
 
-def load_weights(model: Model, weights: Weights) -> None:
+def load_weights(
+    model: Model, weights: Weights, *, missing_se: MissingSE = "error", new_head: bool = False
+) -> None:
     """Copy ``weights`` into ``model``; every parameter must be there and fit.
 
     Args:
         weights: a path (safetensors, or a ``.pth`` read with ``weights_only=True``), or a state
             dict in our own, torchvision's or timm's key layout for the same network.
+        missing_se: what to do about SE blocks that the checkpoint lacks altogether: ``error``, or
+            ``identity``: start them so that the network computes what it did without them.
+        new_head: leave the classifier fresh, whatever the checkpoint has there.
+
+    Gate, squeeze and some placements show neither in keys nor in shapes. Safetensors files of ours
+    say what they hold; a bare state dict of ours does not, and is taken at its word.
 
     Raises:
         InputError: the file cannot be read; the checkpoint is of the other lineage (SPEC 3.1: it
-            would load without a word and compute something else); keys or shapes do not fit.
+            would load without a word and compute something else); keys or shapes do not fit; an
+            SE block cannot start as an identity. The model is then as it was.
     """
-    source = read_state_dict(weights) if isinstance(weights, (str, Path)) else dict(weights)
-    if isinstance(weights, (str, Path)) and Path(weights).suffix == ".safetensors":
-        _check_metadata(Path(weights), model.architecture)
+    if missing_se not in get_args(MissingSE):
+        raise unknown("missing_se", missing_se, get_args(MissingSE))
+    if isinstance(weights, (str, Path)):
+        source = read_state_dict(weights)
+        if Path(weights).suffix == ".safetensors":
+            _check_metadata(Path(weights), model.architecture, missing_se)
+    else:
+        source = dict(_state_dict(weights, "weights"))
     target = model.state_dict()
     found = _translate(source, model.architecture)
+    if new_head:
+        head = f"{model.head_names[-1]}."
+        found = {key: value for key, value in found.items() if not key.startswith(head)}
+        found |= {key: value for key, value in target.items() if key.startswith(head)}
+    absent = _absent_blocks(model, found)
+    if missing_se == "identity" and absent:
+        left = without_identity(model, absent)
+        if left:
+            raise InputError(
+                f"{_listed('SE blocks', left)} of {model.architecture} cannot start as "
+                "identities: their gate is never 1 and no layer beside them can make up for it; "
+                "the gate two_sigmoid can, anywhere"
+            )
+        fresh = tuple(f"{block}." for block in absent)
+        found |= {key: value for key, value in target.items() if key.startswith(fresh)}
     counters = {key for key in target if key.endswith("num_batches_tracked")}
     missing = sorted(set(target) - set(found) - counters)
     extra = sorted(set(found) - set(target))
     if missing or extra:
+        in_se = {key for key in missing if key.startswith(tuple(f"{b}." for b in absent))}
+        hint = "; missing_se='identity' starts these SE blocks so that they change nothing"
         raise InputError(
             f"the checkpoint is not one of {model.architecture}: "
             f"{_listed('missing', missing)}; {_listed('left over', extra)}"
+            + (hint if missing and in_se == set(missing) and not extra else "")
         )
     wrong: list[str] = []
     for key, value in found.items():
@@ -52,11 +87,37 @@ def load_weights(model: Model, weights: Weights) -> None:
             wrong.append(f"{key} {tuple(value.shape)} instead of {tuple(shape)}")
         found[key] = value
     if wrong:
+        head_only = all(text.startswith(f"{model.head_names[-1]}.") for text in wrong)
         raise InputError(
             f"the checkpoint is not one of {model.architecture} with {model.num_classes} classes "
             f"and {model.in_channels} input channels: {_listed('shapes', wrong)}"
+            + ("; new_head=True leaves the classifier fresh" if head_only else "")
         )
     model.load_state_dict(found, strict=not counters - set(found))
+    if missing_se == "identity":
+        init_identity(model, absent)
+
+
+def _absent_blocks(model: Model, found: Mapping[str, Tensor]) -> list[str]:
+    """Names of the SE blocks of which the checkpoint has no parameter."""
+    blocks = [n for n, module in model.named_modules() if isinstance(module, SqueezeExcitation)]
+    return [name for name in blocks if not any(key.startswith(f"{name}.") for key in found)]
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The texts that a safetensors file carries beside its tensors."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except Exception as error:  # as in read_state_dict
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str | Path, error: Exception) -> InputError:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError(f"weights: {str(path)!r} cannot be read: {text}")
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -76,17 +137,18 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             "never run); save its state_dict() and pass that"
         ) from None
     except Exception as error:  # the readers raise many types for a broken file
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"weights: {str(path)!r} cannot be read: {text}") from None
+        raise _unreadable(path, error) from None
+    return _state_dict(data, f"weights: {str(path)!r}")
+
+
+def _state_dict(data: Any, what: str) -> dict[str, Tensor]:
+    """The tensors in ``data``, or in what it is wrapped in."""
     for key in ("state_dict", "model"):
-        if isinstance(data, dict) and isinstance(cast("dict[str, Any]", data).get(key), dict):
-            data = cast("dict[str, Any]", data)[key]
-    tensors = isinstance(data, dict) and all(
-        isinstance(value, Tensor) for value in cast("dict[str, Any]", data).values()
-    )
-    if not tensors:
-        raise InputError(f"weights: {str(path)!r} holds no state dict of tensors")
-    return cast("dict[str, Tensor]", data)
+        if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
+            data = data[key]
+    if not isinstance(data, Mapping) or not all(isinstance(v, Tensor) for v in data.values()):
+        raise InputError(f"{what}: there is no state dict of tensors, but {type(data).__name__}")
+    return dict(data)
 
 
 def _translate(source: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
@@ -117,16 +179,18 @@ def _check_se(layout: trunks.Layout, architecture: Architecture) -> None:
                 )
 
 
-def _check_metadata(path: Path, architecture: Architecture) -> None:
+def _check_metadata(path: Path, architecture: Architecture, missing_se: MissingSE) -> None:
     """A file of ours says what it holds: some settings show neither in keys nor in shapes."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        text = (file.metadata() or {}).get("architecture")
+    text = read_metadata(path).get("architecture")
     if text is None:
         return
     held = Architecture.from_json(text)
+    if missing_se == "identity" and len(held.se) == len(architecture.se):
+        # Stages without SE in the file may have some here.
+        filled = (a if b is None else b for a, b in zip(architecture.se, held.se, strict=True))
+        held = Architecture(held.trunk, tuple(filled))
     if held.id != architecture.id:
+        held = Architecture.from_json(text)
         raise InputError(f"weights: {str(path)!r} is a checkpoint of {held}, not of {architecture}")
 
 

@@ -248,3 +248,8 @@ def test_any_text_is_a_name_or_an_input_error(text: str) -> None:
     else:
         assert parse(str(architecture)) == architecture
     assert "\n" not in message
+
+
+def test_a_setting_given_twice_is_refused() -> None:
+    with pytest.raises(InputError, match="setting width twice"):
+        Architecture.parse("resnet18-width16-width32")

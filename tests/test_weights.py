@@ -195,3 +195,132 @@ def test_materialize_refuses_wrong_sizes() -> None:
             materialize(NAME, num_classes=wrong)  # type: ignore[arg-type]
         with pytest.raises(InputError, match="in_channels"):
             materialize(NAME, in_channels=wrong)  # type: ignore[arg-type]
+
+
+def plain_and_se(plain: str, se: str) -> tuple[Model, Model]:
+    """A random network in ``eval``, and one with SE that took its weights."""
+    source = model(plain).eval()
+    torch.manual_seed(1)
+    target = materialize(se, num_classes=10, weights=source.state_dict(), missing_se="identity")
+    return source, target.eval()
+
+
+@pytest.mark.parametrize(
+    ("plain", "se"),
+    [
+        ("resnet8_small", "se_resnet8_small_r4"),
+        ("resnet8_small", "se_resnet8_small_r4_pre_max_hsigmoid"),
+        ("resnet8_small", "se_resnet8_small_s3_r4_post_2sigmoid"),
+        ("resnet8_small", "se_resnet8_small_r4_identity_nosqueeze_2sigmoid"),
+        ("resnet8_small", "se_resnet8_small_r4_relu"),
+        ("se_resnet8_small_s3_r4", "se_resnet8_small_r4"),
+        ("resnet50_tv-depths1.1.1.1", "se_resnet50_tv-depths1.1.1.1_r16"),
+        ("mobilenet_v1-width0.25", "se_mobilenet_v1-width0.25_r4_conv3x3"),
+        ("shufflenet_v2_x0_5-depths1.1.1", "se_shufflenet_v2_x0_5-depths1.1.1_r4"),
+    ],
+)
+def test_a_checkpoint_without_se_computes_the_same_with_se(plain: str, se: str) -> None:
+    source, target = plain_and_se(plain, se)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = source(images)
+        assert torch.isfinite(expected).all()
+        assert torch.equal(target(images), expected)
+
+
+def test_se_that_came_in_learns() -> None:
+    _, target = plain_and_se("resnet8_small", "se_resnet8_small_r4")
+    target(torch.randn(2, 3, 32, 32)).square().sum().backward()
+    gradient = target.get_parameter("stage2.0.se.fc2.weight").grad
+    assert gradient is not None
+    assert gradient.abs().max() > 0
+
+
+def test_torchvisions_resnet50_takes_se_in() -> None:
+    import torchvision
+
+    torch.manual_seed(0)
+    peer = torchvision.models.resnet50(num_classes=10).eval()
+    weights = peer.state_dict()
+    ours = materialize(
+        "se_resnet50_tv_r16", num_classes=10, weights=weights, missing_se="identity"
+    ).eval()
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(ours(images), peer(images))
+
+
+def test_se_is_missing_only_when_asked() -> None:
+    state = model("resnet8_small").state_dict()
+    text = refused(state)
+    assert "12 missing" in text
+    assert "missing_se='identity' starts these SE blocks" in text
+    del state["stage2.0.conv1.weight"]
+    assert "missing_se" not in refused(state)
+    with pytest.raises(InputError, match="1 missing"):
+        load_weights(model(), state, missing_se="identity")
+    with pytest.raises(InputError, match="unknown missing_se 'identiy'; did you mean 'identity'"):
+        load_weights(model(), state, missing_se="identiy")  # type: ignore[arg-type]
+
+
+def test_se_that_is_there_stays() -> None:
+    source = model()
+    target = materialize(NAME, num_classes=10, weights=source.state_dict(), missing_se="identity")
+    wanted = source.state_dict()
+    assert all(torch.equal(value, wanted[key]) for key, value in target.state_dict().items())
+
+
+def test_half_an_se_block_is_refused() -> None:
+    state = model().state_dict()
+    del state["stage2.0.se.fc2.weight"]
+    target = model()
+    with pytest.raises(InputError, match=r"1 missing \(stage2.0.se.fc2.weight\)"):
+        load_weights(target, state, missing_se="identity")
+
+
+def test_blocks_that_cannot_be_identities_are_named() -> None:
+    state = model("resnet8_small").state_dict()
+    target = model("se_resnet8_small_r4_post")
+    before = {key: value.clone() for key, value in target.state_dict().items()}
+    with pytest.raises(
+        InputError, match=r"3 SE blocks \(stage2.0.se, stage3.0.se, stage4.0.se\).*two_sigmoid"
+    ):
+        load_weights(target, state, missing_se="identity")
+    assert all(torch.equal(before[key], value) for key, value in target.state_dict().items())
+
+
+def test_our_own_file_without_se(tmp_path: Path) -> None:
+    import se_nas
+
+    source = model("se_resnet8_small_s3_r4")
+    path = tmp_path / "weights.safetensors"
+    se_nas.save(source, path)
+    target = materialize(NAME, num_classes=10, weights=path, missing_se="identity").eval()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(target(images), source.eval()(images))
+    with pytest.raises(InputError, match="checkpoint of se_resnet8_small_s3_r4, not of"):
+        materialize(NAME, num_classes=10, weights=path)
+    other = "se_resnet8_small_s3_r4_max_s24_r4"
+    with pytest.raises(InputError, match="checkpoint of se_resnet8_small_s3_r4, not of"):
+        materialize(other, num_classes=10, weights=path, missing_se="identity")
+
+
+def test_the_head_is_fresh_only_when_asked() -> None:
+    source = model(num_classes=7)
+    assert "new_head=True leaves the classifier fresh" in refused(source.state_dict())
+    target = model()
+    head = target.get_parameter("fc.weight").clone()
+    load_weights(target, source.state_dict(), new_head=True)
+    assert torch.equal(target.get_parameter("fc.weight"), head)
+    assert torch.equal(
+        target.get_parameter("stage2.0.conv1.weight"),
+        source.get_parameter("stage2.0.conv1.weight"),
+    )
+    same = model()
+    load_weights(target, same.state_dict(), new_head=True)
+    assert torch.equal(target.get_parameter("fc.weight"), head)
+    bare = {key: value for key, value in same.state_dict().items() if not key.startswith("fc.")}
+    load_weights(target, bare, new_head=True)
+    with pytest.raises(InputError, match="3 input channels"):
+        load_weights(model(), model(in_channels=1).state_dict(), new_head=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from se_nas.errors import InputError
+from se_nas.search.environment import head_address
 from se_nas.search.settings import RunConfig
+
+CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -43,49 +47,58 @@ def connected(config: RunConfig) -> Iterator[Slots]:
     api: Any = ray  # much of its interface is untyped
     try:
         context = _start(config, api) if config.address is None else _join(config, api)
-        yield slots(config, api.cluster_resources(), context.dashboard_url or "")
+        nodes = [node["Resources"] for node in api.nodes() if node["Alive"]]
+        yield slots(config, nodes, context.dashboard_url or "")
     finally:
         api.shutdown()
 
 
-def slots(config: RunConfig, found: dict[str, float], dashboard: str = "") -> Slots:
-    """Divide what the cluster has among trials.
+def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: str = "") -> Slots:
+    """Divide what the nodes have among trials; a trial stands on one node.
+
+    Args:
+        nodes: the resources of each living node, ``{"CPU": 8.0, "GPU": 2.0}``.
 
     Raises:
         InputError: there are fewer GPUs, or CPUs, than asked for.
     """
-    gpus_found, cpus_found = int(found.get("GPU", 0)), found.get("CPU", 0.0)
-    gpus = gpus_found if config.gpus is None else config.gpus
-    if gpus > gpus_found:
-        fewer = f"--gpus {gpus_found}, " if gpus_found else ""
+    found = int(sum(node.get("GPU", 0) for node in nodes))
+    cpus_found = sum(node.get("CPU", 0.0) for node in nodes)
+    gpus = found if config.gpus is None else config.gpus
+    if gpus > found:
+        fewer = f"--gpus {found}, " if found else ""
         raise InputError(
-            f"--gpus {gpus}: the cluster has {gpus_found} GPU{'s' * (gpus_found != 1)} and "
-            f"{cpus_found:g} CPUs; use {fewer}--gpus 0 to train on CPUs, or --address of a cluster "
-            "that has them"
+            f"--gpus {gpus}: the cluster has {found} GPU{'s' * (found != 1)} and {cpus_found:g} "
+            f"CPUs; use {fewer}--gpus 0 to train on CPUs, or --address of a cluster that has them"
         )
-    if gpus == 0:
-        cpus = config.cpus_per_trial or 1.0
-        count = int(cpus_found / cpus + 1e-9)
-    else:
-        count = int(gpus / config.gpus_per_trial + 1e-9)
-        cpus = config.cpus_per_trial or _share(cpus_found, max(count, 1))
-    if count < 1 or cpus > cpus_found:
+    share = config.gpus_per_trial if gpus else 0.0
+    per_node = [
+        (node.get("CPU", 0.0), int(1 / share + 1e-9) * int(node.get("GPU", 0)) if share else 0)
+        for node in nodes
+        if not gpus or node.get("GPU", 0)
+    ]
+    cpus = config.cpus_per_trial or (_share(per_node) if gpus else 1.0)
+    fit = [int(node_cpus / cpus + 1e-9) for node_cpus, _ in per_node]
+    count = sum(min(n, s) if gpus else n for n, (_, s) in zip(fit, per_node, strict=True))
+    if gpus:
+        count = min(count, int(1 / share + 1e-9) * gpus)
+    if count < 1:
         raise InputError(
-            f"a trial needs {cpus:g} CPUs and {config.gpus_per_trial if gpus else 0:g} GPUs; the "
-            f"cluster has {cpus_found:g} and {gpus}; lower --cpus-per-trial or --gpus-per-trial"
+            f"a trial needs {cpus:g} CPUs and {share:g} GPUs; no node of the cluster has them "
+            f"({cpus_found:g} CPUs in all); lower --cpus-per-trial"
         )
-    count = min(count, config.concurrency or count, int(cpus_found / cpus + 1e-9))
-    return Slots(count, cpus, config.gpus_per_trial if gpus else 0.0, dashboard)
+    return Slots(min(count, config.concurrency or count), cpus, share, dashboard)
 
 
-def _share(cpus: float, count: int) -> float:
-    """An equal share: whole CPUs up to 8, or a fraction that fits ``count`` times."""
-    share = cpus / count
-    return float(min(8, int(share))) if share >= 1 else int(share * 1000) / 1000
+def _share(per_node: Sequence[tuple[float, int]]) -> float:
+    """CPUs for each slot, as many as every node with GPUs can give: whole ones, or a fraction."""
+    least = min(cpus / slot_count for cpus, slot_count in per_node if slot_count)
+    return float(min(8, int(least))) if least >= 1 else max(0.001, int(least * 1000) / 1000)
 
 
 def _start(config: RunConfig, ray: Any) -> Any:
     return ray.init(
+        address="local",  # not a cluster that somebody else started on this machine
         include_dashboard=config.dashboard,
         dashboard_host="127.0.0.1",
         _node_ip_address="127.0.0.1",
@@ -95,12 +108,27 @@ def _start(config: RunConfig, ray: Any) -> Any:
 
 
 def _join(config: RunConfig, ray: Any) -> Any:
+    assert config.address is not None, "a run without an address starts a cluster"
+    reason = _unreachable(config.address)
+    if reason is None:
+        try:
+            return ray.init(address=config.address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            reason = str(error).strip().splitlines()[0]
+    raise InputError(
+        f"--address {config.address!r}: no Ray cluster answers there ({reason}); start one with "
+        "`ray start --head`, and give the driver its token (~/.ray/auth_token) or, if it runs "
+        "without, set RAY_AUTH_MODE=disabled"
+    )
+
+
+def _unreachable(address: str) -> str | None:
+    """Why nothing listens at an address; Ray itself would try for minutes, and not say it."""
+    host, _, port = head_address(address).rpartition(":")
+    if not host or not port.isdigit():
+        return "no cluster was started on this machine" if address == "auto" else "not host:port"
     try:
-        return ray.init(address=config.address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"--address {config.address!r}: no Ray cluster answers there ({reason}); start one "
-            "with `ray start --head`, and give the driver its token (~/.ray/auth_token) or, if it "
-            "runs without, set RAY_AUTH_MODE=disabled"
-        ) from None
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

@@ -17,6 +17,9 @@ def prepare(address: str | None) -> None:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S", "3600")
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    # Ctrl-C is ours: Tune would go on as if the search had ended by itself.
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     # CPU trials must not see a GPU that other people's work runs on.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     if address is None:
@@ -25,15 +28,18 @@ def prepare(address: str | None) -> None:
     else:
         # Clusters ask for a token by default, and joining one does not turn that on by itself.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-        if _host(address) in ("127.0.0.1", "localhost"):
+        if head_address(address).rpartition(":")[0] in ("127.0.0.1", "localhost"):
             # A head on loopback: else Ray replaces the address by that of a network interface.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
 
-def _host(address: str) -> str:
-    """The head's host; ``auto`` is what ``ray start`` wrote down on this machine."""
+def head_address(address: str) -> str:
+    """``host:port`` of a cluster's head; ``auto`` is what ``ray start`` wrote down on this machine.
+
+    Empty if there is no such note.
+    """
     if address == "auto":
         noted = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir()), "ray/ray_current_cluster")
         written = noted.read_text(encoding="utf-8").strip() if noted.is_file() else ""
         address = os.environ.get("RAY_ADDRESS", written)
-    return address.removeprefix("ray://").rpartition(":")[0]
+    return address.removeprefix("ray://")

@@ -6,17 +6,28 @@ chosen on validation images; the test images are looked at once for each network
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 
 from se_nas.arch import SE, Architecture
 from se_nas.cost import Cost
-from se_nas.search.cluster import Slots
-from se_nas.search.settings import RunConfig
+from se_nas.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """One network trained with one seed; accuracies in [0, 1], weights as safetensors.
+
+    ``end`` is ``complete``, or what went wrong; then the rest is of no meaning.
+    """
+
+    end: str
+    val_acc: float = 0.0
+    val_loss: float = 0.0
+    test_acc: float = 0.0
+    weights: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -26,23 +37,27 @@ class Final:
     Attributes:
         role: ``best 1`` …, ``no SE`` or ``SE r16``; several if they are one network.
         search_value: the objective in the search, None for a control that was not in it.
-        val_accs, test_accs: one accuracy in [0, 1] for each seed.
+        runs: one for each seed.
     """
 
     role: str
     architecture: Architecture
     cost: Cost
     search_value: float | None
-    val_accs: tuple[float, ...]
-    test_accs: tuple[float, ...]
+    runs: tuple[Retrained, ...]
 
     @property
-    def val_acc(self) -> float:
-        return statistics.fmean(self.val_accs)
+    def complete(self) -> list[Retrained]:
+        return [run for run in self.runs if run.end == "complete"]
 
     @property
-    def test_acc(self) -> float:
-        return statistics.fmean(self.test_accs)
+    def test_accs(self) -> list[float]:
+        return [run.test_acc for run in self.complete]
+
+    def mean(self, metric: str) -> float:
+        """Mean over the seeds of ``val_acc``, ``val_loss`` or ``test_acc``; NaN if all failed."""
+        values = [float(getattr(run, metric)) for run in self.complete]
+        return statistics.fmean(values) if values else float("nan")
 
     @property
     def test_spread(self) -> float:
@@ -50,140 +65,116 @@ class Final:
         return statistics.stdev(self.test_accs) if len(self.test_accs) > 1 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
+        """JSON values, without the weights."""
         return {
             "role": self.role,
             "name": str(self.architecture),
             "architecture": self.architecture.to_json(),
             "cost": asdict(self.cost),
             "search_value": self.search_value,
-            "val_accs": self.val_accs,
+            "val_accs": [run.val_acc for run in self.complete],
+            "val_losses": [run.val_loss for run in self.complete],
             "test_accs": self.test_accs,
+            "ends": [run.end for run in self.runs],
         }
+
+
+Train = Callable[[Sequence[tuple[Architecture, int]], str], list[Retrained]]
 
 
 def retrain(
     best: Sequence[tuple[Architecture, float]],
-    config: RunConfig,
-    slots: Slots,
+    train: Train,
+    seeds: Sequence[int],
     price: Callable[[Architecture], Cost],
-    winner_path: str,
-    on_done: Callable[[str, int, int], None],
+    objective: Objective,
 ) -> list[Final]:
     """Train the best, then the controls of the winner's trunk, each with every seed.
 
     Args:
         best: architectures and their objective in the search, best first.
+        train: trains (architecture, seed) pairs; ``train_on_ray`` in a search.
+        seeds: of each network.
         price: the cost of an architecture on the search's data.
-        winner_path: where the winner's weights go, those of its best seed by validation.
-        on_done: called with a label, the runs done and their number after every run.
+        objective: by which the winner is chosen.
 
     Returns:
-        The best and the controls; ``winner`` of them is chosen by validation.
+        The best and the controls.
     """
     rows = [(f"best {i + 1}", a, value) for i, (a, value) in enumerate(best)]
-    finals, weights = _train_all(rows, config, slots, price, partial(on_done, "the best"))
-    chosen = winner(finals)
-    seed = max(range(config.final_seeds), key=lambda i: chosen.val_accs[i])
-    with open(winner_path, "wb") as file:
-        file.write(weights[finals.index(chosen)][seed])
+    finals = _train_all(rows, train, seeds, price, "the best")
+    chosen = winner(finals, objective)
     controls: list[tuple[str, Architecture, float | None]] = []
+    ids = [final.architecture.id for final in finals]
     for role, architecture in control_architectures(chosen.architecture):
-        known = next(
-            (i for i, f in enumerate(finals) if f.architecture.id == architecture.id), None
-        )
-        if known is None:
-            controls.append((role, architecture, None))
+        if architecture.id in ids:
+            i = ids.index(architecture.id)
+            finals[i] = replace(finals[i], role=f"{finals[i].role} = {role}")
         else:
-            finals[known] = replace(finals[known], role=f"{finals[known].role} = {role}")
-    trained, _ = _train_all(controls, config, slots, price, partial(on_done, "the controls"))
-    return finals + trained
-
-
-def control_architectures(winner: Architecture) -> list[tuple[str, Architecture]]:
-    """The winner's trunk without SE, and with SE everywhere at r = 16."""
-    return [("no SE", Architecture(winner.trunk)), ("SE r16", Architecture(winner.trunk, SE(16)))]
+            controls.append((role, architecture, None))
+    return finals + _train_all(controls, train, seeds, price, "the controls")
 
 
 def _train_all(
     rows: Sequence[tuple[str, Architecture, float | None]],
-    config: RunConfig,
-    slots: Slots,
+    train: Train,
+    seeds: Sequence[int],
     price: Callable[[Architecture], Cost],
-    on_done: Callable[[int, int], None],
-) -> tuple[list[Final], list[list[bytes]]]:
-    """Every row with every seed as plain Ray tasks: the finals, and weights by row and seed."""
-    import ray
-
-    seeds = range(config.seed + 1, config.seed + 1 + config.final_seeds)
-    remote = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=3)(train_and_test)
-    waiting = {
-        remote.remote(architecture.to_json(), config, seed, slots.gpus > 0, slots.cpus): (i, seed)
-        for i, (_, architecture, _) in enumerate(rows)
-        for seed in seeds
-    }
-    done: dict[tuple[int, int], tuple[float, float, bytes]] = {}
-    total = len(waiting)
-    while waiting:
-        ready, _ = ray.wait(list(waiting))
-        for task in ready:
-            done[waiting.pop(task)] = ray.get(task)
-            on_done(len(done), total)
-    finals = [
-        Final(
-            role,
-            architecture,
-            price(architecture),
-            value,
-            tuple(done[i, seed][0] for seed in seeds),
-            tuple(done[i, seed][1] for seed in seeds),
-        )
-        for i, (role, architecture, value) in enumerate(rows)
+    what: str,
+) -> list[Final]:
+    runs = iter(train([(a, seed) for _, a, _ in rows for seed in seeds], what))
+    return [
+        Final(role, architecture, price(architecture), value, tuple(next(runs) for _ in seeds))
+        for role, architecture, value in rows
     ]
-    return finals, [[done[i, seed][2] for seed in seeds] for i in range(len(rows))]
 
 
-def winner(finals: Sequence[Final]) -> Final:
-    """The best of the search's own networks by mean validation accuracy."""
-    return max((f for f in finals if f.search_value is not None), key=lambda final: final.val_acc)
+def control_architectures(winner: Architecture) -> list[tuple[str, Architecture]]:
+    """The winner's trunk without SE, and with SE everywhere at r = 16 where the trunk can."""
+    controls = [("no SE", Architecture(winner.trunk))]
+    if "standard" in winner.trunk.placements:
+        controls.append(("SE r16", Architecture(winner.trunk, SE(16))))
+    return controls
 
 
-def verdict(finals: Sequence[Final]) -> str:
-    """Whether SE won, in one sentence, with the spread over the seeds."""
-    best = winner(finals)
+def winner(finals: Sequence[Final], objective: Objective) -> Final:
+    """The best of the search's own networks: by mean val_loss if that is sought, else val_acc."""
+    own = [final for final in finals if final.search_value is not None]
+    complete = [final for final in own if final.complete] or own
+    if objective.metric == "val_loss":
+        return min(complete, key=lambda final: final.mean("val_loss"))
+    return max(complete, key=lambda final: final.mean("val_acc"))
+
+
+def best_weights(final: Final) -> bytes:
+    """The weights of the seed that is best on validation images; empty if every seed failed."""
+    return max(final.complete, key=lambda run: run.val_acc, default=Retrained("")).weights
+
+
+def verdict(finals: Sequence[Final], objective: Objective) -> str:
+    """Whether SE won, in one sentence: Welch's t-test over the seeds at 5 %."""
+    best = winner(finals, objective)
     plain = next(final for final in finals if "no SE" in final.role)
     if plain is best:
         return "SE did not win: the best network of the search has no SE."
-    gain = 100 * (best.test_acc - plain.test_acc)
-    seeds = len(best.test_accs)
+    if not best.complete or not plain.complete:
+        return "no verdict: the winner or its trunk without SE failed with every seed."
+    gain = 100 * (best.mean("test_acc") - plain.mean("test_acc"))
     head = f"test accuracy against the same trunk without SE: {gain:+.2f} points"
-    if seeds < 2:
+    counts = len(best.test_accs), len(plain.test_accs)
+    if min(counts) < 2:
         return f"{head} with one seed: no spread, no verdict."
-    error = 100 * math.sqrt((best.test_spread**2 + plain.test_spread**2) / seeds)
-    if abs(gain) < 2 * error or gain == 0:
-        return f"{head} ± {error:.2f} ({seeds} seeds): not to be told apart."
-    return f"{head} ± {error:.2f} ({seeds} seeds): SE {'won' if gain > 0 else 'lost'}."
+    p = _welch(best.test_accs, plain.test_accs)
+    tail = f"{min(counts)} seeds, p = {p:.2f}"
+    if p >= 0.05:
+        return f"{head} ({tail}): not to be told apart."
+    return f"{head} ({tail}): SE {'won' if gain > 0 else 'lost'}."
 
 
-def train_and_test(
-    architecture: str, config: RunConfig, seed: int, on_gpu: bool, cpus: float
-) -> tuple[float, float, bytes]:
-    """Train one network and test it once: (val_acc, test_acc, weights as safetensors)."""
-    import torch
-    from safetensors.torch import save
+def _welch(a: Sequence[float], b: Sequence[float]) -> float:
+    """The two-sided p-value of Welch's t-test; 1 for equal values without spread, 0 for others."""
+    if len({*a}) == len({*b}) == 1:
+        return float(a[0] == b[0])
+    from scipy import stats
 
-    from se_nas.search.trial import device, load_data
-    from se_nas.train import Training
-
-    torch.set_num_threads(max(1, int(cpus)))
-    data = load_data(config.data, config.seed)
-    epochs = config.final_epochs or config.epochs
-    parsed = Architecture.from_json(architecture)
-    training = Training(
-        parsed, data, config.recipe, epochs=epochs, seed=seed, device=device(on_gpu)
-    )
-    val_acc = 0.0
-    for _ in range(epochs):
-        val_acc = training.epoch().val_acc
-    weights = {k: v.cpu().contiguous() for k, v in training.model.state_dict().items()}
-    metadata = {"architecture": architecture}
-    return val_acc, training.test().accuracy, save(weights, metadata=metadata)
+    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)

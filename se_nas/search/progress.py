@@ -13,7 +13,8 @@ from rich.text import Text
 from se_nas.search.proposals import Proposals
 from se_nas.search.searcher import StudySearcher
 
-LOG_EVERY_S = 15.0
+# In a log: a line when something changed, though not more often than this, or after a while.
+LOG_EVERY_S, LOG_AT_LEAST_EVERY_S = 15.0, 120.0
 
 
 class Progress(tune.Callback):
@@ -31,7 +32,7 @@ class Progress(tune.Callback):
         self.metric, self.better, self.on_gpu = metric, better, on_gpu
         self.started = time.monotonic()
         self.best: tuple[float, str] | None = None
-        self.logged = self.started
+        self.logged, self.logged_ended = self.started, 0
         self.live = Live(console=console, refresh_per_second=4, transient=True)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -56,9 +57,8 @@ class Progress(tune.Callback):
             )
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        worker = (trial.last_result or {}).get("worker", "its worker")
         self.console.print(
-            f"note: {worker} died; {trial.config['name']} begins again", soft_wrap=True
+            f"note: a worker died; {trial.config['name']} begins again", soft_wrap=True
         )
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
@@ -107,8 +107,11 @@ class Progress(tune.Callback):
     def _show(self) -> None:
         if self.live.is_started:
             self.live.update(Text(self.line(), overflow="ellipsis", no_wrap=True))
-        elif time.monotonic() - self.logged > LOG_EVERY_S:
-            self.logged = time.monotonic()
+            return
+        waited = time.monotonic() - self.logged
+        ended = sum(self.searcher.proposals.counts.ends.values())
+        if waited > LOG_AT_LEAST_EVERY_S or (waited > LOG_EVERY_S and ended != self.logged_ended):
+            self.logged, self.logged_ended = time.monotonic(), ended
             self.console.print(self.line(), soft_wrap=True)
 
 

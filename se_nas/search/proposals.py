@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -70,6 +70,7 @@ class Counts:
     accepted: int = 0
     rejected: int = 0
     duplicates: int = 0
+    unpreserved: int = 0  # trials with SE blocks that could not start as identities
     ends: dict[str, int] = field(default_factory=dict[str, int])
 
 
@@ -117,7 +118,9 @@ class Proposals:
         assert decisions is not None, "a space contains what it draws"
         self.study.enqueue_trial(decisions)
         trial = self.study.ask()
-        return self._consider(trial, self.space.suggest(trial))
+        proposal = self._consider(trial, self.space.suggest(trial))
+        assert proposal is not None, "an enqueued trial suggests what was enqueued"
+        return proposal
 
     def report(self, proposal: Proposal, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch's validation metrics; the study keeps them as intermediate values."""
@@ -134,6 +137,7 @@ class Proposals:
         """How the trial ended; duplicates that wait for it are told the same."""
         curve = self._curves.pop(proposal.number, {})
         self.counts.ends[outcome.end] = self.counts.ends.get(outcome.end, 0) + 1
+        self.counts.unpreserved += outcome.metrics.get("unpreserved", 0) > 0
         self._finish(proposal.trial, proposal.cost, outcome)
         waiting = self._running.pop(proposal.architecture.id, [])
         self._ended[proposal.architecture.id] = outcome, curve
@@ -203,16 +207,22 @@ class Proposals:
         Small spaces are listed, so None is certain there; in large ones the number of draws is
         bounded.
         """
-        if self.space.size <= RANDOM_DRAWS:
-            candidates = list(self.space)
-            self._random.shuffle(candidates)
-        else:
-            candidates = [self.space.sample(self._random) for _ in range(RANDOM_DRAWS)]
-        for architecture in candidates:
+        for architecture in draws(self.space, self._random, RANDOM_DRAWS):
             seen = architecture.id in self._running or architecture.id in self._ended
             if not seen and feasible(self.space, self.price(architecture)):
                 return architecture
         return None
+
+
+def draws(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:
+    """Random architectures: every one of a small space once, else ``count`` draws."""
+    if space.size <= count:
+        every = list(space)
+        rng.shuffle(every)
+        yield from every
+    else:
+        for _ in range(count):
+            yield space.sample(rng)
 
 
 def feasible(space: Space, cost: Cost) -> bool:
@@ -240,5 +250,5 @@ def explain_infeasible(
             continue
         seen = [cost[constraint.quantity] for cost in costs]
         best = min(seen) if constraint.operator == "<=" else max(seen)
-        parts.append(f"{constraint} (nearest of {draws} draws: {best:g})")
+        parts.append(f"{constraint} (nearest of {draws} draws: {best:,})")
     return "; ".join(parts)

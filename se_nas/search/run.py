@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -18,11 +19,17 @@ from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.data import Data
 from se_nas.errors import InputError
-from se_nas.objectives import METRICS, Objective
+from se_nas.objectives import METRICS, Objective, maximize
 from se_nas.search import directory, finals, study, summary
 from se_nas.search.cluster import Slots, connected
 from se_nas.search.progress import Progress
-from se_nas.search.proposals import Proposals, explain_infeasible, feasible_share
+from se_nas.search.proposals import (
+    RANDOM_DRAWS,
+    Proposals,
+    explain_infeasible,
+    feasible_share,
+)
+from se_nas.search.retraining import train_on_ray
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.trial import SETrial, load_data
@@ -36,36 +43,61 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
         The run directory with the study, the results and the winner's weights.
 
     Raises:
-        InputError: something in the settings cannot be used; nothing was trained then.
+        InputError: something in the settings cannot be used, and nothing was trained; or no trial
+            reached its end.
     """
     images = load_data(config.data, config.seed)
     price = pricer(images)
     check_feasible(space, price, config.seed)
-    with connected(config) as slots:
-        run = directory.create(space, config)
+    run = directory.create(space, config)
+    with ExitStack() as stack:
+        try:
+            opened = study.create(space, config, run)
+            slots = stack.enter_context(connected(config))
+        except InputError:
+            shutil.rmtree(run.path)  # made a moment ago, and nothing is in it yet
+            raise
         console.print(summary.opening(space, config, images, slots, run), soft_wrap=True)
-        opened = _open_study(space, config, run)
         proposals = Proposals(opened, space, price, trials=config.trials, seed=config.seed)
         _tune(proposals, space, config, slots, run, console)
         ranked = ranking(opened, space)
         if not ranked:
-            raise InputError(f"none of {config.trials} trials was trained to its end: {run.errors}")
+            raise InputError(
+                f"none of {config.trials} trials was trained to its end"
+                f"{summary.first_error(run)}; the tracebacks are in {run.errors}"
+            )
+        results = _search_results(ranked, proposals, space, config)
+        run.write("results.json", results)
         if len(space.objectives) > 1:
             summary.show_front(console, ranked, space)
-        best = [(architecture, values[0]) for architecture, values in ranked[: config.top]]
-        done = partial(_show_retraining, console)
-        rows = finals.retrain(best, config, slots, price, str(run.winner), done)
-    _write_results(run, rows, proposals, config)
-    summary.show_results(console, rows, proposals, images, run)
+        objective = training_objective(space)
+        at = space.objectives.index(objective) if objective in space.objectives else 0
+        rows = finals.retrain(
+            [(architecture, values[at]) for architecture, values in ranked[: config.top]],
+            partial(
+                train_on_ray,
+                config=config,
+                slots=slots,
+                on_done=partial(_show_retraining, console),
+            ),
+            range(config.seed + 1, config.seed + 1 + config.final_seeds),
+            price,
+            objective,
+        )
+    best = finals.winner(rows, objective)
+    run.winner.write_bytes(finals.best_weights(best))
+    run.write("winner.json", json.loads(best.architecture.to_json()))
+    claim = finals.verdict(rows, objective)
+    finished = {"winner": str(best.architecture), "verdict": claim}
+    run.write("results.json", finished | {"finals": [r.to_dict() for r in rows]} | results)
+    summary.show_results(console, rows, best, claim, proposals, images, run)
     return run
 
 
-def _open_study(space: Space, config: RunConfig, run: directory.RunDirectory) -> optuna.Study:
-    try:
-        return study.create(space, config, run)
-    except InputError:
-        shutil.rmtree(run.path)  # made a moment ago, and nothing is in it yet
-        raise
+def training_objective(space: Space) -> Objective:
+    """The objective that training decides: the first on val_acc or val_loss, else val_acc."""
+    found = (o for o in space.objectives if o.metric in METRICS)
+    return next(found, maximize("val_acc"))
 
 
 def pricer(images: Data) -> Callable[[Architecture], Cost]:
@@ -79,8 +111,13 @@ def pricer(images: Data) -> Callable[[Architecture], Cost]:
 
 
 def check_feasible(space: Space, price: Callable[[Architecture], Cost], seed: int) -> float:
-    """The share of random architectures that pass the constraints; an error if none does."""
+    """The share of random architectures that pass the constraints; an error if none does.
+
+    Small spaces are listed; in a large one a share below 1 in 20,000 draws counts as none.
+    """
     share = feasible_share(space, price, seed=seed)
+    if share == 0:
+        share = feasible_share(space, price, draws=RANDOM_DRAWS, seed=seed)
     if share == 0:
         raise InputError(
             f"space {space.name!r}: no architecture keeps the constraints: "
@@ -90,19 +127,39 @@ def check_feasible(space: Space, price: Callable[[Architecture], Cost], seed: in
 
 
 def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list[float]]]:
-    """Completed, feasible trials, best first: by the objective, or for several the Pareto front."""
+    """Completed, feasible trials, best first; for several objectives those of the Pareto front.
+
+    A front is ordered by the objective that training decides.
+    """
     if len(space.objectives) > 1:
         ended = opened.best_trials
     else:
         complete = opened.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         ended = [t for t in complete if all(v <= 0 for v in t.constraints.values())]
-    sign = 1 if space.objectives[0].direction == "maximize" else -1
-    ended = sorted(ended, key=lambda trial: -sign * trial.values[0])
+    objective = training_objective(space)
+    at = space.objectives.index(objective) if objective in space.objectives else 0
+    sign = 1 if space.objectives[at].direction == "maximize" else -1
+    ended = sorted(ended, key=lambda trial: -sign * trial.values[at])
     return [
         (Architecture.from_json(trial.user_attrs["architecture"]), trial.values)
         for trial in ended
         if "architecture" in trial.user_attrs
     ]
+
+
+def _search_results(
+    ranked: list[tuple[Architecture, list[float]]],
+    proposals: Proposals,
+    space: Space,
+    config: RunConfig,
+) -> dict[str, Any]:
+    """What the search itself found, before anything is retrained."""
+    return {
+        "objectives": [str(objective) for objective in space.objectives],
+        "ranking": [{"name": str(a), "values": values} for a, values in ranked],
+        "proposals": asdict(proposals.counts),
+        "seed": config.seed,
+    }
 
 
 def _tune(
@@ -114,7 +171,7 @@ def _tune(
     console: Console,
 ) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Progress says what matters
-    objective = next((o for o in space.objectives if o.metric in METRICS), space.objectives[0])
+    objective = training_objective(space)
     searcher = StudySearcher(proposals, config.epochs)
     better = 1 if objective.direction == "maximize" else -1
     progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
@@ -148,10 +205,12 @@ def _tune(
         tuner.fit()
     finally:
         progress.close()
+        searcher.settle()  # a search that was stopped leaves no trial running in its study
+    shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
 
 
 def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSettings:
-    limits = [c.limit for c in space.constraints if c.quantity == "latency_ms"]
+    limits = tuple(c for c in space.constraints if c.quantity == "latency_ms")
     return TrialSettings(
         config.data,
         config.recipe,
@@ -159,7 +218,7 @@ def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSetti
         config.seed,
         on_gpu=slots.gpus > 0,
         threads=max(1, int(slots.cpus)),
-        latency_limit_ms=min(limits, default=None),
+        latency_limits=limits,
         needs_latency=bool(limits) or any(o.metric == "latency_ms" for o in space.objectives),
     )
 
@@ -167,8 +226,9 @@ def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSetti
 def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:
     """ASHA with its first rung at a share of the budget; none for several objectives."""
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
-    if len(space.objectives) > 1 or first >= config.epochs or objective.metric not in METRICS:
-        return None
+    trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
+    if not trained or first >= config.epochs or config.sampler == "nsga2":
+        return None  # NSGA-II learns from complete trials only
     return tune.schedulers.ASHAScheduler(
         time_attr="epoch",
         metric=objective.metric,
@@ -180,24 +240,5 @@ def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:
 
 
 def _show_retraining(console: Console, what: str, done: int, total: int) -> None:
-    if done == total or console.is_terminal:
-        end = "\n" if done == total else "\r"
-        console.print(f"retraining {what}: {done}/{total} runs", end=end)
-
-
-def _write_results(
-    run: directory.RunDirectory,
-    rows: list[finals.Final],
-    proposals: Proposals,
-    config: RunConfig,
-) -> None:
-    best = finals.winner(rows)
-    results = {
-        "winner": str(best.architecture),
-        "verdict": finals.verdict(rows),
-        "finals": [row.to_dict() for row in rows],
-        "proposals": asdict(proposals.counts),
-        "seed": config.seed,
-    }
-    run.write("results.json", results)
-    run.write("winner.json", json.loads(best.architecture.to_json()))
+    end = "\r" if console.is_terminal and done < total else "\n"
+    console.print(f"retraining {what}: {done}/{total} runs", end=end)

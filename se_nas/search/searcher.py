@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 
 from se_nas.search.proposals import End, Outcome, Proposal, Proposals
 
-METRICS = ("val_acc", "val_loss", "latency_ms")
+METRICS = ("val_acc", "val_loss", "latency_ms", "unpreserved")
 
 
 class StudySearcher(Searcher):
@@ -67,6 +67,11 @@ class StudySearcher(Searcher):
         seconds = time.monotonic() - self._started.pop(trial_id)
         worker = str(result.get("worker", ""))
         self.proposals.tell(proposal, Outcome(end, _metrics(result), epochs, seconds, worker))
+
+    def settle(self) -> None:
+        """End what is still live: nothing will be told of it any more."""
+        for trial_id in list(self.live):
+            self.on_trial_complete(trial_id, None, error=True)
 
     def save(self, checkpoint_path: str) -> None:
         """Tune wants a file; the study is the state."""

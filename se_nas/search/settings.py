@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from se_nas.errors import InputError, unknown
-from se_nas.recipes import Recipe
+from se_nas.objectives import Constraint
+from se_nas.recipes import RECIPES, Recipe
 
 SAMPLERS = ("tpe", "random", "nsga2")
 
@@ -53,7 +54,7 @@ class RunConfig:
     """
 
     data: DataSettings = field(default_factory=DataSettings)
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe = RECIPES["search"]
     trials: int = 20
     epochs: int = 8
     first_rung: float = 0.5
@@ -100,8 +101,9 @@ class RunConfig:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings as JSON values."""
-        return asdict(self)
+        """All settings as JSON values; a password in the storage URL is left out."""
+        storage = self.storage and re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", self.storage)
+        return asdict(self) | {"storage": storage}
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class TrialSettings:
     Attributes:
         on_gpu: train on the GPU that was reserved. Logical GPUs have no device: then on the CPU,
             and the search says so.
-        latency_limit_ms: a slower network is not trained; None for no limit.
+        latency_limits: a network that breaks one of them is not trained.
         needs_latency: measure the latency before training.
     """
 
@@ -121,7 +123,7 @@ class TrialSettings:
     seed: int = 0
     on_gpu: bool = False
     threads: int = 1
-    latency_limit_ms: float | None = None
+    latency_limits: tuple[Constraint, ...] = ()
     needs_latency: bool = False
 
 

@@ -14,12 +14,17 @@ from se_nas.search.directory import RunDirectory
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
-# TPE is multivariate and counts running trials against a repeat (constant liar) by default.
-BUILD_SAMPLER: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "nsga2": lambda seed: NSGAIISampler(seed=seed),
+# Samplers learn from a share of the budget's trials: their defaults (10 random trials, populations
+# of 50) are most of a small search. TPE is multivariate and counts running trials against a repeat.
+BUILD_SAMPLER: dict[str, Callable[[int, int], BaseSampler]] = {
+    "tpe": lambda seed, trials: TPESampler(seed=seed, n_startup_trials=_part(trials, 4, 5, 10)),
+    "random": lambda seed, _: RandomSampler(seed=seed),
+    "nsga2": lambda seed, trials: NSGAIISampler(seed=seed, population_size=_part(trials, 5, 4, 50)),
 }
+
+
+def _part(trials: int, share: int, least: int, most: int) -> int:
+    return max(least, min(most, trials // share))
 
 
 def create(space: Space, config: RunConfig, run: RunDirectory) -> optuna.Study:
@@ -34,7 +39,7 @@ def create(space: Space, config: RunConfig, run: RunDirectory) -> optuna.Study:
         return optuna.create_study(
             study_name=run.path.name,
             storage=storage,
-            sampler=BUILD_SAMPLER[config.sampler](config.seed),
+            sampler=BUILD_SAMPLER[config.sampler](config.seed, config.trials),
             directions=[objective.direction for objective in space.objectives],
         )
     except optuna.exceptions.DuplicatedStudyError:

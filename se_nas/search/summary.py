@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from se_nas.data import Data
 from se_nas.search import finals
 from se_nas.search.cluster import Slots
 from se_nas.search.directory import RunDirectory
-from se_nas.search.proposals import Proposals
+from se_nas.search.proposals import Proposals, feasible
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
+from se_nas.templates import trunk_values
 
 
 class KeepErrors(tune.Callback):
@@ -29,7 +31,13 @@ class KeepErrors(tune.Callback):
         self.run = run
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        text = (trial.last_result or {}).get("traceback")
+        self._keep(trial, (trial.last_result or {}).get("traceback"))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        noted = Path(trial.error_file) if trial.error_file else None
+        self._keep(trial, noted.read_text(encoding="utf-8") if noted and noted.exists() else None)
+
+    def _keep(self, trial: Any, text: str | None) -> None:
         if text:
             path = self.run.errors / f"trial-{trial.config['number']:05d}.txt"
             path.write_text(f"{trial.config['name']}\n\n{text}", encoding="utf-8")
@@ -47,6 +55,12 @@ def opening(space: Space, config: RunConfig, images: Data, slots: Slots, run: Ru
         f"on {device} each, sampler {config.sampler}, seed {config.seed}",
         f"run        {_shown(run.path)}",
     ]
+    made_for = min(value.input_size for value in islice(trunk_values(space.trunk), 100))
+    if images.image_size < made_for / 4:
+        lines.append(
+            f"note       images of {images.image_size} px are small for trunks that are made for "
+            f'{made_for}; see --image-size and the setting stem="small"'
+        )
     if slots.dashboard:
         lines.append(
             f"dashboard  http://{slots.dashboard}  (trials are the SETrial actors; "
@@ -72,41 +86,63 @@ def show_front(
 def show_results(
     console: Console,
     rows: list[finals.Final],
+    best: finals.Final,
+    claim: str,
     proposals: Proposals,
     images: Data,
     run: RunDirectory,
 ) -> None:
     """The table, the verdict and the line that rebuilds the winner."""
-    seeds = len(rows[0].test_accs)
+    seeds = len(rows[0].runs)
     title = f"retrained with {seeds} seed{'s' * (seeds != 1)}, accuracy in %"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("role", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for column in ("params", "MMACs", "val", "test ± spread"):
         table.add_column(column, justify="right", no_wrap=True)
-    best = finals.winner(rows)
     for row in rows:
+        over = "" if feasible(proposals.space, row.cost) else " (over budget)"
+        failed = len(row.runs) - len(row.complete)
         table.add_row(
-            row.role,
+            row.role + over,
             str(row.architecture),
             f"{row.cost.params:,}",
             f"{row.cost.macs / 1e6:,.2f}",
-            f"{100 * row.val_acc:.2f}",
-            f"{100 * row.test_acc:.2f} ± {100 * row.test_spread:.2f}",
+            f"{100 * row.mean('val_acc'):.2f}",
+            f"{100 * row.mean('test_acc'):.2f} ± {100 * row.test_spread:.2f}"
+            + (f" ({failed} failed)" if failed else ""),
             style="bold" if row is best else "",
         )
     console.print(table)
-    console.print(finals.verdict(rows), soft_wrap=True)
-    if proposals.exhausted:
-        console.print("the space has no further network that keeps the constraints", soft_wrap=True)
-    failed = proposals.counts.ends.get("error", 0)
-    if failed:
-        console.print(f"{failed} trials failed: see {_shown(run.errors)}", soft_wrap=True)
+    console.print(claim, soft_wrap=True)
+    for note in _notes(proposals, run):
+        console.print(f"note: {note}", soft_wrap=True)
     call = (
         f'se_nas.materialize("{best.architecture}", num_classes={images.num_classes}, '
         f'in_channels={images.in_channels}, weights="{_shown(run.winner)}")'
     )
     console.print(f"\nthe winner, trained:\n  {call}", soft_wrap=True, highlight=False)
+
+
+def _notes(proposals: Proposals, run: RunDirectory) -> list[str]:
+    notes: list[str] = []
+    if proposals.exhausted:
+        notes.append("the sampler found no further network that keeps the constraints")
+    failed = proposals.counts.ends.get("error", 0) + proposals.counts.ends.get("lost", 0)
+    if failed:
+        notes.append(f"{failed} trials failed; tracebacks are in {_shown(run.errors)}")
+    if proposals.counts.unpreserved:
+        notes.append(
+            f"{proposals.counts.unpreserved} trials have SE blocks without an exact "
+            "function-preserving start (docs/search.md): short budgets are biased against them"
+        )
+    return notes
+
+
+def first_error(run: RunDirectory) -> str:
+    """The last line of the first traceback in a run, for a one-line message."""
+    files = sorted(run.errors.glob("*.txt"))
+    return f" ({files[0].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""
 
 
 def _shown(path: Path) -> str:

@@ -37,11 +37,23 @@ def load_data(settings: DataSettings, seed: int) -> data.Data:
     )
 
 
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device or the host ran out of memory (torch raises RuntimeError for the host)."""
+    """Whether the device or the host ran out of memory; torch has several words for it.
+
+    >>> is_out_of_memory(RuntimeError("CUDA error: out of memory")), is_out_of_memory(ValueError())
+    (True, False)
+    """
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY)
+
+
+def loader_workers(images: data.Data, threads: int) -> int:
+    """Processes that decode image files for one trial: no more than its share of the CPUs."""
+    return min(images.train.default_workers, threads)
 
 
 def device(on_gpu: bool) -> str:
@@ -52,20 +64,26 @@ def device(on_gpu: bool) -> str:
 class SETrial(tune.Trainable):
     """A Tune trainable that is reused: ``setup`` once a worker, ``reset_config`` once a trial."""
 
+    worker = device = ""
+
     def setup(self, config: dict[str, Any], settings: TrialSettings | None = None) -> None:
         assert settings is not None, "tune.with_parameters gives it"
-        torch.set_num_threads(settings.threads)
         self.settings = settings
-        self.data = load_data(settings.data, settings.seed)
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.device = device(settings.on_gpu)
-        self.failed = False
+        self.data: data.Data | None = None
+        self.broken = False
+        torch.set_num_threads(settings.threads)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial; after a failure say no, and Tune starts a fresh process."""
-        if self.failed:
-            return False
+        """Take the next trial in this process.
+
+        After an error of the CUDA driver the process is of no use. Tune drops the trial that a
+        worker declines, but starts the trial of a worker that dies again: so this one dies.
+        """
+        if self.broken:
+            os._exit(1)
         self._begin(new_config)
         return True
 
@@ -75,7 +93,7 @@ class SETrial(tune.Trainable):
         except NonFiniteLoss:
             return self._end("not_finite")
         except Exception as error:
-            self.failed = True
+            self.broken = "CUDA error" in str(error)
             if is_out_of_memory(error):
                 return self._end("out_of_memory")
             return self._end("error") | {"traceback": traceback.format_exc()}
@@ -96,6 +114,8 @@ class SETrial(tune.Trainable):
             torch.cuda.empty_cache()  # ray#30414: a reused worker keeps the last trial's memory
 
     def _step(self) -> dict[str, Any]:
+        if self.data is None:
+            self.data = load_data(self.settings.data, self.settings.seed)
         if self.training is None:
             if self.settings.needs_latency:
                 self.measured["latency_ms"] = measure_latency_ms(
@@ -105,8 +125,7 @@ class SETrial(tune.Trainable):
                     num_classes=self.data.num_classes,
                     device=self.device,
                 )
-                limit = self.settings.latency_limit_ms
-                if limit is not None and self.measured["latency_ms"] > limit:
+                if any(c.violation(self.measured) > 0 for c in self.settings.latency_limits):
                     return self._end("infeasible")
             self.training = Training(
                 self.architecture,
@@ -115,7 +134,9 @@ class SETrial(tune.Trainable):
                 epochs=self.settings.epochs,
                 seed=self.settings.seed,
                 device=self.device,
+                workers=loader_workers(self.data, self.settings.threads),
             )
+            self.measured["unpreserved"] = len(self.training.unpreserved)
         metrics = self.training.epoch()
         self.done_epochs = metrics.epoch
         return {
@@ -135,4 +156,4 @@ class SETrial(tune.Trainable):
 
     def __repr__(self) -> str:
         # The dashboard keeps the first answer for as long as the process lives.
-        return f"SETrial({self.data.name} on {self.device}, pid {os.getpid()})"
+        return f"SETrial({self.settings.data.name} on {self.device}, pid {os.getpid()})"

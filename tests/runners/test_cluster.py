@@ -5,10 +5,12 @@ Logical GPUs reserve slots and have no device: the trials train on the CPU, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -34,14 +36,16 @@ def head(tmp_path: Path) -> Iterator[str]:
     ENVIRONMENT["RAY_AUTH_MODE"] = "token"
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
     command += ["--num-gpus=32", "--num-cpus=2", "--node-ip-address=127.0.0.1", "--port=6399"]
-    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={DASHBOARD}"]
+    command += ["--include-dashboard=true", "--dashboard-host=127.0.0.1"]
+    command += [f"--dashboard-port={DASHBOARD}"]
     process = subprocess.Popen(
-        command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, start_new_session=True
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Ray runtime started" in line:
+    for _ in range(120):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", DASHBOARD), timeout=1).close()
             break
+        time.sleep(1)
     yield "127.0.0.1:6399"
     os.killpg(process.pid, signal.SIGTERM)
     process.wait(timeout=60)
@@ -79,15 +83,3 @@ def test_32_trials_are_in_flight_on_32_logical_gpus(head: str, tmp_path: Path) -
     assert "32 at once on 1 GPU and 0.062 CPU each" in output
     assert "reserved a GPU but finds no CUDA device" in output
     assert re.search(r"search: 34/34 trials", output)
-
-
-def test_a_cluster_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "mobile_se"]
-    command += ["--address", "127.0.0.1:1", "--out", str(tmp_path / "o")]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 2
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "no Ray cluster answers there" in errors[0]
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "o").exists()

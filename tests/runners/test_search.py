@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import optuna
 import psutil
 import pytest
-from optuna.storages import JournalStorage
+import torch
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
+from PIL import Image
 
 import se_nas
 from se_nas import Architecture, Space
 from se_nas.cost import cost
+from se_nas.recipes import RECIPES
 from se_nas.spaces import load_space
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = ["--space", "digits_se", "--gpus", "0", "--final-seeds", "2", "--top", "2"]
+BASE = ["--gpus", "0", "--final-seeds", "2", "--top", "2"]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(
+    *arguments: str, space: str = "digits_se", cwd: Path | None = None
+) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", space]
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "runners" / "search.py"), *BASE, *arguments],
+        [*command, *BASE, *arguments],
+        cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -44,8 +54,9 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
-def trials(run: Path) -> list[FrozenTrial]:
-    storage = JournalStorage(JournalFileBackend(str(run / "study.journal")))
+def trials(run: Path, url: str | None = None) -> list[FrozenTrial]:
+    journal = JournalFileBackend(str(run / "study.journal")) if url is None else None
+    storage: BaseStorage | str = url or JournalStorage(journal)  # type: ignore[arg-type]
     return optuna.load_study(study_name=run.name, storage=storage).trials
 
 
@@ -92,6 +103,8 @@ def test_the_run_directory_is_complete(searched: tuple[Path, str, set[str]]) -> 
     versions = json.loads((run / "versions.json").read_text())
     assert space.name == "digits_se"
     assert (settings["trials"], settings["epochs"], settings["seed"]) == (6, 4, 0)
+    assert settings["recipe"] == asdict(RECIPES["search"])
+    assert not (run / "tune").exists()
     assert versions["ray"].startswith("2.")
     assert list((run / "errors").iterdir()) == []
 
@@ -138,6 +151,8 @@ def test_the_table_is_the_results_and_the_line_rebuilds_the_winner(
     assert line is not None
     model = eval(line.group().replace(os.path.relpath(run), str(run)), {"se_nas": se_nas})
     assert str(model.architecture) == results["winner"]
+    again = se_nas.load(run / "winner.safetensors").state_dict()
+    assert all(torch.equal(again[key], value) for key, value in model.state_dict().items())
 
     from se_nas.data import eval_loader, load
     from se_nas.evaluation import evaluate
@@ -182,11 +197,107 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
         time.sleep(0.05)
     assert victim is not None, "a worker was seen training"
     victim.kill()
-    assert "died; " in finish(process)
+    assert "a worker died" in finish(process)
     told = [t for t in trials(tmp_path / "killed") if "architecture" in t.user_attrs]
     assert [t.state for t in told] == [TrialState.COMPLETE] * 4
     for trial in told:
         assert list(trial.intermediate_values) == [1, 2, 3, 4, 5, 6]
+
+
+TWO = """
+from se_nas import SE, Space, choice, maximize, minimize, optional, per_stage, trunk
+SPACE = Space(
+    "two",
+    trunk=trunk("resnet8_small", width=choice(8, 16)),
+    se=per_stage(optional(SE(reduction=choice(2, 4)))),
+    objectives=[minimize("params"), maximize("val_acc")],
+)
+"""
+
+
+def test_two_objectives_in_a_database(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(TWO)
+    url = f"sqlite:///{tmp_path}/study.db"
+    output = finish(
+        start(
+            *("--sampler", "nsga2", "--trials", "10", "--epochs", "1", "--no-dashboard"),
+            *("--storage", url, "--name", "two", "--out", str(tmp_path)),
+            space=str(tmp_path / "two.py"),
+        )
+    )
+    told = [t for t in trials(tmp_path / "two", url) if "architecture" in t.user_attrs]
+    assert [t.state for t in told] == [TrialState.COMPLETE] * 10
+    assert any(t.system_attrs.get("NSGAIISampler:generation", 0) for t in told), "it never bred"
+    assert all(t.values[0] == t.user_attrs["cost"]["params"] for t in told)
+    results = json.loads((tmp_path / "two" / "results.json").read_text())
+    front = [row["values"] for row in results["ranking"]]
+    every = [t.values for t in told]
+    for params, accuracy in front:
+        assert not any(p < params and a > accuracy for p, a in every)
+    accuracies = [accuracy for _, accuracy in front]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert results["finals"][0]["search_value"] == accuracies[0]
+    assert f"Pareto front, {len(front)} networks" in output
+
+
+HEAVY = """
+from se_nas import Space, choice, trunk
+SPACE = Space("heavy", trunk=trunk("resnet8_small", width=choice(4, 8, 400000, 400001)))
+"""
+
+
+def test_own_images_by_a_relative_folder_and_networks_that_do_not_fit(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    for part, count in (("train", 40), ("test", 10)):
+        for label in range(2):
+            folder = tmp_path / "images" / part / f"class{label}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                color = (rng.randrange(100) + 150 * label, rng.randrange(256), rng.randrange(256))
+                Image.new("RGB", (20, 20), color).save(folder / f"{i}.png")
+    (tmp_path / "heavy.py").write_text(HEAVY)
+    output = finish(
+        start(
+            *("--data", "imagefolder", "--data-dir", "images", "--image-size", "16"),
+            *("--sampler", "random", "--trials", "9", "--epochs", "1", "--no-dashboard"),
+            *("--name", "heavy", "--out", "runs"),
+            space="heavy.py",
+            cwd=tmp_path,
+        )
+    )
+    told = trials(tmp_path / "runs" / "heavy")
+    by_width: dict[int, set[str]] = {}
+    for trial in told:
+        by_width.setdefault(trial.params["trunk.width"], set()).add(trial.user_attrs["end"])
+    fits, not_fits = {"complete"}, {"out_of_memory"}
+    assert by_width == {4: fits, 8: fits, 400000: not_fits, 400001: not_fits}
+    for trial in told:
+        heavy = trial.params["trunk.width"] > 8
+        assert trial.state is (TrialState.PRUNED if heavy else TrialState.COMPLETE)
+        assert (trial.constraints.get("memory", 0) > 0) == heavy
+    assert "2 out of memory" in output
+    assert "found no further network" in output
+
+
+def test_ctrl_c_ends_the_search_with_no_trial_left_running(tmp_path: Path) -> None:
+    process = start(
+        *("--trials", "50", "--epochs", "50", "--no-dashboard"),
+        *("--name", "stopped", "--out", str(tmp_path)),
+    )
+    journal = tmp_path / "stopped" / "study.journal"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if journal.exists() and '"intermediate_value"' in journal.read_text():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "stopped" in output
+    assert "Traceback" not in output, output
+    told = trials(tmp_path / "stopped")
+    assert told
+    assert not [t for t in told if t.state is TrialState.RUNNING]
 
 
 def test_a_dry_run_trains_nothing(tmp_path: Path) -> None:

@@ -142,6 +142,16 @@ def test_an_output_folder_that_exists_or_cannot_be_made(tmp_path: Path) -> None:
     assert not (tmp_path / "unstored").exists()
 
 
+@pytest.mark.parametrize(
+    ("address", "reason"), [("127.0.0.1:1", "Connection refused"), ("nonsense", "not host:port")]
+)
+def test_a_cluster_that_does_not_answer(address: str, reason: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "o")
+    line = last_line(run("--space", "digits_se", "--address", address, "--out", out))
+    assert f"no Ray cluster answers there ({reason})" in line
+    assert not (tmp_path / "o").exists()
+
+
 def test_help_needs_no_heavy_import() -> None:
     code = (
         "import runpy, sys\n"

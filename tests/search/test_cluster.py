@@ -10,29 +10,34 @@ from se_nas.search.settings import RunConfig
 
 
 @pytest.mark.parametrize(
-    ("config", "found", "count", "cpus", "gpus"),
+    ("config", "nodes", "count", "cpus", "gpus"),
     [
-        (RunConfig(gpus=0), {"CPU": 2.0, "GPU": 4.0}, 2, 1.0, 0.0),
-        (RunConfig(), {"CPU": 2.0}, 2, 1.0, 0.0),
-        (RunConfig(gpus=32), {"CPU": 2.0, "GPU": 32.0}, 32, 0.062, 1.0),
-        (RunConfig(), {"CPU": 64.0, "GPU": 8.0}, 8, 8.0, 1.0),
-        (RunConfig(gpus=2, gpus_per_trial=0.25), {"CPU": 16.0, "GPU": 8.0}, 8, 2.0, 0.25),
-        (RunConfig(gpus=0, concurrency=1), {"CPU": 8.0}, 1, 1.0, 0.0),
-        (RunConfig(gpus=0, cpus_per_trial=0.5), {"CPU": 2.0}, 4, 0.5, 0.0),
+        (RunConfig(gpus=0), [{"CPU": 2.0, "GPU": 4.0}], 2, 1.0, 0.0),
+        (RunConfig(), [{"CPU": 2.0}], 2, 1.0, 0.0),
+        (RunConfig(gpus=32), [{"CPU": 2.0, "GPU": 32.0}], 32, 0.062, 1.0),
+        (RunConfig(), [{"CPU": 64.0, "GPU": 8.0}], 8, 8.0, 1.0),
+        (RunConfig(gpus=2, gpus_per_trial=0.25), [{"CPU": 16.0, "GPU": 8.0}], 8, 0.5, 0.25),
+        (RunConfig(gpus=0, concurrency=1), [{"CPU": 8.0}], 1, 1.0, 0.0),
+        (RunConfig(gpus=0, cpus_per_trial=0.5), [{"CPU": 2.0}], 4, 0.5, 0.0),
+        # A head without GPUs gives no CPUs to trials that need a GPU.
+        (RunConfig(), [{"CPU": 64.0}, {"CPU": 4.0, "GPU": 8.0}], 8, 0.5, 1.0),
+        # Four CPUs a trial fit on no node of two, and one trial on a node of seven.
+        (RunConfig(gpus=0, cpus_per_trial=4), [{"CPU": 2.0}, {"CPU": 7.0}], 1, 4.0, 0.0),
+        # Two trials of 0.4 fit on a GPU, not five on two.
+        (RunConfig(gpus_per_trial=0.4), [{"CPU": 8.0, "GPU": 2.0}], 4, 2.0, 0.4),
     ],
 )
 def test_slots(
-    config: RunConfig, found: dict[str, float], count: int, cpus: float, gpus: float
+    config: RunConfig, nodes: list[dict[str, float]], count: int, cpus: float, gpus: float
 ) -> None:
-    given = slots(config, found)
+    given = slots(config, nodes)
     assert (given.count, given.cpus, given.gpus) == (count, cpus, gpus)
-    assert given.count * given.cpus <= found["CPU"]
     assert given.resources == ({"cpu": cpus, "gpu": gpus} if gpus else {"cpu": cpus})
 
 
 def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
     with pytest.raises(InputError) as caught:
-        slots(RunConfig(gpus=32), {"CPU": 2.0, "GPU": 1.0})
+        slots(RunConfig(gpus=32), [{"CPU": 2.0, "GPU": 1.0}])
     message = str(caught.value)
     assert "--gpus 32: the cluster has 1 GPU and 2 CPUs" in message
     assert "--gpus 1, --gpus 0" in message
@@ -45,4 +50,4 @@ def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
 )
 def test_a_trial_that_fits_nowhere_is_an_error(config: RunConfig) -> None:
     with pytest.raises(InputError, match="a trial needs"):
-        slots(config, {"CPU": 2.0, "GPU": 1.0})
+        slots(config, [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 2.0}])

@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+import json
+import math
+import random
+from collections.abc import Sequence
+
 import pytest
 
-from se_nas import SE, Architecture
+from se_nas import SE, Architecture, maximize, minimize
 from se_nas.cost import cost
-from se_nas.search.finals import Final, control_architectures, verdict, winner
+from se_nas.search.finals import (
+    Final,
+    Retrained,
+    best_weights,
+    control_architectures,
+    retrain,
+    verdict,
+    winner,
+)
 
 TRUNK = "resnet8_small"
+VAL_ACC = maximize("val_acc")
 
 
 def final(
     role: str,
     se: SE | None,
-    test_accs: tuple[float, ...],
-    val_accs: tuple[float, ...] = (0.5, 0.5, 0.5),
+    test_accs: Sequence[float],
+    val_acc: float = 0.5,
+    val_loss: float = 1.0,
     search_value: float | None = 0.5,
 ) -> Final:
     architecture = Architecture(TRUNK, se)
-    return Final(role, architecture, cost(architecture), search_value, val_accs, test_accs)
+    runs = tuple(Retrained("complete", val_acc, val_loss, accuracy) for accuracy in test_accs)
+    return Final(role, architecture, cost(architecture), search_value, runs)
 
 
 def test_the_winner_is_chosen_by_validation_and_is_no_control() -> None:
-    high_test = final("best 1", SE(4), (0.9, 0.9, 0.9), (0.6, 0.6, 0.6))
-    high_val = final("best 2", SE(8), (0.7, 0.7, 0.7), (0.7, 0.7, 0.7))
-    control = final("no SE", None, (1.0, 1.0, 1.0), (0.9, 0.9, 0.9), search_value=None)
-    assert winner([high_test, high_val, control]) is high_val
+    high_test = final("best 1", SE(4), (0.9, 0.9), val_acc=0.6, val_loss=0.1)
+    high_val = final("best 2", SE(8), (0.7, 0.7), val_acc=0.7, val_loss=0.2)
+    control = final("no SE", None, (1.0, 1.0), val_acc=0.9, val_loss=0.0, search_value=None)
+    assert winner([high_test, high_val, control], VAL_ACC) is high_val
+    assert winner([high_test, high_val, control], minimize("val_loss")) is high_test
+
+
+def test_a_network_that_failed_with_every_seed_does_not_win() -> None:
+    failed = Final("best 1", Architecture(TRUNK), cost(TRUNK), 0.9, (Retrained("diverged"),))
+    fine = final("best 2", SE(8), (0.7,), val_acc=0.1)
+    assert winner([failed, fine], VAL_ACC) is fine
+    assert math.isnan(failed.mean("test_acc"))
+    assert best_weights(failed) == b""
 
 
 def test_the_controls_have_the_winners_trunk() -> None:
@@ -35,25 +60,57 @@ def test_the_controls_have_the_winners_trunk() -> None:
     assert str(found["SE r16"]) == "se_resnet8_small-width8_r16"
 
 
+def test_retraining_trains_the_best_then_the_controls_of_the_winner_each_once() -> None:
+    asked: list[tuple[str, str, int]] = []
+
+    def train(pairs: Sequence[tuple[Architecture, int]], what: str) -> list[Retrained]:
+        asked.extend((what, str(a), seed) for a, seed in pairs)
+        good = "width8"
+        return [Retrained("complete", 0.9 if good in str(a) else 0.1, 1.0, 0.5) for a, _ in pairs]
+
+    best = [
+        (Architecture.parse("se_resnet8_small_s3_r4"), 0.9),
+        (Architecture.parse("resnet8_small-width8"), 0.8),
+    ]
+    rows = retrain(best, train, range(2), cost, VAL_ACC)
+    assert [row.role for row in rows] == ["best 1", "best 2 = no SE", "SE r16"]
+    assert str(rows[2].architecture) == "se_resnet8_small-width8_r16"
+    assert len(asked) == len(set(asked)) == 6
+    assert [what for what, _, _ in asked] == ["the best"] * 4 + ["the controls"] * 2
+    json.dumps([row.to_dict() for row in rows])
+
+
 @pytest.mark.parametrize(
     ("se_accs", "plain_accs", "expected"),
     [
-        ((0.90, 0.91, 0.92), (0.80, 0.81, 0.82), "+10.00 points ± 0.82 (3 seeds): SE won."),
-        ((0.80, 0.81, 0.82), (0.90, 0.91, 0.92), "-10.00 points ± 0.82 (3 seeds): SE lost."),
+        ((0.90, 0.91, 0.92), (0.80, 0.81, 0.82), "+10.00 points (3 seeds, p = 0.00): SE won."),
+        ((0.80, 0.81, 0.82), (0.90, 0.91, 0.92), "-10.00 points (3 seeds, p = 0.00): SE lost."),
         ((0.80, 0.90, 0.85), (0.80, 0.88, 0.84), "not to be told apart"),
+        ((0.80, 0.80), (0.80, 0.80), "not to be told apart"),
         ((0.80,), (0.70,), "no verdict"),
+        ((), (0.70, 0.8), "no verdict"),
     ],
 )
 def test_the_verdict_is_no_more_than_the_seeds_support(
     se_accs: tuple[float, ...], plain_accs: tuple[float, ...], expected: str
 ) -> None:
     rows = [final("best 1", SE(4), se_accs), final("no SE", None, plain_accs, search_value=None)]
-    assert expected in verdict(rows)
+    assert expected in verdict(rows, VAL_ACC)
+
+
+def test_a_difference_that_is_none_is_claimed_in_five_percent_of_cases() -> None:
+    rng = random.Random(0)
+    claims = 0
+    for _ in range(1000):
+        accs = [[rng.gauss(0.9, 0.01) for _ in range(3)] for _ in range(2)]
+        rows = [final("best 1", SE(4), accs[0]), final("no SE", None, accs[1], search_value=None)]
+        claims += "not to be told apart" not in verdict(rows, VAL_ACC)
+    assert 0.01 < claims / 1000 < 0.07
 
 
 def test_a_winner_without_se_is_said_to_be_one() -> None:
     rows = [final("best 1 = no SE", None, (0.9, 0.9)), final("SE r16", SE(), (0.8, 0.8))]
-    assert verdict(rows).startswith("SE did not win")
+    assert verdict(rows, VAL_ACC).startswith("SE did not win")
 
 
 def test_the_spread_is_the_standard_deviation_over_seeds() -> None:

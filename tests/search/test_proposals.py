@@ -163,7 +163,7 @@ def test_what_is_not_feasible_is_explained() -> None:
     space = Space("none", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 100])
     least = min(price(a).params for a in SPACE)
     assert feasible_share(space, price) == 0
-    assert f"params <= 100 (nearest of 2000 draws: {least})" in explain_infeasible(space, price)
+    assert f"params <= 100 (nearest of 2000 draws: {least:,})" in explain_infeasible(space, price)
 
 
 def test_the_share_that_the_constraints_let_through_is_a_frequency() -> None:

@@ -1,0 +1,11 @@
+"""Build a network and write it: ``python runners/materialize.py NAME --out F``. See ``--help``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from se_nas.cli import main
+
+if __name__ == "__main__":
+    main(["materialize", *sys.argv[1:]])

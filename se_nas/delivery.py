@@ -1,0 +1,55 @@
+"""What ``se-nas materialize`` writes: weights in, a file out in the format of its suffix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from se_nas.arch import Architecture
+from se_nas.errors import InputError, unknown
+
+FORMATS = (".safetensors", ".onnx", ".pt2")
+
+
+def check_path(out: str) -> Path:
+    """Raise an ``InputError`` before anything is built if the file cannot be written."""
+    path = Path(out)
+    if path.suffix not in FORMATS:
+        raise unknown("format of --out", path.suffix, FORMATS)
+    if not path.parent.is_dir():
+        raise InputError(f"--out: there is no folder {str(path.parent)!r}")
+    return path
+
+
+def deliver(
+    architecture: Architecture,
+    path: Path,
+    *,
+    num_classes: int,
+    in_channels: int,
+    input_size: int | None,
+    weights: str | None,
+    missing_se: str,
+    new_head: bool,
+    optimize: bool,
+) -> None:
+    """Build the network and write it."""
+    from se_nas import export
+    from se_nas.inference import optimize_for_inference
+    from se_nas.materializer import materialize
+
+    model = materialize(
+        architecture,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        weights=weights,
+        missing_se=missing_se,  # type: ignore[arg-type]
+        new_head=new_head,
+    )
+    if optimize:
+        model = optimize_for_inference(model, input_size)
+    if path.suffix == ".safetensors":
+        export.save(model, path)
+    elif path.suffix == ".onnx":
+        export.export_onnx(model, path, input_size)
+    else:
+        export.export_program(model, path, input_size)

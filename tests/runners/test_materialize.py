@@ -1,0 +1,114 @@
+"""``runners/materialize.py`` and ``se-nas materialize`` as a user calls them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import se_nas
+from se_nas import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "se_resnet8_small_r4"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["materialize", *arguments])
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def run(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["materialize", *arguments])
+    assert stop.value.code == 0
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".pt2"])
+def test_out(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    run(NAME, "--out", str(path), "--num-classes", "5", "--in-channels", "1")
+    assert path.stat().st_size > 300_000
+    if suffix == ".safetensors":
+        model = se_nas.load(path)
+        assert (str(model.architecture), model.num_classes, model.in_channels) == (NAME, 5, 1)
+
+
+def test_weights_go_through(tmp_path: Path) -> None:
+    plain, out = tmp_path / "plain.safetensors", tmp_path / "se.safetensors"
+    se_nas.save(se_nas.materialize("resnet8_small", num_classes=7), plain)
+    given = [NAME, "--weights", str(plain), "--missing-se", "identity", "--new-head"]
+    run(*given, "--num-classes", "3", "--out", str(out))
+    ours, theirs = se_nas.load(out).state_dict(), se_nas.load(plain).state_dict()
+    assert (ours["stage2.0.conv1.weight"] == theirs["stage2.0.conv1.weight"]).all()
+    assert ours["fc.weight"].shape[0] == 3
+
+
+def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    run("se_resnet50_s34_r16", "--summary", "--num-classes", "10")
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines if line.strip()}
+    assert rows["stage3"][-1] == "r16"
+    assert rows["stage2"][-1] == "-"
+    assert " ".join(rows["stage5"][1:6]) == "2048 × 7 × 7"
+    expected = se_nas.cost.cost("se_resnet50_s34_r16", num_classes=10)  # type: ignore[attr-defined]
+    assert rows["total"][1:] == [f"{expected.params:,}", f"{expected.macs / 1e6:,.2f}"]
+
+
+def test_paper_tables_are_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from se_nas import zoo
+
+    rows = [{"name": "resnet50", "params": 25557032, "paper_gmacs": 3.86, "note": None}]
+    monkeypatch.setattr(zoo, "table", lambda number: rows, raising=False)
+    run("--table", "10")
+    text = capsys.readouterr().out
+    assert "Table 10 of the paper" in text
+    assert "25,557,032" in text
+    assert "3.86" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["se_resnt50_r16", "--summary"], "did you mean 'resnet50'"),
+        ([NAME, "--out", "model.pth"], "unknown format of --out '.pth'"),
+        ([NAME, "--out", "/no/folder/model.onnx"], "there is no folder '/no/folder'"),
+        ([NAME], "nothing to do"),
+        ([], "NAME is missing"),
+        ([NAME, "--weights", "/none.pth", "--out", "model.onnx"], "there is no file"),
+        ([NAME, "--input-size", "0", "--out", "model.pt2"], "input_size"),
+        ([NAME, "--missing-se", "no", "--weights", ".", "--out", "a.pt2"], "unknown missing_se"),
+        ([NAME, "--optimize", "--out", "model.safetensors"], "optimized for inference"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_script_helps_without_torch() -> None:
+    script = ROOT / "runners" / "materialize.py"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(script), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--missing-se" in done.stdout
+    assert "| torch" not in done.stderr

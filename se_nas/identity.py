@@ -28,8 +28,8 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
 
     W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm or
     convolution, also behind a ReLU) or after (a convolution, or the classifier behind the pooling)
-    doubles: exact in binary floating point. Short trials are otherwise biased against SE, because a fresh
-    sigmoid halves the residual branch.
+    doubles: exact in binary floating point. Short trials are otherwise biased against SE, because
+    a fresh sigmoid halves the residual branch.
 
     Args:
         blocks: names of the SE blocks to start so; all of them if not given.

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from se_nas.space import params as params
     from se_nas.space import peak_activations as peak_activations
     from se_nas.space import trunk as trunk
+    from se_nas.spaces import load_space as load_space
 
 __version__ = "0.1.0"
 
@@ -66,6 +67,7 @@ _HOME = {
     "params": "space",
     "peak_activations": "space",
     "trunk": "space",
+    "load_space": "spaces",
 }
 
 __all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -25,7 +25,9 @@ app = typer.Typer(
 @app.command()
 def search(
     space: Annotated[str, typer.Option(help="A space in search_spaces/, or a path to a file.")],
-    data: Annotated[str, typer.Option(help="digits, fashion_mnist, cifar10, …")] = "digits",
+    data: Annotated[
+        str, typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or imagefolder.")
+    ] = "digits",
     data_dir: Annotated[str | None, typer.Option(help="Folder with the data's files.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     val_images: Annotated[
@@ -117,7 +119,11 @@ def search(
     else:
         from se_nas.search import search as run_search
 
-        run_search(found, config, console)
+        try:
+            run_search(found, config, console)
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from None
 
 
 @app.command()
@@ -202,6 +208,3 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        sys.exit(130)

@@ -44,6 +44,12 @@ class Constraint:
         excess = values[self.quantity] / self.limit - 1
         return excess if self.operator == "<=" else -excess
 
+    def __bool__(self) -> bool:
+        # Python reads ``a <= params <= b`` as ``(a <= params) and (params <= b)``.
+        raise InputError(
+            f"constraint {self}: write two constraints instead of a <= {self.quantity} <= b"
+        )
+
     def __str__(self) -> str:
         return f"{self.quantity} {self.operator} {self.limit:,.15g}"
 
@@ -59,6 +65,12 @@ class Quantity:
 
     def __ge__(self, limit: float) -> Constraint:
         return Constraint(self.name, ">=", limit)
+
+    def __lt__(self, limit: float) -> Constraint:
+        raise InputError(f"constraint {self.name} < {limit!r}: write <=")
+
+    def __gt__(self, limit: float) -> Constraint:
+        raise InputError(f"constraint {self.name} > {limit!r}: write >=")
 
 
 params = Quantity("params")

@@ -71,3 +71,10 @@ def test_objectives() -> None:
     assert str(minimize("macs")) == "minimize macs"
     for metric in (*COSTS, *MEASURED, *METRICS):
         assert maximize(metric).metric == metric
+
+
+def test_a_chain_of_comparisons_does_not_lose_its_first_half() -> None:
+    with pytest.raises(InputError, match="write two constraints"):
+        _ = 1e5 <= params <= 5e6
+    with pytest.raises(InputError, match="write <="):
+        _ = params < 5e6

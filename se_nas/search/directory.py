@@ -6,8 +6,10 @@ winner.json  winner.safetensors
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
+import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -22,9 +24,10 @@ from se_nas.space import Space
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths in one run's folder."""
+    """Paths in one run's folder; ``made`` are the parents that it was the first to need."""
 
     path: Path
+    made: tuple[Path, ...] = ()
 
     @property
     def journal(self) -> Path:
@@ -37,6 +40,13 @@ class RunDirectory:
     @property
     def winner(self) -> Path:
         return self.path / "winner.safetensors"
+
+    def discard(self) -> None:
+        """Take back the folder of a run that never began, and the parents made for it."""
+        shutil.rmtree(self.path)
+        for parent in self.made:
+            with contextlib.suppress(OSError):  # somebody else uses it by now
+                parent.rmdir()
 
     def write(self, name: str, data: Any) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""
@@ -53,11 +63,12 @@ def create(space: Space, config: RunConfig) -> RunDirectory:
     """
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     name = config.name or f"{space.name}-{config.data.name}-{now}"
-    path = Path(config.out) / name
+    path = (Path(config.out) / name).absolute()
+    made = tuple(parent for parent in path.parents if not parent.exists())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
-        run = RunDirectory(path.resolve())
+        run = RunDirectory(path, made)
         run.errors.mkdir()
         run.write("space.json", json.loads(space.to_json()))
         run.write("settings.json", config.to_dict())

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from se_nas.search.run import check_feasible, pricer
 from se_nas.search.settings import RunConfig
+from se_nas.search.summary import small_images
 from se_nas.search.trial import load_data
 from se_nas.space import Space
 
@@ -20,12 +21,14 @@ def show(space: Space, config: RunConfig, console: Console) -> None:
     """Print it; nothing is trained and no cluster is started."""
     images = load_data(config.data, config.seed)
     price = pricer(images)
-    share = check_feasible(space, price, config.seed)
+    share = check_feasible(space, price, images, config.seed)
     console.print(
         f"space  {space.name} v{space.version} ({space.hash}): {space.size:,} points",
         soft_wrap=True,
     )
     console.print(f"data   {images.summary()}", soft_wrap=True)
+    for note in small_images(space, images):
+        console.print(note, soft_wrap=True)
     limits = ", ".join(map(str, space.constraints)) or "none"
     console.print(
         f"constraints  {limits}: {100 * share:.1f} % of random draws pass", soft_wrap=True

@@ -155,20 +155,31 @@ def verdict(finals: Sequence[Final], objective: Objective) -> str:
     """Whether SE won, in one sentence: Welch's t-test over the seeds at 5 %."""
     best = winner(finals, objective)
     plain = next(final for final in finals if "no SE" in final.role)
-    if plain is best:
-        return "SE did not win: the best network of the search has no SE."
-    if not best.complete or not plain.complete:
-        return "no verdict: the winner or its trunk without SE failed with every seed."
-    gain = 100 * (best.mean("test_acc") - plain.mean("test_acc"))
-    head = f"test accuracy against the same trunk without SE: {gain:+.2f} points"
-    counts = len(best.test_accs), len(plain.test_accs)
-    if min(counts) < 2:
+    if plain is not best:
+        return _compared(best, plain, "test accuracy against the same trunk without SE", "SE {}.")
+    head = "SE did not win: the best network of the search has no SE"
+    control = next((final for final in finals if "SE r16" in final.role), None)
+    if control is None:
+        return f"{head}."
+    return f"{head}. " + _compared(
+        control, best, "SE everywhere at r = 16 in test accuracy against it", "that control {}."
+    )
+
+
+def _compared(a: Final, b: Final, what: str, claim: str) -> str:
+    """The difference in mean test accuracy and whether the seeds support it."""
+    if not a.complete or not b.complete:
+        return f"{what}: no verdict, one of the two failed with every seed."
+    gain = 100 * (a.mean("test_acc") - b.mean("test_acc"))
+    head = f"{what}: {gain:+.2f} points"
+    count = min(len(a.complete), len(b.complete))
+    if count < 2:
         return f"{head} with one seed: no spread, no verdict."
-    p = _welch(best.test_accs, plain.test_accs)
-    tail = f"{min(counts)} seeds, p = {p:.2f}"
+    p = _welch(a.test_accs, b.test_accs)
+    tail = f"{count} seeds, p = {p:.2f}"
     if p >= 0.05:
         return f"{head} ({tail}): not to be told apart."
-    return f"{head} ({tail}): SE {'won' if gain > 0 else 'lost'}."
+    return f"{head} ({tail}): {claim.format('won' if gain > 0 else 'lost')}"
 
 
 def _welch(a: Sequence[float], b: Sequence[float]) -> float:

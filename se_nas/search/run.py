@@ -32,6 +32,7 @@ from se_nas.search.proposals import (
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
+from se_nas.search.stopping import StopWhen, ctrl_c
 from se_nas.search.trial import SETrial, load_data
 from se_nas.space import Space
 
@@ -48,16 +49,17 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
     """
     images = load_data(config.data, config.seed)
     price = pricer(images)
-    check_feasible(space, price, config.seed)
+    check_feasible(space, price, images, config.seed)
     run = directory.create(space, config)
+    console.print(summary.opening(space, images, run), soft_wrap=True)
     with ExitStack() as stack:
         try:
             opened = study.create(space, config, run)
             slots = stack.enter_context(connected(config))
         except InputError:
-            shutil.rmtree(run.path)  # made a moment ago, and nothing is in it yet
+            run.discard()
             raise
-        console.print(summary.opening(space, config, images, slots, run), soft_wrap=True)
+        console.print(summary.resources(config, slots), soft_wrap=True)
         proposals = Proposals(opened, space, price, trials=config.trials, seed=config.seed)
         _tune(proposals, space, config, slots, run, console)
         ranked = ranking(opened, space)
@@ -110,7 +112,9 @@ def pricer(images: Data) -> Callable[[Architecture], Cost]:
     )
 
 
-def check_feasible(space: Space, price: Callable[[Architecture], Cost], seed: int) -> float:
+def check_feasible(
+    space: Space, price: Callable[[Architecture], Cost], images: Data, seed: int
+) -> float:
     """The share of random architectures that pass the constraints; an error if none does.
 
     Small spaces are listed; in a large one a share below 1 in 20,000 draws counts as none.
@@ -121,7 +125,8 @@ def check_feasible(space: Space, price: Callable[[Architecture], Cost], seed: in
     if share == 0:
         raise InputError(
             f"space {space.name!r}: no architecture keeps the constraints: "
-            f"{explain_infeasible(space, price, seed=seed)}"
+            f"{explain_infeasible(space, price, seed=seed)}; counted at {images.image_size} px, "
+            "see --image-size"
         )
     return share
 
@@ -196,17 +201,22 @@ def _tune(
             name="tune",
             storage_path=str(run.path),
             verbose=0,
+            stop=StopWhen(searcher),
             callbacks=[progress, summary.KeepErrors(run)],
             failure_config=tune.FailureConfig(max_failures=3),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    try:
-        tuner.fit()
-    finally:
-        progress.close()
-        searcher.settle()  # a search that was stopped leaves no trial running in its study
+    with ctrl_c(searcher.stop):
+        try:
+            tuner.fit()
+        finally:
+            progress.close()
+            searcher.settle()  # a search that was stopped leaves no trial running in its study
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
+    if searcher.stopped:
+        console.print(f"stopped: what was trained is in {run.path}", soft_wrap=True)
+        raise KeyboardInterrupt
 
 
 def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSettings:

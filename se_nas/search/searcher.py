@@ -29,13 +29,14 @@ class StudySearcher(Searcher):
         super().__init__()
         self.proposals, self.epochs = proposals, epochs
         self.live: dict[str, Proposal] = {}
+        self.stopped = False
         self._started: dict[str, float] = {}
 
     def set_search_properties(self, *_: Any, **__: Any) -> bool:
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        proposal = self.proposals.ask()
+        proposal = None if self.stopped else self.proposals.ask()
         if proposal is None:
             return cast(None, Searcher.FINISHED)  # what Tune expects, whatever its type says
         self.live[trial_id] = proposal
@@ -59,14 +60,18 @@ class StudySearcher(Searcher):
         result = result or {}
         epochs = int(result.get("epoch", 0))
         end: End = result.get("end") or ("complete" if epochs >= self.epochs else "stopped_early")
-        if error or not result:
-            end = "lost"
+        if error or not result or (self.stopped and end == "stopped_early"):
+            end = "lost"  # it did not end by itself
         elif not result.get("end"):
             # Tune passes a trial's last result here and not to on_trial_result.
             self.proposals.report(proposal, epochs, _metrics(result))
         seconds = time.monotonic() - self._started.pop(trial_id)
         worker = str(result.get("worker", ""))
         self.proposals.tell(proposal, Outcome(end, _metrics(result), epochs, seconds, worker))
+
+    def stop(self) -> None:
+        """Propose nothing more."""
+        self.stopped = True
 
     def settle(self) -> None:
         """End what is still live: nothing will be told of it any more."""

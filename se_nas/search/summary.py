@@ -43,24 +43,37 @@ class KeepErrors(tune.Callback):
             path.write_text(f"{trial.config['name']}\n\n{text}", encoding="utf-8")
 
 
-def opening(space: Space, config: RunConfig, images: Data, slots: Slots, run: RunDirectory) -> str:
-    """Space, data, resources, where the results go, and how to watch."""
-    device = f"{slots.gpus:g} GPU and {slots.cpus:g} CPU" if slots.gpus else f"{slots.cpus:g} CPU"
+def opening(space: Space, images: Data, run: RunDirectory) -> str:
+    """Space, data, and where the results go."""
+    limits = f", with {', '.join(map(str, space.constraints))}" if space.constraints else ""
+    goals = ", ".join(map(str, space.objectives))
+    size = f"{space.size:,} points"
     lines = [
-        f"space      {space.name} v{space.version} ({space.hash}), {space.size:,} points, "
-        f"{', '.join(map(str, space.objectives))}"
-        + (f", with {', '.join(map(str, space.constraints))}" if space.constraints else ""),
+        f"space      {space.name} v{space.version} ({space.hash}), {size}, {goals}{limits}",
         f"data       {images.summary()}",
-        f"trials     {config.trials} of {config.epochs} epochs, {slots.count} at once "
-        f"on {device} each, sampler {config.sampler}, seed {config.seed}",
         f"run        {_shown(run.path)}",
     ]
+    return "\n".join([*lines, *small_images(space, images)])
+
+
+def small_images(space: Space, images: Data) -> list[str]:
+    """A note where the images are far smaller than what the trunks are made for."""
     made_for = min(value.input_size for value in islice(trunk_values(space.trunk), 100))
-    if images.image_size < made_for / 4:
-        lines.append(
-            f"note       images of {images.image_size} px are small for trunks that are made for "
-            f'{made_for}; see --image-size and the setting stem="small"'
-        )
+    if images.image_size >= made_for / 4:
+        return []
+    return [
+        f"note       images of {images.image_size} px are small for trunks that are made for "
+        f'{made_for}; see --image-size and the setting stem="small"'
+    ]
+
+
+def resources(config: RunConfig, slots: Slots) -> str:
+    """How many trials at once, on what, and how to watch them."""
+    device = f"{slots.gpus:g} GPU and {slots.cpus:g} CPU" if slots.gpus else f"{slots.cpus:g} CPU"
+    lines = [
+        f"trials     {config.trials} of {config.epochs} epochs, {slots.count} at once "
+        f"on {device} each, sampler {config.sampler}, seed {config.seed}"
+    ]
     if slots.dashboard:
         lines.append(
             f"dashboard  http://{slots.dashboard}  (trials are the SETrial actors; "
@@ -109,7 +122,8 @@ def show_results(
             f"{row.cost.params:,}",
             f"{row.cost.macs / 1e6:,.2f}",
             f"{100 * row.mean('val_acc'):.2f}",
-            f"{100 * row.mean('test_acc'):.2f} ± {100 * row.test_spread:.2f}"
+            f"{100 * row.mean('test_acc'):.2f}"
+            + (f" ± {100 * row.test_spread:.2f}" if len(row.complete) > 1 else "")
             + (f" ({failed} failed)" if failed else ""),
             style="bold" if row is best else "",
         )
@@ -130,11 +144,14 @@ def _notes(proposals: Proposals, run: RunDirectory) -> list[str]:
         notes.append("the sampler found no further network that keeps the constraints")
     failed = proposals.counts.ends.get("error", 0) + proposals.counts.ends.get("lost", 0)
     if failed:
-        notes.append(f"{failed} trials failed; tracebacks are in {_shown(run.errors)}")
-    if proposals.counts.unpreserved:
         notes.append(
-            f"{proposals.counts.unpreserved} trials have SE blocks without an exact "
-            "function-preserving start (docs/search.md): short budgets are biased against them"
+            f"{failed} trial{'s' * (failed != 1)} failed; tracebacks are in {_shown(run.errors)}"
+        )
+    count = proposals.counts.unpreserved
+    if count:
+        notes.append(
+            f"in {count} trial{'s' * (count != 1)} an SE block could not start as if it were not "
+            "there, and short budgets are biased against it (docs/search.md, 4)"
         )
     return notes
 

@@ -291,9 +291,12 @@ def test_ctrl_c_ends_the_search_with_no_trial_left_running(tmp_path: Path) -> No
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
+    try:
+        output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130, output
-    assert "stopped" in output
+    assert "stopped: what was trained is in" in output
     assert "Traceback" not in output, output
     told = trials(tmp_path / "stopped")
     assert told

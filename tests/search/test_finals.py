@@ -108,9 +108,12 @@ def test_a_difference_that_is_none_is_claimed_in_five_percent_of_cases() -> None
     assert 0.01 < claims / 1000 < 0.07
 
 
-def test_a_winner_without_se_is_said_to_be_one() -> None:
-    rows = [final("best 1 = no SE", None, (0.9, 0.9)), final("SE r16", SE(), (0.8, 0.8))]
-    assert verdict(rows, VAL_ACC).startswith("SE did not win")
+def test_a_winner_without_se_is_said_to_be_one_and_compared_with_se_everywhere() -> None:
+    best = final("best 1 = no SE", None, (0.90, 0.91, 0.92))
+    control = final("SE r16", SE(), (0.80, 0.81, 0.82), search_value=None)
+    said = verdict([best, control], VAL_ACC)
+    assert said.startswith("SE did not win: the best network of the search has no SE. ")
+    assert "-10.00 points (3 seeds, p = 0.00): that control lost." in said
 
 
 def test_the_spread_is_the_standard_deviation_over_seeds() -> None:

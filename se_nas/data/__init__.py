@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from se_nas.data.images import FolderImages, Images, RamImages
+from se_nas.data.images import FolderImages, Images, RamImages, Statistics
 from se_nas.data.loaders import eval_loader, train_loader
 from se_nas.data.sources import DATASETS, Source
 from se_nas.data.split import stratified
@@ -41,6 +42,8 @@ class Data:
         train: what is trained on, augmented where the set wants it.
         val: what a search looks at.
         test: the official test part, for the chosen networks only.
+        statistics: mean and standard deviation by channel, with which images are normalised.
+        classes: names in the order of the labels, where the data set has names.
     """
 
     name: str
@@ -50,6 +53,21 @@ class Data:
     train: Images
     val: Images
     test: Images
+    statistics: Statistics
+    classes: tuple[str, ...] = ()
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What a network trained on this data expects of an image, as JSON values.
+
+        Pixels in [0, 1], resized to ``image_size``, minus ``mean`` and over ``std`` by channel.
+        """
+        mean, std = self.statistics
+        return {
+            "image_size": self.image_size,
+            "mean": list(mean),
+            "std": list(std),
+            "classes": list(self.classes),
+        }
 
     def summary(self) -> str:
         """One line: classes, shape, images of each part."""
@@ -112,6 +130,8 @@ def load(
         train_part.prepared(statistics, augment=True),
         val_part.prepared(statistics, augment=False),
         source.test.prepared(statistics, augment=False),
+        statistics,
+        source.classes,
     )
 
 

@@ -32,7 +32,10 @@ LAYOUTS = {
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The official parts of a data set; ``val`` only where the data set itself has all three."""
+    """The official parts of a data set; ``val`` only where the data set itself has all three.
+
+    ``classes`` are the names in the order of the labels, where the data set has names.
+    """
 
     num_classes: int
     in_channels: int
@@ -40,6 +43,7 @@ class Source:
     train: Images
     test: Images
     val: Images | None = None
+    classes: tuple[str, ...] = ()
 
 
 def _folder(name: str, data_dir: Path | None) -> Path:
@@ -194,7 +198,8 @@ def imagefolder(data_dir: Path | None, image_size: int | None) -> Source:
     test = parts.get("test", parts.get("val"))
     assert test is not None
     val = parts["val"] if len(present) == 3 else None
-    return Source(len(classes), 3, image_size or 224, parts["train"], test, val)
+    size = image_size or 224
+    return Source(len(classes), 3, size, parts["train"], test, val, tuple(classes))
 
 
 # Every known data set: from (data_dir, image_size) to its official parts.

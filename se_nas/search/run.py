@@ -88,7 +88,8 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
         )
     best = finals.winner(rows, objective)
     run.winner.write_bytes(finals.best_weights(best))
-    run.write("winner.json", json.loads(best.architecture.to_json()))
+    described = json.loads(best.architecture.to_json())
+    run.write("winner.json", described | {"preprocessing": images.preprocessing()})
     claim = finals.verdict(rows, objective)
     finished = {"winner": str(best.architecture), "verdict": claim}
     run.write("results.json", finished | {"finals": [r.to_dict() for r in rows]} | results)

@@ -135,7 +135,13 @@ def show_results(
         f'se_nas.materialize("{best.architecture}", num_classes={images.num_classes}, '
         f'in_channels={images.in_channels}, weights="{_shown(run.winner)}")'
     )
-    console.print(f"\nthe winner, trained:\n  {call}", soft_wrap=True, highlight=False)
+    mean, std = (", ".join(f"{v:.4f}" for v in part) for part in images.statistics)
+    console.print(
+        f"\nthe winner, trained (images in [0, 1] of {images.image_size} px, minus {mean}, over "
+        f"{std}; also in winner.json):\n  {call}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _notes(proposals: Proposals, run: RunDirectory) -> list[str]:

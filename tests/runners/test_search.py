@@ -154,11 +154,19 @@ def test_the_table_is_the_results_and_the_line_rebuilds_the_winner(
     again = se_nas.load(run / "winner.safetensors").state_dict()
     assert all(torch.equal(again[key], value) for key, value in model.state_dict().items())
 
-    from se_nas.data import eval_loader, load
+    from se_nas.data import RamImages, eval_loader, load
     from se_nas.evaluation import evaluate
 
     chosen = next(final for final in results["finals"] if final["name"] == results["winner"])
-    accuracy = evaluate(model, eval_loader(load("digits").val), "cpu").accuracy
+    data = load("digits")
+    accuracy = evaluate(model, eval_loader(data.val), "cpu").accuracy
+    told = json.loads((run / "winner.json").read_text())["preprocessing"]
+    assert told == data.preprocessing()
+    mean, std = torch.tensor(told["mean"]), torch.tensor(told["std"])
+    assert isinstance(data.val, RamImages)
+    pixels = data.val.images_nchw.float() / 255
+    logits = model.eval()((pixels - mean[:, None, None]) / std[:, None, None])
+    assert (logits.argmax(1) == data.val.labels).float().mean().item() == pytest.approx(accuracy)
     assert accuracy == pytest.approx(max(chosen["val_accs"]), abs=1e-6)
 
 

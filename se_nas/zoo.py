@@ -215,37 +215,6 @@ def table(number: int) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def render(rows: tuple[Row, ...]) -> str:
-    """The rows as plain text: millions of parameters and multiply-adds, errors in percent."""
-
-    def number(value: float | None, unit: float = 1) -> str:
-        return "-" if value is None else f"{value / unit:.2f}"
-
-    head = ("model", "px", "params/M", "paper", "MACs/M", "paper", "top-1 %", "top-5 %")
-    lines = [head] + [
-        (
-            row.name,
-            str(row.input_size),
-            number(row.params, 1e6),
-            number(row.printed_params, 1e6),
-            number(row.macs, 1e6),
-            number(row.printed_macs, 1e6),
-            number(row.top1_pct),
-            number(row.top5_pct),
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    return "\n".join([*text, *(f"{row.name}: {row.note}" for row in rows if row.note)])
-
-
 def _times(value: float | None, unit: int) -> float | None:
     return None if value is None else float(round(value * unit))
 

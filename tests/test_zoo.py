@@ -76,12 +76,3 @@ def test_table_8_has_both_crops() -> None:
 def test_other_tables_are_refused(number: int) -> None:
     with pytest.raises(InputError, match=f"no Table {number}: .* are 2, 3, 4"):
         zoo.table(number)
-
-
-def test_text_has_rows_and_notes() -> None:
-    lines = zoo.render(zoo.table(10)).splitlines()
-    assert len(lines) == 1 + 6 + 1
-    assert lines[1].split() == [
-        "se_resnet50_r2_nobias", "224", "45.68", "45.70", "3878.09", "-", "22.29", "6.00"
-    ]  # fmt: skip
-    assert lines[-1].startswith("se_resnet50_r8_nobias: the paper's figure has the 53,120")

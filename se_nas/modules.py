@@ -47,10 +47,15 @@ class Residual(nn.Module):
         own = not torch.is_grad_enabled() and u_nchw is not x_nchw
         if self.fused:
             s_nc11 = getattr(self, self.branch[-1]).scale(u_nchw)
-            out_nchw = u_nchw.mul_(s_nc11) if own else u_nchw * s_nc11
-            if self.factor != 1:
-                out_nchw = out_nchw.mul_(self.factor)
-            out_nchw = out_nchw.add_(shortcut_nchw)
+            if own:
+                out_nchw = torch.addcmul(
+                    shortcut_nchw, u_nchw, s_nc11, value=self.factor, out=u_nchw
+                )
+            else:
+                out_nchw = u_nchw * s_nc11
+                if self.factor != 1:
+                    out_nchw = out_nchw.mul_(self.factor)
+                out_nchw = out_nchw.add_(shortcut_nchw)
         elif own:
             out_nchw = u_nchw.mul_(self.factor) if self.factor != 1 else u_nchw
             out_nchw = out_nchw.add_(shortcut_nchw)

@@ -45,7 +45,8 @@ def test_outputs_are_equal_with_and_without_gradients(name: str) -> None:
     with torch.no_grad():
         without = model(images)
     assert torch.equal(images, copy)
-    assert torch.equal(model(images), without)
+    # Without gradients the scale and the shortcut are one multiply-add, rounded once.
+    torch.testing.assert_close(model(images), without, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("with_se", [True, False])

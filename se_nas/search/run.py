@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -12,17 +10,14 @@ from functools import partial
 from typing import Any
 
 import optuna
-from ray import tune
 from rich.console import Console
 
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.data import Data
 from se_nas.errors import InputError
-from se_nas.objectives import METRICS, Objective, maximize
 from se_nas.search import directory, finals, study, summary
-from se_nas.search.cluster import Slots, connected
-from se_nas.search.progress import Progress
+from se_nas.search.cluster import connected
 from se_nas.search.proposals import (
     RANDOM_DRAWS,
     Proposals,
@@ -30,10 +25,9 @@ from se_nas.search.proposals import (
     feasible_share,
 )
 from se_nas.search.retraining import train_on_ray
-from se_nas.search.searcher import StudySearcher
-from se_nas.search.settings import RunConfig, TrialSettings
-from se_nas.search.stopping import StopWhen, ctrl_c
-from se_nas.search.trial import SETrial, load_data
+from se_nas.search.settings import RunConfig
+from se_nas.search.trial import load_data
+from se_nas.search.tuning import training_objective, tune_trials
 from se_nas.space import Space
 
 
@@ -61,7 +55,7 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
             raise
         console.print(summary.resources(config, slots), soft_wrap=True)
         proposals = Proposals(opened, space, price, trials=config.trials, seed=config.seed)
-        _tune(proposals, space, config, slots, run, console)
+        tune_trials(proposals, space, config, slots, run, console)
         ranked = ranking(opened, space)
         if not ranked:
             raise InputError(
@@ -95,12 +89,6 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
     run.write("results.json", finished | {"finals": [r.to_dict() for r in rows]} | results)
     summary.show_results(console, rows, best, claim, proposals, images, run)
     return run
-
-
-def training_objective(space: Space) -> Objective:
-    """The objective that training decides: the first on val_acc or val_loss, else val_acc."""
-    found = (o for o in space.objectives if o.metric in METRICS)
-    return next(found, maximize("val_acc"))
 
 
 def pricer(images: Data) -> Callable[[Architecture], Cost]:
@@ -166,88 +154,6 @@ def _search_results(
         "proposals": asdict(proposals.counts),
         "seed": config.seed,
     }
-
-
-def _tune(
-    proposals: Proposals,
-    space: Space,
-    config: RunConfig,
-    slots: Slots,
-    run: directory.RunDirectory,
-    console: Console,
-) -> None:
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Progress says what matters
-    objective = training_objective(space)
-    searcher = StudySearcher(proposals, config.epochs)
-    better = 1 if objective.direction == "maximize" else -1
-    progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
-    trainable = tune.with_resources(
-        tune.with_parameters(SETrial, settings=_trial_settings(space, config, slots)),
-        slots.resources,
-    )
-    # The dashboard shows the class's name; Tune's wrappers would hide it.
-    trainable.__name__ = trainable.__qualname__ = SETrial.__name__
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=_scheduler(space, config, objective),
-            num_samples=-1,
-            max_concurrent_trials=slots.count,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
-            trial_name_creator=lambda trial: str(trial.config["name"]),
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(run.path),
-            verbose=0,
-            stop=StopWhen(searcher),
-            callbacks=[progress, summary.KeepErrors(run)],
-            failure_config=tune.FailureConfig(max_failures=3),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
-    with ctrl_c(searcher.stop):
-        try:
-            tuner.fit()
-        finally:
-            progress.close()
-            searcher.settle()  # a search that was stopped leaves no trial running in its study
-    shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
-    if searcher.stopped:
-        console.print(f"stopped: what was trained is in {run.path}", soft_wrap=True)
-        raise KeyboardInterrupt
-
-
-def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSettings:
-    limits = tuple(c for c in space.constraints if c.quantity == "latency_ms")
-    return TrialSettings(
-        config.data,
-        config.recipe,
-        config.epochs,
-        config.seed,
-        on_gpu=slots.gpus > 0,
-        threads=max(1, int(slots.cpus)),
-        latency_limits=limits,
-        needs_latency=bool(limits) or any(o.metric == "latency_ms" for o in space.objectives),
-    )
-
-
-def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:
-    """ASHA with its first rung at a share of the budget; none for several objectives."""
-    first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
-    trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
-    if not trained or first >= config.epochs or config.sampler == "nsga2":
-        return None  # NSGA-II learns from complete trials only
-    return tune.schedulers.ASHAScheduler(
-        time_attr="epoch",
-        metric=objective.metric,
-        mode="max" if objective.direction == "maximize" else "min",
-        max_t=config.epochs,
-        grace_period=first,
-        reduction_factor=2,
-    )
 
 
 def _show_retraining(console: Console, what: str, done: int, total: int) -> None:

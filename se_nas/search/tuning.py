@@ -1,0 +1,114 @@
+"""The trials of a search, through Ray Tune: the searcher, the scheduler, and what stops them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from typing import Any
+
+from ray import tune
+from rich.console import Console
+
+from se_nas.objectives import METRICS, Objective, maximize
+from se_nas.search import directory, summary
+from se_nas.search.cluster import Slots
+from se_nas.search.progress import Progress
+from se_nas.search.proposals import Proposals
+from se_nas.search.searcher import StudySearcher
+from se_nas.search.settings import RunConfig, TrialSettings
+from se_nas.search.stopping import StopWhen, ctrl_c
+from se_nas.search.trial import SETrial
+from se_nas.space import Space
+
+
+def tune_trials(
+    proposals: Proposals,
+    space: Space,
+    config: RunConfig,
+    slots: Slots,
+    run: directory.RunDirectory,
+    console: Console,
+) -> None:
+    """Train what ``proposals`` accepts until it has no more.
+
+    Raises:
+        KeyboardInterrupt: the user ended the search; what was trained is in the study.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Progress says what matters
+    objective = training_objective(space)
+    searcher = StudySearcher(proposals, config.epochs)
+    better = 1 if objective.direction == "maximize" else -1
+    progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
+    trainable = tune.with_resources(
+        tune.with_parameters(SETrial, settings=_trial_settings(space, config, slots)),
+        slots.resources,
+    )
+    # The dashboard shows the class's name; Tune's wrappers would hide it.
+    trainable.__name__ = trainable.__qualname__ = SETrial.__name__
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=_scheduler(space, config, objective),
+            num_samples=-1,
+            max_concurrent_trials=slots.count,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
+            trial_name_creator=lambda trial: str(trial.config["name"]),
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(run.path),
+            verbose=0,
+            stop=StopWhen(searcher),
+            callbacks=[progress, summary.KeepErrors(run)],
+            failure_config=tune.FailureConfig(max_failures=3),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    with ctrl_c(searcher.stop):
+        try:
+            tuner.fit()
+        finally:
+            progress.close()
+            searcher.settle()  # a search that was stopped leaves no trial running in its study
+    shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
+    if searcher.stopped:
+        console.print(f"stopped: what was trained is in {run.path}", soft_wrap=True)
+        raise KeyboardInterrupt
+
+
+def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSettings:
+    limits = tuple(c for c in space.constraints if c.quantity == "latency_ms")
+    return TrialSettings(
+        config.data,
+        config.recipe,
+        config.epochs,
+        config.seed,
+        on_gpu=slots.gpus > 0,
+        threads=max(1, int(slots.cpus)),
+        latency_limits=limits,
+        needs_latency=bool(limits) or any(o.metric == "latency_ms" for o in space.objectives),
+    )
+
+
+def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:
+    """ASHA with its first rung at a share of the budget; none for several objectives."""
+    first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
+    trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
+    if not trained or first >= config.epochs or config.sampler == "nsga2":
+        return None  # NSGA-II learns from complete trials only
+    return tune.schedulers.ASHAScheduler(
+        time_attr="epoch",
+        metric=objective.metric,
+        mode="max" if objective.direction == "maximize" else "min",
+        max_t=config.epochs,
+        grace_period=first,
+        reduction_factor=2,
+    )
+
+
+def training_objective(space: Space) -> Objective:
+    """The objective that training decides: the first on val_acc or val_loss, else val_acc."""
+    found = (o for o in space.objectives if o.metric in METRICS)
+    return next(found, maximize("val_acc"))

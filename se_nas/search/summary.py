@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from itertools import islice
@@ -129,7 +130,7 @@ def show_results(
         )
     console.print(table)
     console.print(claim, soft_wrap=True)
-    for note in _notes(proposals, run):
+    for note in [*at_chance(best, images), *_notes(proposals, run)]:
         console.print(f"note: {note}", soft_wrap=True)
     call = (
         f'se_nas.materialize("{best.architecture}", num_classes={images.num_classes}, '
@@ -142,6 +143,24 @@ def show_results(
         soft_wrap=True,
         highlight=False,
     )
+
+
+def at_chance(best: finals.Final, images: Data) -> list[str]:
+    """A note where the winner knows no more than one answer for all: then no ranking means much.
+
+    The bound is the share of the most frequent class among the validation images, and two standard
+    errors of it.
+    """
+    labels = images.val.labels
+    share = float(labels.bincount().max()) / len(labels)
+    bound = share + 2 * math.sqrt(share * (1 - share) / len(labels))
+    if not best.complete or best.mean("val_acc") > bound:
+        return []
+    return [
+        f"the winner is at chance: {100 * best.mean('val_acc'):.1f} % of the validation images, "
+        f"where one answer for all is right in {100 * share:.1f} %; the ranking means nothing. "
+        "Train longer (--epochs) or on more images, or make the space's networks smaller"
+    ]
 
 
 def _notes(proposals: Proposals, run: RunDirectory) -> list[str]:

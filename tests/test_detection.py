@@ -119,7 +119,7 @@ def test_trunks_with_three_stages_have_four_levels() -> None:
     ("name", "arguments", "message"),
     [
         ("se_mobilenet_v1_r16", {}, "family mobilenet_v1; a network of the family resnet"),
-        ("se_resnt50_r16", {}, "did you mean 'resnet50'"),
+        ("se_resnt50_r16", {}, "did you mean 'se_resnet50_r16'"),
         ("se_resnet50_r16", {"num_classes": 1}, "at least 2"),
         ("se_resnet50_r16", {"weights": "/none.pth"}, "there is no file"),
     ],

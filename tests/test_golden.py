@@ -235,6 +235,8 @@ TWINS = {
     "inception_resnet_v2": "timm/inception_resnet_v2",
     "wide_resnet50_2_tv": "torchvision/wide_resnet50_2",
     "wide_resnet101_2_tv": "timm/wide_resnet101_2",
+    "resnext101_32x8d_tv-group_width16": "timm/resnext101_32x16d",
+    "resnext101_32x8d_tv-group_width32": "timm/resnext101_32x32d",
 }
 
 

@@ -87,7 +87,7 @@ def test_every_paper_table_is_shown(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["se_resnt50_r16", "--summary"], "did you mean 'resnet50'"),
+        (["se_resnt50_r16", "--summary"], "did you mean 'se_resnet50_r16'"),
         ([NAME, "--out", "model.pth"], "unknown format of --out '.pth'"),
         ([NAME, "--out", "/no/folder/model.onnx"], "there is no folder '/no/folder'"),
         ([NAME], "nothing to do"),

@@ -40,9 +40,10 @@ ABLATIONS: tuple[str, ...] = (
 
 
 def names() -> list[str]:
-    """All listed names except the aliases."""
-    plain = [name for name in trunks.named() if not name.endswith("_trunk")]
-    return [*plain, *(f"se_{name}_r16" for name in plain), *ABLATIONS]
+    """All listed names except the aliases, which stand for the trunks in ``_trunk`` with SE."""
+    plain = list(trunks.named())
+    with_se = [f"se_{name}_r16" for name in plain if not name.endswith("_trunk")]
+    return [*plain, *with_se, *ABLATIONS]
 
 
 @dataclass(frozen=True)

@@ -165,10 +165,7 @@ def materialize(
 
     console = Console(highlight=False)
     if table is not None:
-        shown, notes = tables.paper_table(table)
-        console.print(shown)
-        for note in notes:
-            console.print(note, markup=False)
+        console.print(tables.paper_table(table, console.width))
     if name is None:
         if table is None:
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")

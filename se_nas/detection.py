@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from typing import Any
 
@@ -12,7 +13,7 @@ from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, MultiScale
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from se_nas.arch import Architecture
-from se_nas.errors import InputError
+from se_nas.errors import InputError, unknown
 from se_nas.materializer import materialize
 from se_nas.modules import Model
 from se_nas.trunks.resnet import ResNet
@@ -21,6 +22,12 @@ from se_nas.weights import MissingSE, Weights
 PYRAMID_CHANNELS = 256
 FIRST_ANCHOR = 32  # side in pixels on the finest level; every further level doubles it
 ASPECT_RATIOS = (0.5, 1.0, 2.0)
+SETTINGS = tuple(
+    name
+    for name, parameter in inspect.signature(FasterRCNN.__init__).parameters.items()
+    if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    and name not in ("self", "backbone", "num_classes")
+)
 
 
 class Backbone(nn.Module):
@@ -73,7 +80,8 @@ def faster_rcnn(
         little on what else is in the batch; use a batch of one where that matters.
 
     Raises:
-        InputError: the network is of another family, or the weights do not fit.
+        InputError: the network is of another family, the weights do not fit, or torchvision's
+            ``FasterRCNN`` has no such setting.
 
     >>> model = faster_rcnn("se_resnet50_r16_nobias", num_classes=81)
     >>> sum(p.numel() for p in model.parameters())
@@ -93,6 +101,10 @@ def faster_rcnn(
             f"num_classes is {num_classes!r}; give a whole number of at least 2: the background "
             "is one of them"
         )
+    # FasterRCNN itself takes any keyword without a word.
+    for setting in settings:
+        if setting not in SETTINGS:
+            raise unknown("setting of faster_rcnn", setting, SETTINGS)
     body = materialize(architecture, weights=weights, missing_se=missing_se, new_head=True)
     backbone = Backbone(body)
     if weights is not None if frozen is None else frozen:

@@ -21,7 +21,8 @@ from typing import Any
 
 from se_nas import trunks
 from se_nas.arch import SE, Architecture
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, Unknown, unknown
+from se_nas.spelling import meant
 from se_nas.trunks import Trunk
 
 TOKENS: dict[str, tuple[str, Any]] = {
@@ -68,11 +69,22 @@ def parse(text: str) -> Architecture:
     """
     if not isinstance(text, str) or not text:
         raise InputError(f"an architecture's name is a text like 'se_resnet50_r16'; got {text!r}")
+    try:
+        return _parse(text)
+    except Unknown as error:
+        near = meant(text, TOKENS, lambda candidate: str(_parse(candidate)))
+        raise InputError(error.text(near)) from None
+
+
+def _parse(text: str) -> Architecture:
     long = trunks.aliases().get(text, text)
     bare = long.removeprefix("se_")
     parts = bare.split("_")
     start = next((i for i, part in enumerate(parts) if trunks.SE_TOKEN.match(part)), len(parts))
     trunk_text, tokens = "_".join(parts[:start]), parts[start:]
+    base = trunk_text.partition("-")[0]
+    if base not in trunks.named():
+        raise unknown("model", text, [*trunks.named(), *trunks.aliases()])
     trunk = parse_trunk(trunk_text)
     if bool(tokens) != long.startswith("se_"):
         want = f"se_{bare}" if tokens else f"se_{bare}_r16 (the ratio) or {bare} (no SE)"
@@ -115,7 +127,7 @@ def parse_trunk(text: str) -> Trunk:
     """The trunk of ``trunk_name``."""
     base, *settings = text.split("-")
     if base not in trunks.named():
-        raise unknown("model", base, [*trunks.named(), *trunks.aliases()])
+        raise unknown("trunk", base, trunks.named())
     trunk = trunks.named()[base]
     changes: dict[str, Any] = {}
     for setting in settings:

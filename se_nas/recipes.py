@@ -32,6 +32,8 @@ class Recipe:
         batch_size: images in a step.
         label_smoothing: share of the target that is spread over all classes.
         warmup_epochs: the learning rate rises linearly so long, at most half of the budget.
+        frozen_norm_epochs: in so many last epochs, at most half of the budget, the parameters and
+            statistics of batch norms stay as they are, so that training sees what a test sees.
         schedule: ``cosine``, from the highest learning rate to 0 at the end of the budget.
         se_init: ``identity`` starts SE blocks as if they were not there (``init_identity``), so
             that short trials are not biased against them; ``standard`` leaves them as initialised.
@@ -55,6 +57,7 @@ class Recipe:
     batch_size: int = 128
     label_smoothing: float = 0.0
     warmup_epochs: float = 0.5
+    frozen_norm_epochs: int = 0
     schedule: Schedule = "cosine"
     se_init: SEInit = "identity"
     amp: Amp = "auto"
@@ -101,6 +104,10 @@ NUMBERS: dict[str, tuple[Any, str]] = {
     ),
     "label_smoothing": (lambda value: 0 <= value < 1, "a number of at least 0 and below 1"),
     "warmup_epochs": (lambda value: value >= 0, "0 or a positive number"),
+    "frozen_norm_epochs": (
+        lambda value: isinstance(value, int) and value >= 0,
+        "a whole number of at least 0",
+    ),
 }
 
 RECIPES: dict[str, Recipe] = {
@@ -112,6 +119,15 @@ RECIPES: dict[str, Recipe] = {
     ),
     "senet": Recipe(
         learning_rate=0.6, batch_size=1024, weight_decay=1e-4, warmup_epochs=5, se_init="standard"
+    ),
+    "senet154": Recipe(
+        learning_rate=1.0,
+        batch_size=2048,
+        weight_decay=1e-4,
+        label_smoothing=0.1,
+        warmup_epochs=5,
+        frozen_norm_epochs=3,
+        se_init="standard",
     ),
 }
 
@@ -128,4 +144,7 @@ SOURCES: dict[str, str] = {
     "smoothing of 0.1 (Szegedy et al. 2016), plain SE blocks as in the paper",
     "senet": "the paper's batch of 1024 and rate of 0.6 (Hu et al., section 5.1) and the authors' "
     "weight decay; a cosine with warm-up in place of the paper's steps every 30 epochs",
+    "senet154": "points (e) to (g) of the paper's appendix on SENet-154: label smoothing, batch "
+    "norms frozen for the last few epochs (how many it does not say), a batch of 2048 and a rate "
+    "of 1.0; the rest as senet",
 }

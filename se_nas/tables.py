@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from se_nas import zoo
 from se_nas.arch import SE, Architecture
 from se_nas.cost import cost, parts
 from se_nas.names import se_name
+
+# Characters from which a table has room for more than its narrowest form.
+WIDE = 100
 
 
 def summary(
@@ -37,39 +44,69 @@ def summary(
     return table
 
 
-def paper_table(number: int) -> tuple[Table, list[str]]:
-    """Table ``number`` of the paper: our figures, the paper's, and the differences; notes below.
+def paper_table(number: int, width: int = 80) -> Group:
+    """Table ``number`` of the paper: our figures, the printed ones, the differences, notes below.
+
+    Columns in which the paper has nothing are left out, and so are, in a narrow terminal, the
+    errors that it quotes.
 
     Raises:
         InputError: the zoo has no such table.
     """
     rows = zoo.table(number)
-    table = _table(f"Table {number} of the paper (params in millions, MACs in 10⁹; ours / printed)")
-    table.add_column("name", overflow="fold")
-    for column in ("params", "paper", "diff", "GMACs", "paper", "diff", "top-1/5 err %"):
-        table.add_column(column, justify="right", no_wrap=True)
-    notes: list[str] = []
-    for row in rows:
-        mark = ""
-        if row.note:
-            if row.note not in notes:
-                notes.append(row.note)
-            mark = f" [{notes.index(row.note) + 1}]"
-        table.add_row(
-            escape(row.name + mark),
-            *_figures(row.params, row.printed_params, 1e6, 1),
-            *_figures(row.macs, row.printed_macs, 1e9, 2),
-            "/".join("-" if e is None else f"{e:.2f}" for e in (row.top1_pct, row.top5_pct)),
-        )
-    return table, [f"[{i + 1}] {note}" for i, note in enumerate(notes)]
+    classes, sizes = rows[0].num_classes, {row.input_size for row in rows}
+    mega = max(row.macs for row in rows) < 1e9
+    digits, unit = (1, 1e6) if mega else (3, 1e9)
+    printed_digits = 0 if mega else 2
+    columns: dict[str, list[str]] = {}
+    notes = list(dict.fromkeys(row.note for row in rows if row.note))
+    marks = [f" [{notes.index(row.note) + 1}]" if row.note else "" for row in rows]
+    columns["name"] = [row.name + mark for row, mark in zip(rows, marks, strict=True)]
+    if len(sizes) > 1:
+        columns["px"] = [str(row.input_size) for row in rows]
+    columns["params"] = [f"{row.params / 1e6:.3f}" for row in rows]
+    if any(row.printed_params for row in rows):
+        columns["ref"] = [_shown(row.printed_params, 1e6, 1) for row in rows]
+        columns["diff"] = [_difference(row.params, row.printed_params) for row in rows]
+    columns["MMACs" if mega else "GMACs"] = [f"{row.macs / unit:.{digits}f}" for row in rows]
+    if any(row.printed_macs for row in rows):
+        columns["ref "] = [_shown(row.printed_macs, unit, printed_digits) for row in rows]
+        columns["diff "] = [_difference(row.macs, row.printed_macs, percent=True) for row in rows]
+    columns["err %"] = [_errors(row.top1_pct, row.top5_pct) for row in rows]
+    if width >= WIDE and any(row.original_top1_pct for row in rows):
+        columns["quoted"] = [_errors(row.original_top1_pct, row.original_top5_pct) for row in rows]
+    table = Table(box=None, pad_edge=False, collapse_padding=width < WIDE)
+    for column in columns:
+        justify: Literal["left", "right"] = "left" if column == "name" else "right"
+        overflow: Literal["fold", "ellipsis"] = "fold" if column == "name" else "ellipsis"
+        table.add_column(column, justify=justify, overflow=overflow, no_wrap=column != "name")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*map(escape, cells))
+    title = f"Table {number} of the SENet paper: {classes} classes"
+    if len(sizes) == 1:
+        title += f", {rows[0].input_size} px"
+    legend = "params in millions; ref: as printed there; err %: its top-1/top-5"
+    if "quoted" in columns:
+        legend += "; quoted: the network's own paper's"
+    texts = [Text(f"[{i + 1}] {note}") for i, note in enumerate(notes)]
+    return Group(Text(title), Text(legend), table, *texts)
 
 
-def _figures(ours: int, printed: float | None, unit: float, digits: int) -> tuple[str, str, str]:
-    """Ours with two digits more than the paper prints, the paper's, and the difference."""
-    mine = f"{ours / unit:.{digits + 2}f}"
+def _shown(printed: float | None, unit: float, digits: int) -> str:
+    return "-" if printed is None else f"{printed / unit:.{digits}f}"
+
+
+def _difference(ours: int, printed: float | None, *, percent: bool = False) -> str:
+    """Ours less the printed figure: in millions, or in percent of it."""
     if printed is None:
-        return mine, "-", "-"
-    return mine, f"{printed / unit:.{digits}f}", f"{(ours - printed) / unit:+.{digits + 2}f}"
+        return "-"
+    return f"{(ours / printed - 1):+.2%}" if percent else f"{(ours - printed) / 1e6:+.3f}"
+
+
+def _errors(top1_pct: float | None, top5_pct: float | None) -> str:
+    if top1_pct is None and top5_pct is None:
+        return "-"
+    return "/".join("-" if error is None else f"{error:.2f}" for error in (top1_pct, top5_pct))
 
 
 def _table(title: str) -> Table:

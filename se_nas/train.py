@@ -240,6 +240,8 @@ class Training:
             workers=self.workers,
         )
         self.model.train()
+        if epoch >= self.epochs - min(self.recipe.frozen_norm_epochs, self.epochs // 2):
+            freeze_norms(self.model)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         images = 0
         with self._random(epoch, EPOCH):
@@ -273,6 +275,13 @@ class Training:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(mixed_seed(self.seed, epoch, stream))
             yield
+
+
+def freeze_norms(model: nn.Module) -> None:
+    """Keep parameters and statistics of the batch norms as they are, for an epoch of training."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval().requires_grad_(False)
 
 
 def _amp_dtype(recipe: Recipe, device: torch.device) -> torch.dtype | None:

@@ -40,9 +40,10 @@ ABLATIONS: tuple[str, ...] = (
 
 
 def names() -> list[str]:
-    """All listed names except the aliases."""
-    plain = [name for name in trunks.named() if not name.endswith("_trunk")]
-    return [*plain, *(f"se_{name}_r16" for name in plain), *ABLATIONS]
+    """All listed names except the aliases, which stand for the trunks in ``_trunk`` with SE."""
+    plain = list(trunks.named())
+    with_se = [f"se_{name}_r16" for name in plain if not name.endswith("_trunk")]
+    return [*plain, *with_se, *ABLATIONS]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Row:
         params, macs: ours, exact.
         printed_params, printed_macs: the paper's, as rounded there; None where it prints none.
         top1_pct, top5_pct: the errors that the paper measured, in percent. CIFAR has top-1 alone.
+        original_top1_pct, original_top5_pct: those that it quotes from the network's own paper
+            beside them (Tables 2 and 3), else None.
         note: why ours differ by more than 0.1 M parameters or 0.3 % of the multiply-adds.
     """
 
@@ -67,6 +70,8 @@ class Row:
     printed_macs: float | None
     top1_pct: float | None
     top5_pct: float | None
+    original_top1_pct: float | None = None
+    original_top5_pct: float | None = None
     note: str = ""
 
     @property
@@ -116,7 +121,16 @@ TABLES: dict[int, list[tuple[str, str, str]]] = {
     4: _pairs((*_CIFAR, ("shake_shake_26_2x96d_cutout", "shake_shake_26_2x96d")), "original"),
     5: _pairs((*_CIFAR, ("shake_even_29_2x4x64d_cutout", "shake_even_29_2x4x64d")), "original"),
     6: [("resnet152", "", "resnet152"), ("se_resnet152", "", "se_resnet152_r16")],
-    8: [("senet154", "crop224", "senet154"), ("senet154", "crop320_299", "senet154")],
+    8: [
+        ("resnet152", "crop224", "resnet152"),
+        ("resnet152", "crop320_299", "resnet152"),
+        ("inception_resnet_v2", "crop320_299", "inception_resnet_v2"),
+        ("resnext101_64x4d", "crop224", "resnext101_64x4d"),
+        ("resnext101_64x4d", "crop320_299", "resnext101_64x4d"),
+        ("senet154", "crop224", "senet154"),
+        ("senet154", "crop320_299", "senet154"),
+    ],
+    9: [("senet154_trained_320", "", "senet154")],
     10: [
         *((f"r{ratio}", "", f"se_resnet50_r{ratio}_nobias") for ratio in (2, 4, 8, 16, 32)),
         ("original", "", "resnet50"),
@@ -187,14 +201,20 @@ def table(number: int) -> tuple[Row, ...]:
     """
     if number not in TABLES:
         known = ", ".join(map(str, TABLES))
-        raise InputError(f"there is no Table {number!r}: those with networks of ours are {known}")
+        hint = "; Table 7 is of detectors, which se_nas.faster_rcnn builds" if number == 7 else ""
+        raise InputError(
+            f"there is no Table {number!r}: those with networks of ours are {known}{hint}"
+        )
     rows: list[Row] = []
     for row, column, name in TABLES[number]:
-        printed: Any = _paper()["tables"][str(number)]["rows"][row]
-        printed = printed[column] if column else printed
+        line: Any = _paper()["tables"][str(number)]["rows"][row]
+        printed = line[column] if column else line
         if not isinstance(printed, dict):
             printed = {"top1_err": printed}
-        size = 320 if column == "crop320_299" else Architecture.parse(name).trunk.input_size
+        original = line["original"] if column == "reimpl" else {}
+        size = Architecture.parse(name).trunk.input_size
+        if size != 299:  # "320 × 320 / 299 × 299": the latter for networks of that size
+            size = 320 if column == "crop320_299" else printed.get("crop", size)
         classes = CLASSES.get(number, 1000)
         ours = cost(name, input_size=size, num_classes=classes)
         rows.append(
@@ -209,6 +229,8 @@ def table(number: int) -> tuple[Row, ...]:
                 or _times(printed.get("mflops"), 10**6),
                 top1_pct=printed["top1_err"],
                 top5_pct=printed.get("top5_err"),
+                original_top1_pct=original.get("top1_err"),
+                original_top5_pct=original.get("top5_err"),
                 note=NOTES.get((number, name), ""),
             )
         )

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import se_nas
-from se_nas import SE, Architecture, trunks
+from se_nas import SE, Architecture, Space, choice, optional, per_stage, trunks
 from se_nas.cost import cost
 from se_nas.errors import InputError
 from se_nas.se import SqueezeExcitation
@@ -136,6 +136,21 @@ def test_stages_have_one_digit_and_names_of_their_own(name: str) -> None:
     assert all(0 <= number <= 9 for number in trunk.stages)
     assert list(trunk.stages) == sorted(set(trunk.stages))
     assert len({trunk.stage_name(number) for number in trunk.stages}) == len(trunk.stages)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_space_can_be_built_over_it(name: str) -> None:
+    """Every placement in every stage, drawn, priced, found again and written as JSON."""
+    trunk = NAMED[name]
+    se = SE(reduction=choice(4, 16), placement=choice(*trunk.placements))
+    space = Space("any", trunk=name, se=per_stage(optional(se)))
+    assert Space.from_json(space.to_json()) == space
+    drawn = {space.sample(seed) for seed in range(20)}
+    assert len(drawn) > 10
+    for architecture in drawn:
+        assert architecture.trunk == trunk
+        assert architecture in space
+        assert cost(architecture).params >= cost(name).params
 
 
 def test_named_trunks_are_different_networks() -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
+from torchvision.models import detection
 from torchvision.ops import FrozenBatchNorm2d
 
 import se_nas
 from se_nas import InputError
+from se_nas.cost import cost
 from se_nas.detection import faster_rcnn
+from se_nas.trunks import families
+from se_nas.trunks.resnet import ResNet
 
+NEXT = "se_resnext50_32x4d-depths1.1.1.1-width8-groups4-group_width2_r4"
 TINY = "se_resnet18-depths1.1.1.1-width8_r4"
 SMALL = {"min_size": 64, "max_size": 96, "rpn_post_nms_top_n_train": 50, "box_score_thresh": 0.0}
 
@@ -49,10 +55,59 @@ def test_parameters_of_se_resnet101(classes: int, expected: int) -> None:
     assert counts(model)[0] == expected
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_a_training_step_and_inference(frozen: bool) -> None:
+@pytest.mark.parametrize("name", families()["resnet"].named)
+def test_every_resnet_and_resnext_can_be_the_trunk(name: str) -> None:
+    """Its own parameters without the classifier's, and the pyramid's on its stages."""
+    trunk = families()["resnet"].named[name]
+    assert isinstance(trunk, ResNet)
+    with torch.device("meta"):
+        model = faster_rcnn(f"se_{name}_r16", frozen=False)
+    channels = [trunk.c_out(number) for number in trunk.stages]
+    pyramid = sum(c * 256 + 256 + 256 * 256 * 9 + 256 for c in channels)
+    classifier = channels[-1] * 1000 + 1000
+    body = cost(f"se_{name}_r16").params - classifier
+    assert counts(model)[0] == body + pyramid + 593_935 + 14_362_055  # SPEC 1.11: RPN, heads
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_detector_is_torchvisions(trained: bool) -> None:
+    """On ``resnet50_tv``, under torchvision's own keys: the same losses, boxes and scores."""
     torch.manual_seed(0)
-    model = faster_rcnn(TINY, num_classes=3, frozen=frozen, **SMALL)
+    size = {"min_size": 96, "max_size": 128, "box_score_thresh": 0.0}
+    theirs = detection.fasterrcnn_resnet50_fpn(
+        weights=None, weights_backbone=None, num_classes=5, **size
+    )
+    for norm in theirs.backbone.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.uniform_(norm.weight, 0.7, 1.3)
+            nn.init.uniform_(norm.bias, -0.2, 0.2)
+    ours = faster_rcnn("resnet50_tv", num_classes=5, **size)
+    ours.load_state_dict(theirs.state_dict())
+    images = [torch.rand(3, 96, 80), torch.rand(3, 72, 100)]
+    targets = None
+    if trained:
+        boxes = torch.tensor([[8.0, 8.0, 60.0, 64.0]])
+        targets = [{"boxes": boxes, "labels": torch.tensor([label])} for label in (1, 2)]
+    found = []
+    for model in (ours, theirs):
+        torch.manual_seed(1)  # of the sampled proposals
+        with torch.no_grad():
+            found.append(model.train(trained)(images, targets))
+    if trained:
+        for key, loss in found[1].items():
+            assert torch.allclose(found[0][key], loss, rtol=1e-5), key
+        return
+    for result, expected in zip(*found, strict=True):
+        assert len(expected["boxes"]) > 10
+        assert torch.equal(result["labels"], expected["labels"])
+        assert torch.allclose(result["boxes"], expected["boxes"], rtol=1e-5, atol=1e-3)
+        assert torch.allclose(result["scores"], expected["scores"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "frozen"), [(TINY, False), (TINY, True), (NEXT, False)])
+def test_a_training_step_and_inference(name: str, frozen: bool) -> None:
+    torch.manual_seed(0)
+    model = faster_rcnn(name, num_classes=3, frozen=frozen, **SMALL)
     images = [torch.rand(3, 64, 80), torch.rand(3, 72, 64)]
     boxes = torch.tensor([[8.0, 8.0, 40.0, 44.0]])
     targets = [{"boxes": boxes, "labels": torch.tensor([label])} for label in (1, 2)]
@@ -65,9 +120,16 @@ def test_a_training_step_and_inference(frozen: bool) -> None:
     }
     sum(losses.values()).backward()
     body = model.backbone.body
-    for name, parameter in model.named_parameters():
-        still = frozen and name.startswith(("backbone.body.conv1", "backbone.body.stage2"))
-        assert (parameter.grad is None) == still, name
+    before = {key: value.detach().clone() for key, value in model.named_parameters()}
+    torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01).step()
+    for key, parameter in model.named_parameters():
+        still = frozen and key.startswith(("backbone.body.conv1", "backbone.body.stage2"))
+        assert (parameter.grad is None) == still, key
+        if still:
+            assert torch.equal(parameter, before[key])
+    for key in ("body.stage5.0.conv1", "body.stage5.0.se.fc2", "fpn.inner_blocks.0.0"):
+        weight = f"backbone.{key}.weight"
+        assert not torch.equal(model.get_parameter(weight), before[weight]), key
     assert body.stage5[0].se.fc2.weight.grad.abs().sum() > 0
     model.eval()
     with torch.no_grad():
@@ -96,6 +158,32 @@ def test_weights_of_a_classifier_of_any_classes_go_into_the_trunk() -> None:
     assert any(isinstance(m, FrozenBatchNorm2d) for m in model.modules())
 
 
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("se_resnet50_tv_r16", "seresnet50"),
+        ("se_resnext50_32x4d_r16", "legacy_seresnext50_32x4d"),
+        ("resnext50_32x4d_tv", "resnext50_32x4d"),
+    ],
+)
+def test_weights_of_timm_go_into_the_trunk(name: str, theirs: str) -> None:
+    peer = timm.create_model(theirs, num_classes=3).eval()
+    model = faster_rcnn(name, weights=peer.state_dict()).eval()
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        last, expected = (
+            model.backbone.body.forward_stages(images)[-1],
+            peer.forward_features(images),
+        )
+    assert torch.allclose(last, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_weights_of_another_lineage_are_refused() -> None:
+    state = timm.create_model("seresnet50").state_dict()
+    with pytest.raises(InputError, match="Use 'se_resnet50_tv_r16'"):
+        faster_rcnn("se_resnet50_r16", weights=state)
+
+
 def test_a_trunk_without_se_takes_se_in() -> None:
     plain = se_nas.materialize("resnet18-depths1.1.1.1-width8", num_classes=7).eval()
     model = faster_rcnn(TINY, weights=plain.state_dict(), missing_se="identity", frozen=False)
@@ -119,8 +207,10 @@ def test_trunks_with_three_stages_have_four_levels() -> None:
     ("name", "arguments", "message"),
     [
         ("se_mobilenet_v1_r16", {}, "family mobilenet_v1; a network of the family resnet"),
-        ("se_resnt50_r16", {}, "did you mean 'resnet50'"),
+        ("se_resnt50_r16", {}, "did you mean 'se_resnet50_r16'"),
         ("se_resnet50_r16", {"num_classes": 1}, "at least 2"),
+        ("resnet18", {"box_score_tresh": 0.1}, "did you mean 'box_score_thresh'"),
+        ("resnet18", {"backbone": None}, "unknown setting of faster_rcnn 'backbone'"),
         ("se_resnet50_r16", {"weights": "/none.pth"}, "there is no file"),
     ],
 )

@@ -66,6 +66,8 @@ MEASURED = {
         "se_resnext50_32x4d_r16": (27_559_896, 4_232_994_816),
         "se_resnext101_32x4d_r16": (48_955_416, 7_974_739_968),
         "senet154": (115_088_984, 20_688_363_520),
+        "senet154_trunk": (108_459_944, 20_681_785_344),
+        "bn_inception": (11_285_224, 2_032_600_064),
         "se_bn_inception_r16": (11_931_622, 2_033_239_424),
         "se_bn_inception_r16_nobias": (11_924_584, 2_033_239_424),
     },
@@ -82,7 +84,6 @@ MEASURED = {
         "vgg16_bn": (138_365_992, 15_470_264_320),
         "se_vgg16_bn_r16": (138_596_784, 15_470_490_624),
         "se_vgg16_bn_r16_nobias": (138_592_296, 15_470_490_624),
-        "bn_inception": (11_285_224, 2_032_600_064),
         "inception_resnet_v2": (55_843_464, 13_155_794_016),
         "se_inception_resnet_v2_r16": (64_387_444, 13_164_289_376),
         "se_inception_resnet_v2_r16_nobias": (64_338_824, 13_164_289_376),
@@ -124,6 +125,8 @@ RUNNING_STATISTICS = {
     "wrn16_8": 7_200,
     "vgg16_bn": 8_448,
     "inception_resnet_v2": 60_544,
+    "resnet50": 53_120,
+    "se_bn_inception_r16": 20_032,
 }
 
 RESNET50 = (25_557_032, 3_857_973_248)
@@ -235,12 +238,35 @@ TWINS = {
     "inception_resnet_v2": "timm/inception_resnet_v2",
     "wide_resnet50_2_tv": "torchvision/wide_resnet50_2",
     "wide_resnet101_2_tv": "timm/wide_resnet101_2",
+    "resnext101_32x8d_tv-group_width16": "timm/resnext101_32x16d",
+    "resnext101_32x8d_tv-group_width32": "timm/resnext101_32x32d",
 }
 
 
 def figures(name: str) -> tuple[int, int]:
     ours = cost(name)
     return ours.params, ours.macs
+
+
+def integers(value: object) -> set[int]:
+    """All whole numbers in a JSON value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return set().union(*map(integers, value))
+    return {value} if isinstance(value, int) else set()
+
+
+def test_what_was_measured_elsewhere_is_the_references() -> None:
+    path = Path(__file__).parents[1] / "docs/paper/reference.json"
+    reference = json.loads(path.read_text(encoding="utf-8"))
+    for block, rows in MEASURED.items():
+        assert {figure for row in rows.values() for figure in row} <= integers(reference[block])
+    measured = integers(reference["measured_scratch_builds"])
+    rows = {key: row for key, row in OTHER_CLASSES.items() if key[1] != 365}
+    assert {figure for row in rows.values() for figure in row} <= measured
+    ablations = integers(reference["ablation_params_se_resnet50"])
+    assert {*ABLATIONS.values(), *ABLATION_BIASES.values()} <= ablations
 
 
 def test_golden_has_every_listed_model_and_no_other() -> None:

@@ -34,6 +34,7 @@ LIGHT = [
         "objectives",
         "space",
         "spaces",
+        "spelling",
         "templates",
         "zoo",
     }

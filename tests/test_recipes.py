@@ -23,6 +23,15 @@ def test_names_and_sources_agree() -> None:
     assert len(set(RECIPES.values())) == len(RECIPES)
 
 
+def test_senet154_is_trained_as_its_appendix_says() -> None:
+    """(e) label smoothing, (f) frozen batch norms at the end, (g) batches of 2048, a rate of 1."""
+    recipe = RECIPES["senet154"]
+    assert recipe.label_smoothing == 0.1
+    assert recipe.frozen_norm_epochs > 0
+    assert (recipe.batch_size, recipe.learning_rate) == (2048, 1.0)
+    assert RECIPES["senet"].frozen_norm_epochs == RECIPES["senet"].label_smoothing == 0
+
+
 def test_search_does_not_start_with_a_bias_against_se() -> None:
     assert RECIPES["search"].se_init == "identity"
 
@@ -42,6 +51,8 @@ def test_search_does_not_start_with_a_bias_against_se() -> None:
         ("batch_size", 1, r"batch_size .* is 1; give a whole number of at least 2"),
         ("batch_size", 64.0, r"batch_size .* is 64.0; give a whole number"),
         ("label_smoothing", 1.0, r"label_smoothing .* is 1.0; give a number of at least 0"),
+        ("frozen_norm_epochs", 0.5, r"frozen_norm_epochs .* is 0.5; give a whole number"),
+        ("frozen_norm_epochs", -1, r"frozen_norm_epochs .* is -1"),
         ("warmup_epochs", True, r"warmup_epochs .* is True"),
         ("batchsize", 64, r"unknown field of a recipe 'batchsize'; did you mean 'batch_size'\?"),
     ],

@@ -63,6 +63,25 @@ def same_tensors(a: nn.Module, b: nn.Module) -> bool:
     return all(x.equal(y) for x, y in pairs)
 
 
+def test_batch_norms_are_frozen_at_the_end_and_the_rest_is_not(few: Data) -> None:
+    run = training(few, replace(RECIPE, frozen_norm_epochs=1), epochs=3)
+
+    def after_an_epoch() -> tuple[bool, bool]:
+        before = {key: value.clone() for key, value in run.model.state_dict().items()}
+        run.epoch()
+        moved = {k for k, value in run.model.state_dict().items() if not value.equal(before[k])}
+        norms = {key for key in before if ".bn" in f".{key}"}
+        assert norms
+        return bool(moved & norms), "stage3.0.conv1.weight" in moved
+
+    assert [after_an_epoch() for _ in range(3)] == [(True, True), (True, True), (False, True)]
+    # At most half of the budget: a network whose norms never saw an image would learn nothing.
+    short = training(few, replace(RECIPE, frozen_norm_epochs=9), epochs=2)
+    mean = short.model.get_buffer("bn1.running_mean").clone()
+    short.epoch()
+    assert not mean.equal(short.model.get_buffer("bn1.running_mean"))
+
+
 @pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPES["adamw"], batch_size=64)])
 def test_it_learns_digits(digits: Data, recipe: Recipe) -> None:
     run = training(digits, recipe, epochs=8)

@@ -62,32 +62,59 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["total"][1:] == [f"{expected.params:,}", f"{expected.macs / 1e6:,.2f}"]
 
 
+@pytest.mark.parametrize("width", [80, 120])
 def test_paper_tables_are_shown_with_the_differences(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", str(width))
     run("--table", "10")
-    text = capsys.readouterr().out
-    assert "Table 10 of the paper" in text
-    row = next(line for line in text.splitlines() if "se_resnet50_r8_nobias" in line).split()
-    assert row[1:] == ["[1]", "30.587", "30.7", "-0.113", "3.8630", "-", "-", "22.26/5.99"]
-    assert "[1] " in text.splitlines()[-1] or "[1] the paper" in text
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Table 10 of the SENet paper: 1000 classes, 224 px"
+    rows = [line.split() for line in lines[3:9]]
+    assert rows[2] == [
+        "se_resnet50_r8_nobias",
+        "[1]",
+        "30.587",
+        "30.7",
+        "-0.113",
+        "3.863",
+        "22.26/5.99",
+    ]
+    assert rows[5] == ["resnet50", "25.557", "25.6", "-0.043", "3.858", "23.30/6.55"]
+    assert lines[9].startswith("[1] the paper's figure has the 53,120 running statistics")
 
 
-def test_every_paper_table_is_shown(
+def test_mobile_networks_are_shown_in_millions_as_the_paper_prints_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
+    run("--table", "3")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[4:] == ["MMACs", "ref", "diff", "err", "%", "quoted"]
+    assert lines[3].split()[4:] == ["568.7", "569", "-0.05%", "28.40/9.40", "29.40/-"]
+    assert lines[4].split()[-5:] == ["569.2", "572", "-0.49%", "25.30/7.70", "-"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_every_paper_table_fits_the_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
     for number in zoo.TABLES:
         run("--table", str(number))
-        text = capsys.readouterr().out
-        assert all(row.name in text for row in zoo.table(number))
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= width
+        # One line a row, nothing folded or cut off.
+        for row, line in zip(zoo.table(number), lines[3:], strict=False):
+            assert line.split()[0] == row.name
+            assert len(line.split()) == len(lines[3].split()) + bool(row.note)
+            assert "…" not in line
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["se_resnt50_r16", "--summary"], "did you mean 'resnet50'"),
+        (["se_resnt50_r16", "--summary"], "did you mean 'se_resnet50_r16'"),
         ([NAME, "--out", "model.pth"], "unknown format of --out '.pth'"),
         ([NAME, "--out", "/no/folder/model.onnx"], "there is no folder '/no/folder'"),
         ([NAME], "nothing to do"),

@@ -161,7 +161,7 @@ def test_inception_resnet_v2_ends_without_relu_and_scale() -> None:
 
 def test_senet154_has_the_four_changes_of_the_appendix_that_are_layers() -> None:
     """(a) half as wide a first 1×1, (b) three 3×3 for the 7×7, (c) 3×3 projections with stride 2,
-    (d) dropout of 0.2; (e)–(g) are about training: label smoothing, frozen norms, batches."""
+    (d) dropout of 0.2; (e)–(g) are about training: the recipe senet154, tests/test_recipes.py."""
     network = se_nas.Architecture.parse("senet154").network()
     stem = [layer for _, layer in network.stem if isinstance(layer, Conv)]
     assert stem == [Conv(3, 64, 3, 2), Conv(64, 64, 3), Conv(64, 128, 3)]

@@ -24,7 +24,14 @@ app = typer.Typer(
 
 @app.command()
 def search(
-    space: Annotated[str, typer.Option(help="A space in search_spaces/, or a path to a file.")],
+    context: typer.Context,
+    space: Annotated[
+        str | None, typer.Option(help="A space in search_spaces/, or a path to a file.")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Finish a run: its folder, or its name in --out."),
+    ] = None,
     data: Annotated[
         str, typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or imagefolder.")
     ] = "digits",
@@ -59,6 +66,9 @@ def search(
     final_epochs: Annotated[
         int | None, typer.Option(help="Epochs of a retraining [default: --epochs].")
     ] = None,
+    max_failed_share: Annotated[
+        float, typer.Option(help="Stop when more of the trials fail than that.")
+    ] = 0.5,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL [default: a journal in the run].")
     ] = None,
@@ -83,7 +93,9 @@ def search(
     from se_nas.search.settings import DataSettings, RunConfig
     from se_nas.spaces import load_space
 
-    found = load_space(space)
+    if space is None and resume is None:
+        raise InputError("--space is missing: give a space, or --resume RUN")
+    found = None if space is None else load_space(space)
     if recipe not in RECIPES:
         raise unknown("recipe", recipe, RECIPES)
     given = {"batch_size": batch_size, "learning_rate": learning_rate}
@@ -106,6 +118,7 @@ def search(
         top=top,
         final_seeds=final_seeds,
         final_epochs=final_epochs,
+        max_failed_share=max_failed_share,
         name=name,
         out=out,
         address=address,
@@ -113,17 +126,28 @@ def search(
     )
     console = Console(highlight=False)
     if dry_run:
+        if found is None:
+            raise InputError("--dry-run shows a space: give --space")
         from se_nas.search.dry_run import show
 
         show(found, config, console)
     else:
-        from se_nas.search import search as run_search
+        from se_nas import search as engine
 
         try:
-            run_search(found, config, console)
+            if resume is not None:
+                engine.resume(resume, found, config, named(context), console)
+            elif found is not None:
+                engine.search(found, config, console)
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(130) from None
+
+
+def named(context: typer.Context) -> list[str]:
+    """The options that the user wrote."""
+    source = context.get_parameter_source
+    return [name for name in context.params if getattr(source(name), "name", "") == "COMMANDLINE"]
 
 
 @app.command()

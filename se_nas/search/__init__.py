@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from rich.console import Console
 
     from se_nas.search.directory import RunDirectory
@@ -26,3 +28,15 @@ def search(space: Space, config: RunConfig, console: Console) -> RunDirectory:
     from se_nas.search import run
 
     return run.search(space, config, console)
+
+
+def resume(
+    which: str, space: Space | None, asked: RunConfig, named: Collection[str], console: Console
+) -> RunDirectory:
+    """Take up a run that was cut; ``se_nas.search.run.resume`` has the details."""
+    from se_nas.search.environment import prepare
+
+    prepare(asked.address)
+    from se_nas.search import run
+
+    return run.resume(which, space, asked, named, console)

@@ -1,13 +1,14 @@
 """The run directory: complete by itself.
 
-space.json  settings.json  versions.json  study.journal  errors/  results.json
-winner.json  winner.safetensors
+space.json  settings.json  versions.json  study.journal  errors/  checkpoints/  finals/  lock
+results.json  winner.json  winner.safetensors
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError
+from se_nas.errors import InputError, unknown
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
@@ -38,8 +39,38 @@ class RunDirectory:
         return self.path / "errors"
 
     @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def finals(self) -> Path:
+        return self.path / "finals"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
     def winner(self) -> Path:
         return self.path / "winner.safetensors"
+
+    @property
+    def shown(self) -> str:
+        """As a user would write it: relative to the working directory if that is shorter."""
+        return shown(self.path)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end: a winner was chosen."""
+        try:
+            return "winner" in self.read("results.json")
+        except InputError:
+            return False
+
+    def make_folders(self) -> None:
+        """Those that are written into while the run goes."""
+        for folder in (self.errors, self.checkpoints):
+            folder.mkdir(exist_ok=True)
 
     def discard(self) -> None:
         """Take back the folder of a run that never began, and the parents made for it."""
@@ -47,6 +78,22 @@ class RunDirectory:
         for parent in self.made:
             with contextlib.suppress(OSError):  # somebody else uses it by now
                 parent.rmdir()
+
+    def read(self, name: str) -> dict[str, Any]:
+        """The JSON of ``write``.
+
+        Raises:
+            InputError: there is no such file, or it holds no JSON object.
+        """
+        try:
+            data = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{shown(self.path / name)!r}: {error.strerror}") from None
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise InputError(f"{shown(self.path / name)!r} holds no JSON object")
+        return data
 
     def write(self, name: str, data: Any) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""
@@ -69,21 +116,54 @@ def create(space: Space, config: RunConfig) -> RunDirectory:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
         run = RunDirectory(path, made)
-        run.errors.mkdir()
+        run.make_folders()
         run.write("space.json", json.loads(space.to_json()))
-        run.write("settings.json", config.to_dict())
+        run.write("settings.json", config.to_dict() | {"name": name})
         run.write("versions.json", versions())
     except FileExistsError:
         if path.parent.is_dir():
-            raise InputError(
-                f"the run {str(path)!r} exists already; give another --name or --out"
-            ) from None
+            raise InputError(_taken(RunDirectory(path))) from None
         raise InputError(f"--out {config.out!r} is a file; give a folder") from None
     except OSError as error:
         raise InputError(
             f"the folder {str(path)!r} cannot be written: {error.strerror or error}"
         ) from None
     return run
+
+
+def _taken(run: RunDirectory) -> str:
+    """Why a new run cannot have this folder, and what to do."""
+    head = f"the run {str(run.path)!r} exists already"
+    if not (run.path / "settings.json").is_file():
+        return f"{head}; give another --name or --out"
+    if run.complete:
+        return f"{head} and is complete; give another --name or --out"
+    return f"{head}; finish it with --resume {run.shown}, or give another --name or --out"
+
+
+def find(name_or_path: str, out: str) -> RunDirectory:
+    """The folder of a run, by its path or by its name in ``out``.
+
+    Raises:
+        InputError: there is no run.
+    """
+    places = [Path(name_or_path).expanduser().absolute(), (Path(out) / name_or_path).absolute()]
+    for path in places:
+        if (path / "settings.json").is_file() and (path / "space.json").is_file():
+            return RunDirectory(path)
+    runs = sorted(file.parent.name for file in Path(out).glob("*/settings.json"))
+    if runs:
+        raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
+    raise InputError(
+        f"--resume {name_or_path!r}: no run is there, nor in --out {out!r}; give a folder with "
+        "settings.json and space.json"
+    )
+
+
+def shown(path: Path) -> str:
+    """Relative to the working directory if that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
 
 
 def versions() -> dict[str, str]:

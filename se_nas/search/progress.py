@@ -58,7 +58,8 @@ class Progress(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         self.console.print(
-            f"note: a worker died; {trial.config['name']} begins again", soft_wrap=True
+            f"note: a worker died; {trial.config['name']} goes on from its last checkpoint",
+            soft_wrap=True,
         )
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:

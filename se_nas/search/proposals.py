@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -41,6 +41,9 @@ class Outcome:
         epochs: epochs trained.
         seconds: wall time.
         worker: host and process that trained it.
+        reason: in words, where ``end`` does not say it all.
+        seed: of its weights and batches.
+        curve: metrics of every epoch, from the first.
     """
 
     end: End
@@ -48,6 +51,9 @@ class Outcome:
     epochs: int = 0
     seconds: float = 0.0
     worker: str = ""
+    reason: str = ""
+    seed: int = 0
+    curve: Sequence[Mapping[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class Proposals:
         self.study, self.space, self.price, self.trials = study, space, price, trials
         self.counts = Counts()
         self.exhausted = False
+        self.unfinished: list[Proposal] = []  # of an earlier driver: they go on first
         self._random = random.Random(seed)
         self._running: dict[str, list[optuna.Trial]] = {}  # id → duplicates that wait for it
         self._ended: dict[str, tuple[Outcome, dict[int, float]]] = {}
@@ -103,6 +110,8 @@ class Proposals:
 
     def ask(self) -> Proposal | None:
         """The next architecture to train; None when there is none left."""
+        if self.unfinished:
+            return self.unfinished.pop(0)
         if self.exhausted or self.counts.accepted >= self.trials:
             return None
         for _ in range(PATIENCE):
@@ -144,6 +153,30 @@ class Proposals:
         for trial in waiting:
             self._repeat(trial, proposal.cost, outcome, curve)
 
+    def remember(self, architecture_id: str, outcome: Outcome, curve: Mapping[int, float]) -> None:
+        """A trial that ended under an earlier driver: its network is known."""
+        self.counts.accepted += 1
+        self.counts.ends[outcome.end] = self.counts.ends.get(outcome.end, 0) + 1
+        self.counts.unpreserved += outcome.metrics.get("unpreserved", 0) > 0
+        self._ended[architecture_id] = outcome, dict(curve)
+
+    def go_on(self, proposal: Proposal, curve: Mapping[int, float]) -> None:
+        """A trial that an earlier driver did not see the end of: the next ``ask`` gives it."""
+        self.counts.accepted += 1
+        self._running[proposal.architecture.id] = []
+        self._curves[proposal.number] = dict(curve)
+        self.unfinished.append(proposal)
+
+    def consider_again(self, trial: optuna.Trial) -> None:
+        """A trial that an earlier driver had asked for and not decided on."""
+        proposal = self._consider(trial, self.space.suggest(trial))
+        if proposal is not None:
+            self.unfinished.append(proposal)
+
+    def curves(self) -> dict[int, dict[int, float]]:
+        """By trial number, the values by epoch of those that are running."""
+        return {number: dict(curve) for number, curve in self._curves.items()}
+
     def _consider(self, trial: optuna.Trial, architecture: Architecture) -> Proposal | None:
         cost = self.price(architecture)
         broken = self._constrain(trial, asdict(cost))
@@ -173,8 +206,10 @@ class Proposals:
         self, trial: optuna.Trial, cost: Cost, outcome: Outcome, curve: dict[int, float]
     ) -> None:
         trial.set_user_attr("duplicate", True)
+        told = trial.study._storage.get_trial(trial._trial_id).intermediate_values
         for epoch, value in curve.items():
-            trial.report(value, epoch)
+            if epoch not in told:  # by a driver that died over it
+                trial.report(value, epoch)
         self._finish(trial, cost, outcome)
 
     def _finish(self, trial: optuna.Trial, cost: Cost, outcome: Outcome) -> None:

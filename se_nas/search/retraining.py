@@ -8,12 +8,14 @@ from typing import Any
 from se_nas.arch import Architecture
 from se_nas.search.cluster import Slots
 from se_nas.search.finals import Retrained
+from se_nas.search.kept import Keep
 from se_nas.search.settings import RunConfig
 
 
 def train_on_ray(
     pairs: Sequence[tuple[Architecture, int]],
     what: str,
+    keep: Keep,
     *,
     config: RunConfig,
     slots: Slots,
@@ -22,6 +24,7 @@ def train_on_ray(
     """Train every (architecture, seed) pair; a failure is a result like any other.
 
     Args:
+        keep: called with each that is done.
         what: a label for ``on_done``, which is called with it, the runs done and their number.
     """
     import ray
@@ -42,6 +45,7 @@ def train_on_ray(
                 done[index] = ray.get(task)
             except ray.exceptions.RayError as error:  # its process or node died, again and again
                 done[index] = Retrained(f"lost: {type(error).__name__}")
+            keep(*pairs[index], done[index])
             on_done(what, len(done), len(pairs))
     return [done[i] for i in range(len(pairs))]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -16,19 +17,26 @@ from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.data import Data
 from se_nas.errors import InputError
-from se_nas.search import directory, finals, study, summary
-from se_nas.search.cluster import connected
+from se_nas.search import checkpoints, directory, finals, lock, reopen, study, summary
+from se_nas.search.cluster import Slots, connected
+from se_nas.search.failures import first_error
+from se_nas.search.kept import Kept
 from se_nas.search.proposals import (
     RANDOM_DRAWS,
     Proposals,
     explain_infeasible,
     feasible_share,
 )
+from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import RunConfig
+from se_nas.search.storage import full_disk_is_one_line, repair
 from se_nas.search.trial import load_data
 from se_nas.search.tuning import training_objective, tune_trials
 from se_nas.space import Space
+
+# What results.json has only of a run that is complete.
+ENDING = ("winner", "verdict", "finals")
 
 
 def search(space: Space, config: RunConfig, console: Console) -> directory.RunDirectory:
@@ -42,11 +50,10 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
             reached its end.
     """
     images = load_data(config.data, config.seed)
-    price = pricer(images)
-    check_feasible(space, price, images, config.seed)
+    check_feasible(space, pricer(images), images, config.seed)
     run = directory.create(space, config)
-    console.print(summary.opening(space, images, run), soft_wrap=True)
-    with ExitStack() as stack:
+    with lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
+        console.print(summary.opening(space, images, run), soft_wrap=True)
         try:
             opened = study.create(space, config, run)
             slots = stack.enter_context(connected(config))
@@ -54,13 +61,69 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
             run.discard()
             raise
         console.print(summary.resources(config, slots), soft_wrap=True)
+        price = pricer(images)
         proposals = Proposals(opened, space, price, trials=config.trials, seed=config.seed)
-        tune_trials(proposals, space, config, slots, run, console)
+        return _finish(proposals, config, images, slots, run, console)
+
+
+def resume(
+    which: str, space: Space | None, asked: RunConfig, named: Collection[str], console: Console
+) -> directory.RunDirectory:
+    """Take up a run that was cut, and finish it.
+
+    Args:
+        which: its folder, or its name in ``asked.out``.
+        space: one that must be the run's; None takes the run's without a question.
+        asked, named: the settings of the command line, and the options that the user wrote.
+
+    Raises:
+        InputError: there is no such run, another driver has it, or something is asked for that
+            cannot change.
+    """
+    run = directory.find(which, asked.out)
+    with lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
+        space = reopen.read_space(run, space)
+        config = reopen.settle(run, asked, named)
+        images = load_data(config.data, config.seed)
+        run.make_folders()
+        repaired = repair(run.journal)
+        console.print(summary.opening(space, images, run), soft_wrap=True)
+        opened = study.create(space, config, run, resume=True)
+        slots = stack.enter_context(connected(config))
+        notes = reopen.note_session(run, config)
+        if run.complete:  # it has more to do now
+            done = run.read("results.json")
+            run.write("results.json", {k: v for k, v in done.items() if k not in ENDING})
+        console.print(summary.resources(config, slots), soft_wrap=True)
+        for note in [repaired, *notes] if repaired else notes:
+            console.print(f"note: {note}", soft_wrap=True)
+        price = pricer(images)
+        proposals = Proposals(opened, space, price, trials=config.trials, seed=config.seed)
+        recover(proposals)
+        going_on = {proposal.number for proposal in proposals.unfinished}
+        checkpoints.tidy(run.checkpoints, going_on)
+        console.print(summary.taken_up(proposals, run), soft_wrap=True)
+        return _finish(proposals, config, images, slots, run, console)
+
+
+def _finish(
+    proposals: Proposals,
+    config: RunConfig,
+    images: Data,
+    slots: Slots,
+    run: directory.RunDirectory,
+    console: Console,
+) -> directory.RunDirectory:
+    """Train what is missing, then retrain the best and show the results."""
+    opened, space, price = proposals.study, proposals.space, proposals.price
+    try:
+        if proposals.unfinished or proposals.counts.accepted < proposals.trials:
+            tune_trials(proposals, space, config, slots, run, console)
         ranked = ranking(opened, space)
         if not ranked:
             raise InputError(
                 f"none of {config.trials} trials was trained to its end"
-                f"{summary.first_error(run)}; the tracebacks are in {run.errors}"
+                f"{first_error(run)}; the tracebacks are in {run.errors}"
             )
         results = _search_results(ranked, proposals, space, config)
         run.write("results.json", results)
@@ -71,22 +134,31 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
         rows = finals.retrain(
             [(architecture, values[at]) for architecture, values in ranked[: config.top]],
             partial(
-                train_on_ray,
-                config=config,
-                slots=slots,
-                on_done=partial(_show_retraining, console),
+                Kept(run.finals, config.final_epochs or config.epochs).train,
+                fresh=partial(
+                    train_on_ray,
+                    config=config,
+                    slots=slots,
+                    on_done=partial(_show_retraining, console),
+                ),
             ),
             range(config.seed + 1, config.seed + 1 + config.final_seeds),
             price,
             objective,
         )
+    except KeyboardInterrupt:
+        so_far = ranking(opened, space)
+        run.write("results.json", _search_results(so_far, proposals, space, config))
+        summary.show_so_far(console, so_far, space, run)
+        raise
     best = finals.winner(rows, objective)
     run.winner.write_bytes(finals.best_weights(best))
     described = json.loads(best.architecture.to_json())
     run.write("winner.json", described | {"preprocessing": images.preprocessing()})
     claim = finals.verdict(rows, objective)
-    finished = {"winner": str(best.architecture), "verdict": claim}
-    run.write("results.json", finished | {"finals": [r.to_dict() for r in rows]} | results)
+    finished = (str(best.architecture), claim, [row.to_dict() for row in rows])
+    run.write("results.json", dict(zip(ENDING, finished, strict=True)) | results)
+    shutil.rmtree(run.finals, ignore_errors=True)
     summary.show_results(console, rows, best, claim, proposals, images, run)
     return run
 

@@ -7,13 +7,16 @@ Tune tells a searcher that a trial ended but not how: an epoch count below the b
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from ray.tune.search import Searcher
 
+from se_nas.search.failures import Failures
 from se_nas.search.proposals import End, Outcome, Proposal, Proposals
 
+CURVE = ("val_acc", "val_loss")
 METRICS = ("val_acc", "val_loss", "latency_ms", "unpreserved")
 
 
@@ -23,14 +26,28 @@ class StudySearcher(Searcher):
     Args:
         proposals: the study's side.
         epochs: a trial's budget; fewer mean that the scheduler stopped it.
+        seed: that every trial trains with, for the record.
+        ended: called with a trial's number when the study knows its end.
+        max_failed_share: when more of the trials fail than that, the search stops.
     """
 
-    def __init__(self, proposals: Proposals, epochs: int) -> None:
+    def __init__(
+        self,
+        proposals: Proposals,
+        epochs: int,
+        *,
+        seed: int = 0,
+        ended: Callable[[int], None] = lambda number: None,
+        max_failed_share: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.proposals, self.epochs = proposals, epochs
+        self.proposals, self.epochs, self.seed, self.ended = proposals, epochs, seed, ended
+        self.failures = Failures(max_failed_share)
         self.live: dict[str, Proposal] = {}
         self.stopped = False
+        self.too_many_failed = ""
         self._started: dict[str, float] = {}
+        self._curves: dict[str, list[dict[str, float]]] = {}
 
     def set_search_properties(self, *_: Any, **__: Any) -> bool:
         return True
@@ -48,8 +65,7 @@ class StudySearcher(Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if not result.get("end"):
-            self.proposals.report(self.live[trial_id], result["epoch"], _metrics(result))
+        self._report(trial_id, self.live[trial_id], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -58,25 +74,48 @@ class StudySearcher(Searcher):
         if proposal is None:
             return
         result = result or {}
-        epochs = int(result.get("epoch", 0))
+        started = self._started.pop(trial_id)
+        epochs = int(result.get("epoch", len(self._curves.get(trial_id, []))))
         end: End = result.get("end") or ("complete" if epochs >= self.epochs else "stopped_early")
-        if error or not result or (self.stopped and end == "stopped_early"):
+        if error or not result:
             end = "lost"  # it did not end by itself
-        elif not result.get("end"):
+        if self.stopped and end in ("lost", "stopped_early"):
+            return  # nor did it end: it is running in the study, and a new driver goes on with it
+        if result:
             # Tune passes a trial's last result here and not to on_trial_result.
-            self.proposals.report(proposal, epochs, _metrics(result))
-        seconds = time.monotonic() - self._started.pop(trial_id)
-        worker = str(result.get("worker", ""))
-        self.proposals.tell(proposal, Outcome(end, _metrics(result), epochs, seconds, worker))
+            self._report(trial_id, proposal, result)
+        seconds = float(result.get("seconds") or time.monotonic() - started)
+        outcome = Outcome(
+            end,
+            _metrics(result),
+            epochs,
+            seconds,
+            worker=str(result.get("worker", "")),
+            reason=str(result.get("reason", "")),
+            seed=self.seed,
+            curve=self._curves.pop(trial_id, []),
+        )
+        self.proposals.tell(proposal, outcome)
+        self.ended(proposal.number)
+        self.too_many_failed = self.too_many_failed or self.failures.count(end)
+        if self.too_many_failed:
+            self.stop()
 
     def stop(self) -> None:
         """Propose nothing more."""
         self.stopped = True
 
-    def settle(self) -> None:
-        """End what is still live: nothing will be told of it any more."""
-        for trial_id in list(self.live):
-            self.on_trial_complete(trial_id, None, error=True)
+    def _report(self, trial_id: str, proposal: Proposal, result: dict[str, Any]) -> None:
+        """Epochs that the study does not know yet: this one, and those before a resumed one."""
+        curve = self._curves.setdefault(trial_id, [])
+        if result.get("earlier"):
+            curve[:] = result["earlier"]
+            for epoch, metrics in enumerate(curve, start=1):
+                self.proposals.report(proposal, epoch, metrics)
+        if not result.get("end"):
+            epoch = int(result["epoch"])
+            curve[epoch - 1 :] = [{k: v for k, v in _metrics(result).items() if k in CURVE}]
+            self.proposals.report(proposal, epoch, _metrics(result))
 
     def save(self, checkpoint_path: str) -> None:
         """Tune wants a file; the study is the state."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from se_nas.errors import InputError, unknown
@@ -50,6 +51,7 @@ class RunConfig:
         top: how many of the best are retrained.
         final_seeds: seeds of each retraining.
         final_epochs: budget of a retraining, None for ``epochs``.
+        max_failed_share: a search in which more of the trials fail than that stops.
         address: a running Ray cluster; None starts one on this machine.
     """
 
@@ -68,6 +70,7 @@ class RunConfig:
     top: int = 3
     final_seeds: int = 3
     final_epochs: int | None = None
+    max_failed_share: float = 0.5
     name: str | None = None
     out: str = "runs"
     address: str | None = None
@@ -92,6 +95,10 @@ class RunConfig:
             )
         if not 0 < self.first_rung <= 1:
             raise InputError(f"first_rung is {self.first_rung}; give a share of epochs in (0, 1]")
+        if not 0 < self.max_failed_share <= 1:
+            raise InputError(
+                f"max_failed_share is {self.max_failed_share}; give a share in (0, 1], 1 to go on"
+            )
         if self.sampler not in SAMPLERS:
             raise unknown("sampler", self.sampler, SAMPLERS)
         if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
@@ -105,6 +112,26 @@ class RunConfig:
         storage = self.storage and re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", self.storage)
         return asdict(self) | {"storage": storage}
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
+        """The settings of ``to_dict``; those that it lacks have their defaults.
+
+        Raises:
+            InputError: a setting that this version does not know, or a value that is not allowed.
+        """
+        known = {f.name for f in fields(cls)}
+        images = {f.name for f in fields(DataSettings)}
+        for given, allowed in ((data, known), (data.get("data", {}), images)):
+            for name in given:
+                if name not in allowed:
+                    raise unknown("setting", name, allowed, "; another version wrote it")
+        changed: dict[str, Any] = {}
+        if "data" in data:
+            changed["data"] = DataSettings(**data["data"])
+        if "recipe" in data:
+            changed["recipe"] = Recipe.from_dict(data["recipe"])
+        return cls(**{**data, **changed})
+
 
 @dataclass(frozen=True)
 class TrialSettings:
@@ -115,6 +142,7 @@ class TrialSettings:
             and the search says so.
         latency_limits: a network that breaks one of them is not trained.
         needs_latency: measure the latency before training.
+        checkpoints: folder of the trials' checkpoints; None saves none.
     """
 
     data: DataSettings
@@ -125,6 +153,7 @@ class TrialSettings:
     threads: int = 1
     latency_limits: tuple[Constraint, ...] = ()
     needs_latency: bool = False
+    checkpoints: str | None = None
 
 
 def _at_least(name: str, value: int, least: int) -> None:

@@ -1,47 +1,26 @@
-"""What a search prints at its start and its end, and the tracebacks that it keeps."""
+"""What a search prints at its start and its end."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
-from ray import tune
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from se_nas.arch import Architecture
 from se_nas.data import Data
-from se_nas.search import finals
+from se_nas.search import checkpoints, finals
 from se_nas.search.cluster import Slots
-from se_nas.search.directory import RunDirectory
+from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.proposals import Proposals, feasible
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 from se_nas.templates import trunk_values
 
-
-class KeepErrors(tune.Callback):
-    """Writes a failed trial's traceback into the run directory."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self.run = run
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self._keep(trial, (trial.last_result or {}).get("traceback"))
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        noted = Path(trial.error_file) if trial.error_file else None
-        self._keep(trial, noted.read_text(encoding="utf-8") if noted and noted.exists() else None)
-
-    def _keep(self, trial: Any, text: str | None) -> None:
-        if text:
-            path = self.run.errors / f"trial-{trial.config['number']:05d}.txt"
-            path.write_text(f"{trial.config['name']}\n\n{text}", encoding="utf-8")
+SO_FAR = 5
 
 
 def opening(space: Space, images: Data, run: RunDirectory) -> str:
@@ -52,7 +31,7 @@ def opening(space: Space, images: Data, run: RunDirectory) -> str:
     lines = [
         f"space      {space.name} v{space.version} ({space.hash}), {size}, {goals}{limits}",
         f"data       {images.summary()}",
-        f"run        {_shown(run.path)}",
+        f"run        {run.shown}",
     ]
     return "\n".join([*lines, *small_images(space, images)])
 
@@ -81,6 +60,39 @@ def resources(config: RunConfig, slots: Slots) -> str:
             "`ray get-auth-token` prints the token to sign in)"
         )
     return "\n".join(lines)
+
+
+def taken_up(proposals: Proposals, run: RunDirectory) -> str:
+    """What a run that is resumed has already."""
+    going_on = proposals.unfinished
+    saved = sum(checkpoints.file_of(run.checkpoints, p.number).exists() for p in going_on)
+    ended = proposals.counts.accepted - len(going_on)
+    return (
+        f"resumed    {ended} trials have ended; {len(going_on)} go on, {saved} of them from a "
+        "checkpoint"
+    )
+
+
+def show_so_far(
+    console: Console,
+    ranked: Sequence[tuple[Architecture, Sequence[float]]],
+    space: Space,
+    run: RunDirectory,
+) -> None:
+    """The best of a search that was interrupted, and how to go on."""
+    title = f"best so far of {len(ranked)} networks that were trained to their end"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("architecture", overflow="fold")
+    for objective in space.objectives:
+        table.add_column(str(objective), justify="right")
+    for architecture, values in ranked[:SO_FAR]:
+        table.add_row(str(architecture), *(f"{value:,.6g}" for value in values))
+    if ranked:
+        console.print(table)
+    console.print(
+        f"stopped: what was trained is in {run.shown}; go on with --resume {run.shown}",
+        soft_wrap=True,
+    )
 
 
 def show_front(
@@ -134,7 +146,7 @@ def show_results(
         console.print(f"note: {note}", soft_wrap=True)
     call = (
         f'se_nas.materialize("{best.architecture}", num_classes={images.num_classes}, '
-        f'in_channels={images.in_channels}, weights="{_shown(run.winner)}")'
+        f'in_channels={images.in_channels}, weights="{shown(run.winner)}")'
     )
     mean, std = (", ".join(f"{v:.4f}" for v in part) for part in images.statistics)
     console.print(
@@ -170,7 +182,7 @@ def _notes(proposals: Proposals, run: RunDirectory) -> list[str]:
     failed = proposals.counts.ends.get("error", 0) + proposals.counts.ends.get("lost", 0)
     if failed:
         notes.append(
-            f"{failed} trial{'s' * (failed != 1)} failed; tracebacks are in {_shown(run.errors)}"
+            f"{failed} trial{'s' * (failed != 1)} failed; tracebacks are in {shown(run.errors)}"
         )
     count = proposals.counts.unpreserved
     if count:
@@ -179,15 +191,3 @@ def _notes(proposals: Proposals, run: RunDirectory) -> list[str]:
             "there, and short budgets are biased against it (docs/search.md, 4)"
         )
     return notes
-
-
-def first_error(run: RunDirectory) -> str:
-    """The last line of the first traceback in a run, for a one-line message."""
-    files = sorted(run.errors.glob("*.txt"))
-    return f" ({files[0].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""
-
-
-def _shown(path: Path) -> str:
-    """Relative to the working directory if that is shorter."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(str(path)) else str(path)

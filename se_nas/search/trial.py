@@ -2,6 +2,7 @@
 
 The worker's process is kept from trial to trial, and with it torch, the CUDA context and the data.
 An error in a trial is caught here and reported as its end; only a process that dies reaches Tune.
+A trial is saved between epochs, so that one whose worker, node or driver died goes on from there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +21,7 @@ from ray import tune
 from se_nas import data
 from se_nas.arch import Architecture
 from se_nas.latency import measure_latency_ms
+from se_nas.search import checkpoints
 from se_nas.search.settings import DataSettings, TrialSettings
 from se_nas.train import NonFiniteLoss, Training
 
@@ -90,34 +94,45 @@ class SETrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         try:
             return self._step()
-        except NonFiniteLoss:
-            return self._end("not_finite")
+        except NonFiniteLoss as error:
+            return self._end("not_finite", str(error))
         except Exception as error:
             self.broken = "CUDA error" in str(error)
             if is_out_of_memory(error):
-                return self._end("out_of_memory")
-            return self._end("error") | {"traceback": traceback.format_exc()}
+                return self._end("out_of_memory", str(error).partition("\n")[0])
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            return self._end("error", reason) | {"traceback": traceback.format_exc()}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: Tune asks at the end of a trial, when the values are already told."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing: a trial whose worker died starts again."""
+        """Nothing: a trial goes on from the checkpoint that it wrote itself."""
 
     def _begin(self, config: dict[str, Any]) -> None:
         self.architecture = Architecture.from_json(config["architecture"])
         self.training: Training | None = None
         self.measured: dict[str, float] = {}
-        self.done_epochs = 0
+        self.epochs: list[dict[str, float]] = []  # what each epoch gave
+        self.number: int | None = config.get("number")
+        self.out_of_memory = bool(config.get("out_of_memory"))
+        self.taken_up: list[dict[str, float]] = []
+        # Wall time is that of a clock that nobody sets; an earlier worker's is added.
+        self.began, self.earlier_s = time.monotonic(), 0.0
+        self.saved, self.saving_s = -float("inf"), 0.0
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # ray#30414: a reused worker keeps the last trial's memory
 
     def _step(self) -> dict[str, Any]:
+        if self.out_of_memory:
+            self._load()
+            return self._end("out_of_memory", "its worker was killed when the host ran short")
         if self.data is None:
             self.data = load_data(self.settings.data, self.settings.seed)
         if self.training is None:
-            if self.settings.needs_latency:
+            state = self._load()
+            if self.settings.needs_latency and state is None:
                 self.measured["latency_ms"] = measure_latency_ms(
                     self.architecture,
                     image_size=self.data.image_size,
@@ -137,22 +152,54 @@ class SETrial(tune.Trainable):
                 workers=loader_workers(self.data, self.settings.threads),
             )
             self.measured["unpreserved"] = len(self.training.unpreserved)
+            if state is not None:
+                self.training.load_state_dict(state["training"])
         metrics = self.training.epoch()
-        self.done_epochs = metrics.epoch
+        self.epochs.append({"val_acc": metrics.val_acc, "val_loss": metrics.val_loss})
+        done = metrics.epoch >= self.settings.epochs
+        if not done:
+            self._save()
+        return self._told() | self.epochs[-1] | {"device": self.device, "done": done, "end": ""}
+
+    def _end(self, end: str, reason: str = "") -> dict[str, Any]:
+        return WORST | self._told() | {"done": True, "end": end, "reason": reason}
+
+    def _told(self) -> dict[str, Any]:
+        """What every result says; the first one of a trial taken up says what came before, too."""
+        earlier, self.taken_up = self.taken_up, []
         return {
-            "val_acc": metrics.val_acc,
-            "val_loss": metrics.val_loss,
-            "epoch": metrics.epoch,
-            "worker": self.worker,
-            "device": self.device,
-            "done": metrics.epoch >= self.settings.epochs,
-            "end": "",
             **self.measured,
+            "epoch": len(self.epochs),
+            "earlier": earlier,
+            "seconds": self._seconds(),
+            "worker": self.worker,
         }
 
-    def _end(self, end: str) -> dict[str, Any]:
-        told = {"epoch": self.done_epochs, "worker": self.worker, "done": True, "end": end}
-        return WORST | self.measured | told
+    def _seconds(self) -> float:
+        return self.earlier_s + time.monotonic() - self.began
+
+    def _file(self) -> Path | None:
+        if self.settings.checkpoints is None or self.number is None:
+            return None
+        return checkpoints.file_of(self.settings.checkpoints, self.number)
+
+    def _load(self) -> dict[str, Any] | None:
+        file = self._file()
+        state = None if file is None else checkpoints.load(file)
+        if state is not None:
+            self.epochs, self.measured = list(state["epochs"]), dict(state["measured"])
+            self.earlier_s, self.taken_up = state["seconds"], list(state["epochs"])
+        return state
+
+    def _save(self) -> None:
+        file, now = self._file(), time.monotonic()
+        if file is None or (now - self.saved) * checkpoints.SHARE < self.saving_s:
+            return
+        assert self.training is not None, "there is an epoch behind it"
+        state = {"training": self.training.state_dict(), "epochs": self.epochs}
+        checkpoints.save(file, state | {"measured": self.measured, "seconds": self._seconds()})
+        self.saved = time.monotonic()
+        self.saving_s = self.saved - now
 
     def __repr__(self) -> str:
         # The dashboard keeps the first answer for as long as the process lives.

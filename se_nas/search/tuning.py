@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import shutil
+from functools import partial
 from typing import Any
 
+import optuna
 from ray import tune
 from rich.console import Console
 
+from se_nas.errors import InputError
 from se_nas.objectives import METRICS, Objective, maximize
-from se_nas.search import directory, summary
+from se_nas.search import checkpoints, directory
 from se_nas.search.cluster import Slots
+from se_nas.search.failures import MAX_DEATHS, KeepErrors, first_error
 from se_nas.search.progress import Progress
 from se_nas.search.proposals import Proposals
+from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.stopping import StopWhen, ctrl_c
@@ -32,15 +37,24 @@ def tune_trials(
     """Train what ``proposals`` accepts until it has no more.
 
     Raises:
-        KeyboardInterrupt: the user ended the search; what was trained is in the study.
+        KeyboardInterrupt: the user ended the search; what was trained is in the study, and trials
+            that did not end are running there, to go on later.
+        InputError: too many of the trials failed.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Progress says what matters
     objective = training_objective(space)
-    searcher = StudySearcher(proposals, config.epochs)
+    searcher = StudySearcher(
+        proposals,
+        config.epochs,
+        seed=config.seed,
+        ended=partial(checkpoints.remove, run.checkpoints),
+        max_failed_share=config.max_failed_share,
+    )
+    shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
     better = 1 if objective.direction == "maximize" else -1
     progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
     trainable = tune.with_resources(
-        tune.with_parameters(SETrial, settings=_trial_settings(space, config, slots)),
+        tune.with_parameters(SETrial, settings=_trial_settings(space, config, slots, run)),
         slots.resources,
     )
     # The dashboard shows the class's name; Tune's wrappers would hide it.
@@ -49,7 +63,7 @@ def tune_trials(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=_scheduler(space, config, objective),
+            scheduler=_scheduler(proposals.study, space, config, objective),
             num_samples=-1,
             max_concurrent_trials=slots.count,
             reuse_actors=True,
@@ -61,8 +75,8 @@ def tune_trials(
             storage_path=str(run.path),
             verbose=0,
             stop=StopWhen(searcher),
-            callbacks=[progress, summary.KeepErrors(run)],
-            failure_config=tune.FailureConfig(max_failures=3),
+            callbacks=[progress, KeepErrors(run, console)],
+            failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
@@ -71,14 +85,19 @@ def tune_trials(
             tuner.fit()
         finally:
             progress.close()
-            searcher.settle()  # a search that was stopped leaves no trial running in its study
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
+    if searcher.too_many_failed:
+        raise InputError(
+            f"{searcher.too_many_failed}{first_error(run)}; mend that and go on with "
+            f"--resume {run.shown}, or raise --max-failed-share"
+        )
     if searcher.stopped:
-        console.print(f"stopped: what was trained is in {run.path}", soft_wrap=True)
         raise KeyboardInterrupt
 
 
-def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSettings:
+def _trial_settings(
+    space: Space, config: RunConfig, slots: Slots, run: directory.RunDirectory
+) -> TrialSettings:
     limits = tuple(c for c in space.constraints if c.quantity == "latency_ms")
     return TrialSettings(
         config.data,
@@ -89,22 +108,22 @@ def _trial_settings(space: Space, config: RunConfig, slots: Slots) -> TrialSetti
         threads=max(1, int(slots.cpus)),
         latency_limits=limits,
         needs_latency=bool(limits) or any(o.metric == "latency_ms" for o in space.objectives),
+        checkpoints=str(run.checkpoints),
     )
 
 
-def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:
+def _scheduler(study: optuna.Study, space: Space, config: RunConfig, objective: Objective) -> Any:
     """ASHA with its first rung at a share of the budget; none for several objectives."""
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
     trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
     if not trained or first >= config.epochs or config.sampler == "nsga2":
         return None  # NSGA-II learns from complete trials only
-    return tune.schedulers.ASHAScheduler(
-        time_attr="epoch",
+    return Rungs(
+        study,
         metric=objective.metric,
         mode="max" if objective.direction == "maximize" else "min",
         max_t=config.epochs,
         grace_period=first,
-        reduction_factor=2,
     )
 
 

@@ -1,0 +1,67 @@
+"""A trial's checkpoint: one file, replaced whole, for as long as the trial is not over.
+
+Workers write and the driver removes, so the folder must be one that both see: on a cluster, a
+shared file system. Where it is not there, nothing is saved and a trial begins again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import socket
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+# Saving may take this share of the time: an epoch that is shorter than that goes without.
+SHARE = 0.05
+
+
+def file_of(folder: Path | str, number: int) -> Path:
+    """Where the trial of this number is saved."""
+    return Path(folder) / f"trial-{number:05d}.pt"
+
+
+def save(file: Path, state: dict[str, Any]) -> bool:
+    """Replace the checkpoint; False if it cannot be written (no shared folder, a full disk).
+
+    A reader sees the old file or the new one. A trial goes on without: it loses time only if its
+    worker dies.
+    """
+    if not file.parent.is_dir():
+        return False
+    part = file.with_suffix(f".{socket.gethostname()}-{os.getpid()}.part")
+    try:
+        torch.save(state, part)
+        part.replace(file)
+    except (OSError, RuntimeError):  # torch's own writer raises RuntimeError on a full disk
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def load(file: Path) -> dict[str, Any] | None:
+    """The last state saved; None without one, or if it cannot be read."""
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
+        return None
+    return state
+
+
+def remove(folder: Path | str, number: int) -> None:
+    """The trial is over."""
+    with contextlib.suppress(OSError):
+        file_of(folder, number).unlink(missing_ok=True)
+
+
+def tidy(folder: Path, running: set[int]) -> None:
+    """Remove what a killed run left: half-written files, checkpoints of trials that are over."""
+    kept = {file_of(folder, number) for number in running}
+    for file in folder.glob("trial-*"):
+        if file not in kept:
+            file.unlink(missing_ok=True)

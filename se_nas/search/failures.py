@@ -1,0 +1,80 @@
+"""Trials that fail: their tracebacks, one line each, and when there are too many of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from rich.console import Console
+
+from se_nas.search.directory import RunDirectory, shown
+from se_nas.search.proposals import End
+
+# A trial whose workers or nodes die goes on so many times; then it is lost.
+MAX_DEATHS = 3
+# A share of fewer failures says nothing.
+LEAST_FAILED = 5
+# How Ray's memory monitor signs what it kills.
+MEMORY_MONITOR = ("running low on memory", "OutOfMemoryError", "memory monitor")
+
+
+class Failures:
+    """Counts how trials end, and says when more fail than the user bears."""
+
+    def __init__(self, max_share: float) -> None:
+        self.max_share = max_share
+        self.ended = self.failed = 0
+
+    def count(self, end: End) -> str:
+        """Count one more; the reason to stop the search, empty if there is none."""
+        self.ended += 1
+        self.failed += end in ("error", "lost")
+        if self.failed < LEAST_FAILED or self.failed / self.ended <= self.max_share:
+            return ""
+        return (
+            f"{self.failed} of {self.ended} trials failed, more than a share of {self.max_share:g}"
+        )
+
+
+class KeepErrors(tune.Callback):
+    """Writes a failed trial's traceback into the run directory, and one line on the screen."""
+
+    def __init__(self, run: RunDirectory, console: Console) -> None:
+        self.run, self.console = run, console
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles callbacks into a file that nobody reads; a terminal cannot be
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        result = trial.last_result or {}
+        if result.get("traceback"):
+            self._keep(trial, result["traceback"], f"failed: {result.get('reason', '')}")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        times = f"its workers died {MAX_DEATHS + 1} times"
+        self._keep(trial, error_text(trial) or times, f"is lost: {times}")
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        last = error_text(trial).rpartition("Failure #")[2]
+        # Another worker would only be killed again: it is told to report what happened.
+        if any(sign in last for sign in MEMORY_MONITOR):
+            trial.config["out_of_memory"] = True
+
+    def _keep(self, trial: Any, text: str, what: str) -> None:
+        path = self.run.errors / f"trial-{trial.config['number']:05d}.txt"
+        path.write_text(f"{trial.config['name']}\n\n{text}", encoding="utf-8")
+        number = trial.config["number"]
+        self.console.print(f"note: trial {number} {what} ({shown(path)})", soft_wrap=True)
+
+
+def error_text(trial: Any) -> str:
+    """What Tune noted of the errors that reached it, the last one last."""
+    noted = Path(trial.error_file) if trial.error_file else None
+    return noted.read_text(encoding="utf-8") if noted and noted.exists() else ""
+
+
+def first_error(run: RunDirectory) -> str:
+    """The last line of the first traceback in a run, for a one-line message."""
+    files = sorted(run.errors.glob("*.txt"))
+    return f" ({files[0].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""

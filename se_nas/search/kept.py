@@ -1,0 +1,63 @@
+"""Retrainings that are done are kept until the run is complete, so that none is repeated.
+
+finals/ID-seedS-epochsE.json  and  .safetensors: the network's canonical id, the seed, the budget
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from se_nas.arch import Architecture
+from se_nas.search.finals import Retrained
+
+# What would be the same again; a lost worker or an error that is mended by now would not.
+FINAL_ENDS = ("complete", "diverged")
+Keep = Callable[[Architecture, int, Retrained], None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The folder of a run's retrainings, each of ``epochs``."""
+
+    folder: Path
+    epochs: int
+
+    def put(self, architecture: Architecture, seed: int, done: Retrained) -> None:
+        """Keep one, unless it could end in another way next time."""
+        if done.end not in FINAL_ENDS:
+            return
+        self.folder.mkdir(exist_ok=True)
+        told, weights = self._files(architecture, seed)
+        part = weights.with_suffix(".part")
+        part.write_bytes(done.weights)
+        part.replace(weights)
+        part.write_text(json.dumps(asdict(done) | {"weights": ""}), encoding="utf-8")
+        part.replace(told)  # last: it says that the weights are there
+
+    def get(self, architecture: Architecture, seed: int) -> Retrained | None:
+        """One that was kept."""
+        told, weights = self._files(architecture, seed)
+        try:
+            values = json.loads(told.read_text(encoding="utf-8"))
+            return Retrained(**{**values, "weights": weights.read_bytes()})
+        except (OSError, ValueError):
+            return None
+
+    def train(
+        self,
+        pairs: Sequence[tuple[Architecture, int]],
+        what: str,
+        fresh: Callable[[Sequence[tuple[Architecture, int]], str, Keep], list[Retrained]],
+    ) -> list[Retrained]:
+        """The retraining of every pair: ``fresh`` trains those that are not kept."""
+        kept = [self.get(*pair) for pair in pairs]
+        missing = [pair for pair, done in zip(pairs, kept, strict=True) if done is None]
+        trained = iter(fresh(missing, what, self.put) if missing else [])
+        return [next(trained) if done is None else done for done in kept]
+
+    def _files(self, architecture: Architecture, seed: int) -> tuple[Path, Path]:
+        stem = f"{architecture.id}-seed{seed}-epochs{self.epochs}"
+        return self.folder / f"{stem}.json", self.folder / f"{stem}.safetensors"

@@ -1,0 +1,62 @@
+"""One driver for a run: a lock that the system releases whatever happens to its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from se_nas.errors import InputError
+from se_nas.search.directory import RunDirectory
+
+
+@contextlib.contextmanager
+def held(run: RunDirectory) -> Iterator[None]:
+    """Be the one driver of a run for as long as the block lasts.
+
+    The lock is ``flock``'s: it goes with the process, after SIGKILL too. Linux passes it on to NFS
+    servers, so it holds between machines.
+
+    Raises:
+        InputError: another driver has it, or the file system has no locks.
+    """
+    try:
+        file = open(run.lock, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise InputError(f"the run {str(run.path)!r} cannot be locked: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"the run {str(run.path)!r} is in use{_holder(run)}; a run has one driver"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"the run {str(run.path)!r} cannot be locked: {error.strerror}; give an --out on a "
+                "file system with locks"
+            ) from None
+        file.truncate(0)
+        json.dump(
+            {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            },
+            file,
+        )
+        file.flush()
+        yield
+
+
+def _holder(run: RunDirectory) -> str:
+    """Who wrote itself into the lock; nothing if that is not to be read."""
+    try:
+        told = json.loads(run.lock.read_text(encoding="utf-8"))
+        return f" by process {told['pid']} on {told['host']} since {told['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,62 @@
+"""What an earlier driver left in the study: known results stay, running trials go on.
+
+ended              its network is known, and never trained again
+failed             forgotten: an error may be mended by now, so its network may come again
+told half          its outcome is written but it was not told: told now
+running            goes on under its number, from its checkpoint if there is one
+waiting duplicate  answered, or waits on
+not decided yet    decided now; parameters that it lacks are drawn at random
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from se_nas.arch import Architecture
+from se_nas.search.proposals import Outcome, Proposal, Proposals
+
+FAILED = ("error", "lost")
+
+
+def recover(proposals: Proposals) -> None:
+    """Bring proposals that begin to the state of their study."""
+    study = proposals.study
+    # An Optuna trial asks its study's sampler as it is made; those that exist need no sampler.
+    quiet = optuna.load_study(
+        study_name=study.study_name, storage=study._storage, sampler=RandomSampler(seed=0)
+    )
+    undecided: list[optuna.Trial] = []
+    for frozen in study.get_trials(deepcopy=False):
+        attrs = frozen.user_attrs
+        if frozen.state is TrialState.WAITING:
+            continue
+        if "architecture" not in attrs:
+            if frozen.state is TrialState.RUNNING:
+                undecided.append(optuna.Trial(quiet, frozen._trial_id))
+            else:
+                proposals.counts.rejected += attrs.get("end") == "rejected"
+                proposals.counts.duplicates += bool(attrs.get("duplicate"))
+        elif frozen.state is TrialState.RUNNING:
+            _take_up(proposals, optuna.Trial(quiet, frozen._trial_id), frozen)
+        elif attrs.get("end") not in FAILED:
+            outcome = Outcome(**attrs["outcome"])
+            proposals.remember(attrs["id"], outcome, frozen.intermediate_values)
+    for trial in undecided:
+        proposals.consider_again(trial)
+
+
+def _take_up(proposals: Proposals, trial: optuna.Trial, frozen: FrozenTrial) -> None:
+    attrs = frozen.user_attrs
+    architecture = Architecture.from_json(attrs["architecture"])
+    proposal = Proposal(trial, architecture, proposals.price(architecture))
+    proposals.go_on(proposal, frozen.intermediate_values)
+    if "outcome" in attrs:
+        proposals.unfinished.remove(proposal)
+        proposals.tell(proposal, Outcome(**attrs["outcome"]))
+    elif "cost" not in attrs:  # the last thing to be written of a new proposal
+        trial.set_user_attr("id", architecture.id)
+        trial.set_user_attr("cost", asdict(proposal.cost))

@@ -1,0 +1,141 @@
+"""Take up a run: its space and settings from its folder, and what may be different now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from se_nas.errors import InputError
+from se_nas.search.directory import RunDirectory, versions
+from se_nas.search.settings import RunConfig
+from se_nas.space import Space
+
+# What the trials that are there do not depend on.
+MAY_CHANGE = frozenset(
+    {
+        *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),
+        *("dashboard", "storage", "top", "final_seeds", "final_epochs", "max_failed_share"),
+        "data_dir",
+    }
+)
+# Options that are not settings of a run.
+APART = frozenset({"resume", "space", "name", "out", "dry_run"})
+SHOWN = 4
+
+
+def read_space(run: RunDirectory, given: Space | None) -> Space:
+    """The run's space.
+
+    Raises:
+        InputError: another one is given, or this version reads the file as another one.
+    """
+    written = run.read("space.json")
+    path = run.path / "space.json"
+    space = Space.from_json(path.read_text(encoding="utf-8"))
+    for other, whose in ((space, "as this version reads it"), (given, "as it is given")):
+        if other is None:
+            continue
+        found = list(_differences(written, _plain(other)))
+        if found:
+            more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+            raise InputError(
+                f"the space {other.name!r} {whose} is not that of the run {run.shown}: "
+                f"{'; '.join(found[:SHOWN])}{more}; results of two spaces do not go into one "
+                "study: start a new run"
+            )
+    return space
+
+
+def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunConfig:
+    """The run's settings with the changes that are asked for.
+
+    Args:
+        asked: the settings of the command line.
+        named: its options that the user wrote, by their names there (``data_dir``).
+
+    Raises:
+        InputError: an option differs that cannot change.
+    """
+    stored = RunConfig.from_dict(run.read("settings.json"))
+    before, now = flat(stored), flat(asked)
+    changes: dict[str, Any] = {}
+    for name in sorted(set(named) - APART):
+        if now[name] == before[name]:
+            continue
+        if name not in MAY_CHANGE:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{option} is {now[name]!r}, in the run {run.shown} it is {before[name]!r}: that "
+                f"cannot change; leave {option} out, or start a new run"
+            )
+        changes[name] = now[name]
+    if "data_dir" in changes:
+        stored = replace(stored, data=replace(stored.data, folder=changes.pop("data_dir")))
+    config = replace(stored, **changes)
+    if config.storage is not None and ":***@" in config.storage:
+        raise InputError(
+            f"the storage of the run {run.shown} needs its password, which is not kept: give "
+            f"--storage {config.storage}"
+        )
+    if run.complete and not {"trials", "top", "final_seeds", "final_epochs"} & set(changes):
+        raise InputError(
+            f"the run {run.shown} is complete: its results are in results.json; with more --trials "
+            "it goes on"
+        )
+    return config
+
+
+def note_session(run: RunDirectory, config: RunConfig) -> list[str]:
+    """Write the settings that hold from now on, and with which versions; what differs, in words."""
+    began, now = run.read("versions.json"), versions()
+    sessions: list[Any] = began.get("resumed", [])
+    last = began | (sessions[-1] if sessions else {})
+    different = {name: value for name, value in now.items() if last.get(name) != value}
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    run.write("versions.json", began | {"resumed": [*sessions, {"at": when, **now}]})
+    run.write("settings.json", config.to_dict())
+    return [
+        f"{name} was {last.get(name, 'unknown')} and is {value}"
+        for name, value in different.items()
+    ]
+
+
+def flat(config: RunConfig) -> dict[str, Any]:
+    """The settings by the names of their options."""
+    values = config.to_dict()
+    data, recipe = values.pop("data"), values.pop("recipe")
+    own = {name: recipe.pop(name) for name in ("batch_size", "learning_rate")}
+    return {
+        **values,
+        "storage": config.storage,
+        "data": data["name"],
+        "data_dir": data["folder"],
+        **{name: data[name] for name in ("image_size", "val_images", "limit_train")},
+        "recipe": recipe,
+        **own,
+    }
+
+
+def _plain(space: Space) -> Any:
+    return json.loads(space.to_json())
+
+
+def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Where two JSON values differ: ``trunk.width: 8 → 16``."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *(key for key in now if key not in before)]:
+            inner = f"{path}.{key}" if path else key
+            yield from _differences(before.get(key), now.get(key), inner)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for i, (a, b) in enumerate(zip(before, now, strict=True)):
+            yield from _differences(a, b, f"{path}[{i}]")
+    elif before != now:
+        yield f"{path}: {_short(before)} → {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

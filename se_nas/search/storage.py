@@ -1,0 +1,142 @@
+"""What can be wrong with the place of a study: its file system, a cut journal, a full disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from se_nas.errors import InputError
+from se_nas.search.directory import RunDirectory
+
+# SQLite's locks are not to be relied on there (https://www.sqlite.org/faq.html#q5).
+NETWORK = frozenset(
+    {
+        *(
+            "afs",
+            "beegfs",
+            "ceph",
+            "cifs",
+            "fuse.glusterfs",
+            "fuse.s3fs",
+            "fuse.sshfs",
+            "glusterfs",
+        ),
+        *("gpfs", "lustre", "ncpfs", "nfs", "nfs3", "nfs4", "ocfs2", "pvfs2", "smb3", "smbfs"),
+        "wekafs",
+    }
+)
+# A disk that takes nothing more; what was written before is safe.
+FULL = {
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "is over its quota",
+    errno.EROFS: "can only be read",
+    errno.EIO: "has an input/output error",
+}
+
+
+def file_system(path: Path, mounts: str | None = None) -> str:
+    """The type of the file system that a path is on, or would be; empty if it is not known.
+
+    >>> mounts = "/dev/sda1 / ext4 rw 0 0\\nserver:/home /home nfs4 rw 0 0\\n"
+    >>> file_system(Path("/home/me/study.db"), mounts), file_system(Path("/homes/x"), mounts)
+    ('nfs4', 'ext4')
+    """
+    if mounts is None:
+        try:
+            mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+    found = Path(), ""
+    for line in mounts.splitlines():
+        _, point, kind, *_ = line.split()
+        folder = Path(point.replace("\\040", " "))
+        # A later mount on the same folder hides the earlier one.
+        if path.is_relative_to(folder) and len(folder.parts) >= len(found[0].parts):
+            found = folder, kind
+    return found[1]
+
+
+def check_url(url: str, mounts: str | None = None) -> None:
+    """Refuse SQLite on a network file system.
+
+    Raises:
+        InputError: with what to use there.
+    """
+    if not url.startswith("sqlite"):
+        return
+    path = Path(url.partition(":///")[2].partition("?")[0]).absolute()
+    kind = file_system(path.resolve(), mounts)
+    if kind in NETWORK:
+        raise InputError(
+            f"storage {url!r} is SQLite on a network file system ({kind}), where its locks do not "
+            "hold; leave --storage out (a journal in the run), or give a PostgreSQL or MySQL URL"
+        )
+
+
+def repair(journal: Path) -> str:
+    """Make the journal of a driver that was killed readable; what was done, empty if nothing.
+
+    Only under the run's lock. Optuna's own lock would be waited for, half a minute; and a last
+    line without its end would be glued to the next one.
+    """
+    for left in journal.parent.glob(f"{journal.name}.lock*"):
+        left.unlink(missing_ok=True)
+    if not journal.is_file():
+        return ""
+    content = journal.read_bytes()
+    end = content.rfind(b"\n") + 1
+    rest = content[end:]
+    if rest and _is_record(rest):
+        with journal.open("ab") as file:
+            file.write(b"\n")
+        return ""
+    while end and not _is_record(content[content.rfind(b"\n", 0, end - 1) + 1 : end]):
+        end = content.rfind(b"\n", 0, end - 1) + 1
+    if end == len(content):
+        return ""
+    os.truncate(journal, end)
+    return (
+        f"the study's journal was cut while it was written: its last {len(content) - end} bytes, "
+        "no complete record, are removed"
+    )
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+@contextlib.contextmanager
+def full_disk_is_one_line(run: RunDirectory) -> Iterator[None]:
+    """An error of the disk, wherever it comes from, as one line that says how to go on.
+
+    Raises:
+        InputError: the disk takes nothing more.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = _disk_error(error)
+        if told is None:
+            raise
+        raise InputError(
+            f"the disk of {str(run.path)!r} {told}; what was told to the study is safe: mend that "
+            f"and go on with --resume {run.shown}"
+        ) from None
+
+
+def _disk_error(error: BaseException | None) -> str | None:
+    """What the disk's error says in a chain of exceptions; None if there is none."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno in FULL:
+            return FULL[error.errno]
+        error = error.__cause__ or error.__context__
+    return None

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from ray.tune.search import Searcher
 
+from se_nas.search.journal import batch
 from se_nas.search.proposals import End, Outcome, Proposal, Proposals
 
 METRICS = ("val_acc", "val_loss", "latency_ms", "unpreserved")
@@ -48,7 +49,7 @@ class StudySearcher(Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if not result.get("end"):
+        if not result.get("end") and not result.get("ready"):
             self.proposals.report(self.live[trial_id], result["epoch"], _metrics(result))
 
     def on_trial_complete(
@@ -62,12 +63,13 @@ class StudySearcher(Searcher):
         end: End = result.get("end") or ("complete" if epochs >= self.epochs else "stopped_early")
         if error or not result or (self.stopped and end == "stopped_early"):
             end = "lost"  # it did not end by itself
-        elif not result.get("end"):
-            # Tune passes a trial's last result here and not to on_trial_result.
-            self.proposals.report(proposal, epochs, _metrics(result))
         seconds = time.monotonic() - self._started.pop(trial_id)
         worker = str(result.get("worker", ""))
-        self.proposals.tell(proposal, Outcome(end, _metrics(result), epochs, seconds, worker))
+        with batch(self.proposals.study):
+            if end in ("complete", "stopped_early") and not result.get("end"):
+                # Tune passes a trial's last result here and not to on_trial_result.
+                self.proposals.report(proposal, epochs, _metrics(result))
+            self.proposals.tell(proposal, Outcome(end, _metrics(result), epochs, seconds, worker))
 
     def stop(self) -> None:
         """Propose nothing more."""

@@ -18,6 +18,7 @@ from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.stopping import StopWhen, ctrl_c
 from se_nas.search.trial import SETrial
+from se_nas.search.workers import WorkersFirst
 from se_nas.space import Space
 
 
@@ -28,8 +29,12 @@ def tune_trials(
     slots: Slots,
     run: directory.RunDirectory,
     console: Console,
+    trainable: type[tune.Trainable] = SETrial,
 ) -> None:
     """Train what ``proposals`` accepts until it has no more.
+
+    Args:
+        trainable: what runs on a worker; benchmarks give one that does not train.
 
     Raises:
         KeyboardInterrupt: the user ended the search; what was trained is in the study.
@@ -39,17 +44,17 @@ def tune_trials(
     searcher = StudySearcher(proposals, config.epochs)
     better = 1 if objective.direction == "maximize" else -1
     progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
-    trainable = tune.with_resources(
-        tune.with_parameters(SETrial, settings=_trial_settings(space, config, slots)),
+    worker = tune.with_resources(
+        tune.with_parameters(trainable, settings=_trial_settings(space, config, slots)),
         slots.resources,
     )
     # The dashboard shows the class's name; Tune's wrappers would hide it.
-    trainable.__name__ = trainable.__qualname__ = SETrial.__name__
+    worker.__name__ = worker.__qualname__ = trainable.__name__
     tuner = tune.Tuner(
-        trainable,
+        worker,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=_scheduler(space, config, objective),
+            scheduler=WorkersFirst(_scheduler(space, config, objective)),
             num_samples=-1,
             max_concurrent_trials=slots.count,
             reuse_actors=True,
@@ -97,7 +102,7 @@ def _scheduler(space: Space, config: RunConfig, objective: Objective) -> Any:
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
     trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
     if not trained or first >= config.epochs or config.sampler == "nsga2":
-        return None  # NSGA-II learns from complete trials only
+        return tune.schedulers.FIFOScheduler()  # NSGA-II learns from complete trials only
     return tune.schedulers.ASHAScheduler(
         time_attr="epoch",
         metric=objective.metric,

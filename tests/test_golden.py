@@ -232,6 +232,8 @@ TWINS = {
     "mobilenet_v1": "timm/mobilenetv1_100",
     "mobilenet_v1-width1.25": "timm/mobilenetv1_125",
     "mobilenet_v2-width1.4": "timm/mobilenetv2_140",
+    "mobilenet_v3_large_timm": "timm/mobilenetv3_large_100",
+    "mobilenet_v3_small_timm": "timm/mobilenetv3_small_100",
     "vgg16_bn": "torchvision/vgg16_bn",
     "vgg16_bn-depths1.1.2.2.2": "torchvision/vgg11_bn",
     "vgg16_bn-depths2.2.4.4.4": "timm/vgg19_bn",

@@ -19,7 +19,7 @@ PROPERTY = settings(max_examples=400, deadline=None)
 # Values of the settings, by field; what a family or the other settings refuse is not kept.
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "block": st.sampled_from(["basic", "bottleneck"]),
-    "lineage": st.sampled_from(["paper", "tv"]),
+    "lineage": st.sampled_from(["paper", "tv", "timm"]),
     "stem": st.sampled_from(["imagenet", "deep", "small"]),
     "squeeze_first": st.booleans(),
     "projection": st.sampled_from([1, 3]),

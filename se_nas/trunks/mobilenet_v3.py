@@ -1,16 +1,27 @@
-"""MobileNet v3 large and small (Howard et al. 2019, Tables 1 and 2), as torchvision has them.
+"""MobileNet v3 large and small (Howard et al. 2019, Tables 1 and 2).
 
 The published networks have SE in some stages, behind the depthwise convolution (conv3x3), r = 4,
 with a hard sigmoid. The trunks here have none: ``mobilenet_v3_large_trunk``; the public name
 ``mobilenet_v3_large`` stands for the trunk with the published SE, stage by stage.
 
-The places are those of ``mobilenet_v2``. timm's MobileNetV3 has the same shapes, but another eps
-in its batch norms (1e-5 instead of 1e-3), so its checkpoints are refused.
+The places are those of ``mobilenet_v2``. Two lineages share every parameter shape at width 1:
+
+=======  =======================  ==================================================
+lineage  batch norms              with another ``width``
+=======  =======================  ==================================================
+tv       eps 1e-3, momentum 0.01  multiplies and rounds all channels
+timm     eps 1e-5, momentum 0.1   expands a block's rounded input by the table's ratio;
+                                  leaves the classifier's hidden layer as wide, and
+                                  the stem below 0.75
+=======  =======================  ==================================================
+
+Names without a mark are torchvision's, ``_timm`` is timm's; the stages have other names in each, so
+that no checkpoint of one can be taken for the other's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from se_nas import dsl
@@ -27,11 +38,11 @@ from se_nas.layers import (
     chain,
     make_divisible,
 )
-from se_nas.trunks.base import Family, Layout
+from se_nas.trunks.base import Family
 from se_nas.trunks.mobilenet_v2 import inverted_residual
+from se_nas.trunks.mobilenet_v3_layouts import layouts
 from se_nas.trunks.settings import (
     STEMS,
-    by_module,
     check_choice,
     check_depths,
     check_kernels,
@@ -88,10 +99,7 @@ TABLES = {
 }
 STEM_CHANNELS = 16
 RELU, HARD_SWISH = Act("relu"), Act("hard_swish")
-
-
-def _norm(channels: int) -> Norm:
-    return Norm(channels, eps=0.001, momentum=0.01)
+NORMS = {"tv": (1e-3, 0.01), "timm": (1e-5, 0.1)}  # eps, momentum
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,7 @@ class MobileNetV3:
             table does not have is expanded as its last one.
         kernels: side of the depthwise convolutions of each stage; the paper's if not given.
         stem: ``imagenet`` (3×3 stride 2) or ``small`` (3×3 stride 1, for 28–64 px).
+        lineage: ``tv`` or ``timm``, see the module.
     """
 
     family: ClassVar[str] = "mobilenet_v3"
@@ -114,11 +123,13 @@ class MobileNetV3:
     depths: tuple[int, ...] = ()
     kernels: tuple[int, ...] = ()
     stem: Literal["imagenet", "small"] = "imagenet"
+    lineage: Literal["tv", "timm"] = "tv"
 
     def __post_init__(self) -> None:
         check_choice(self, "variant", tuple(TABLES))
         check_multiplier(self, "width")
         check_choice(self, "stem", STEMS)
+        check_choice(self, "lineage", tuple(NORMS))
         if dsl.is_template(self.variant):
             return
         if self.depths == ():
@@ -147,19 +158,20 @@ class MobileNetV3:
 
     @property
     def stem_channels(self) -> int:
-        return self._scaled(STEM_CHANNELS)
+        fixed = self.lineage == "timm" and self.width < 0.75
+        return STEM_CHANNELS if fixed else self._scaled(STEM_CHANNELS)
 
     def c_out(self, number: int) -> int:
         return self._scaled(of_stage(self.table.channels, self, number))
 
     def stage_name(self, number: int) -> str:
-        return f"stage{number}"
+        return f"blocks{number - 1}" if self.lineage == "timm" else f"stage{number}"
 
     def stem_layers(self, in_channels: int) -> Chain:
         width, stride = self.stem_channels, 1 if self.stem == "small" else 2
         return chain(
             conv_stem=Conv(in_channels, width, 3, stride),
-            bn_stem=_norm(width),
+            bn_stem=self._norm(width),
             act_stem=HARD_SWISH,
         )
 
@@ -169,10 +181,12 @@ class MobileNetV3:
 
     def head_layers(self, num_classes: int) -> Chain:
         c_last = self.c_out(self.stages[-1])
-        hidden = self._scaled(self.table.hidden)
+        hidden = self.table.hidden
+        if self.lineage == "tv":
+            hidden = self._scaled(hidden)
         return chain(
             conv_head=Conv(c_last, 6 * c_last, 1),
-            bn_head=_norm(6 * c_last),
+            bn_head=self._norm(6 * c_last),
             act_head=HARD_SWISH,
             pool=GlobalPool(),
             fc_hidden=Linear(6 * c_last, hidden),
@@ -187,11 +201,19 @@ class MobileNetV3:
         c_in = c_out
         if index == 0:
             c_in = self.stem_channels if number == 1 else self.c_out(number - 1)
-        expanded = self.table.expanded[number - 1]
-        return c_in, self._scaled(expanded[min(index, len(expanded) - 1)]), c_out
+        rows = self.table.expanded[number - 1]
+        expanded = rows[min(index, len(rows) - 1)]
+        if self.lineage == "tv":
+            return c_in, self._scaled(expanded), c_out
+        before = (STEM_CHANNELS, *self.table.channels)
+        return c_in, make_divisible(c_in * expanded / before[number - (index == 0)]), c_out
 
     def _scaled(self, channels: int) -> int:
         return make_divisible(channels * self.width)
+
+    def _norm(self, channels: int) -> Norm:
+        eps, momentum = NORMS[self.lineage]
+        return Norm(channels, eps, momentum)
 
     def _block(self, number: int, index: int, se: SE | None) -> Residual | Group:
         c_in, c_expanded, c_out = self.widths(number, index)
@@ -203,66 +225,30 @@ class MobileNetV3:
             of_stage(self.kernels, self, number),
             of_stage(self.table.strides, self, number) if index == 0 else 1,
             HARD_SWISH if number >= self.table.hard_swish_from else RELU,
-            _norm(c_out),
+            self._norm(c_out),
         )
 
 
-def _layouts(trunk: MobileNetV3) -> tuple[Layout, ...]:
-    """torchvision numbers a block's layers; an SE block moves the projection one further."""
-    last = 1 + sum(trunk.depths)
-    prefixes = {
-        "features.0.0": "conv_stem",
-        "features.0.1": "bn_stem",
-        f"features.{last}.0": "conv_head",
-        f"features.{last}.1": "bn_head",
-        "classifier.0": "fc_hidden",
-        "classifier.3": "fc",
-    }
-    count = 0
-    for number, depth in zip(trunk.stages, trunk.depths, strict=True):
-        for i in range(depth):
-            count += 1
-            ours, theirs = f"stage{number}.{i}", f"features.{count}.block"
-            c_in, c_expanded, _ = trunk.widths(number, i)
-            depthwise = 0 if c_expanded == c_in else 1
-            if depthwise:
-                prefixes[f"{theirs}.0.0"] = f"{ours}.conv_pw"
-                prefixes[f"{theirs}.0.1"] = f"{ours}.bn1"
-            prefixes[f"{theirs}.{depthwise}.0"] = f"{ours}.conv_dw"
-            prefixes[f"{theirs}.{depthwise}.1"] = f"{ours}.bn2"
-            for fc in ("fc1", "fc2"):
-                prefixes[f"{theirs}.{depthwise + 1}.{fc}"] = f"{ours}.se.{fc}"
-            for projection in (depthwise + 1, depthwise + 2):
-                prefixes[f"{theirs}.{projection}.0"] = f"{ours}.conv_pwl"
-                prefixes[f"{theirs}.{projection}.1"] = f"{ours}.bn3"
-    imagenet = replace(trunk, stem="imagenet")
-    why_timm = "timm's batch norms have an eps of 1e-5, torchvision's and ours 1e-3"
-    why = "its stem has stride 2"
-    return (
-        Layout(
-            "torchvision's",
-            r"^features\.1\.block\.",
-            by_module(prefixes),
-            imagenet,
-            why,
-            se_placement="conv3x3",
-            se_gate="hard_sigmoid",
-        ),
-        Layout("timm's", r"^blocks\.0\.0\.", lambda key: key, None, why_timm),
-    )
-
-
 PUBLISHED_SE = "r4_mobile8_conv3x3_hsigmoid"
+
+
+def _aliases() -> dict[str, str]:
+    published = {"large": f"s356_{PUBLISHED_SE}", "small": f"s1345_{PUBLISHED_SE}"}
+    return {
+        f"mobilenet_v3_{variant}{mark}": f"se_mobilenet_v3_{variant}{mark}_trunk_{se}"
+        for mark in ("", "_timm")
+        for variant, se in published.items()
+    }
+
 
 FAMILY = Family(
     trunk=MobileNetV3,
     named={
         "mobilenet_v3_large_trunk": MobileNetV3("large"),
         "mobilenet_v3_small_trunk": MobileNetV3("small"),
+        "mobilenet_v3_large_timm_trunk": MobileNetV3("large", lineage="timm"),
+        "mobilenet_v3_small_timm_trunk": MobileNetV3("small", lineage="timm"),
     },
-    aliases={
-        "mobilenet_v3_large": f"se_mobilenet_v3_large_trunk_s356_{PUBLISHED_SE}",
-        "mobilenet_v3_small": f"se_mobilenet_v3_small_trunk_s1345_{PUBLISHED_SE}",
-    },
-    layouts=_layouts,
+    aliases=_aliases(),
+    layouts=layouts,
 )

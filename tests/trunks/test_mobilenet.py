@@ -9,7 +9,7 @@ import pytest
 from se_nas import SE, Architecture, choice
 from se_nas.cost import cost
 from se_nas.errors import InputError
-from se_nas.layers import Act, Chain, Conv, Group, Norm, Residual, SEBlock
+from se_nas.layers import Act, Chain, Conv, Group, Linear, Norm, Residual, SEBlock
 from se_nas.trunks.mobilenet_v1 import MobileNetV1
 from se_nas.trunks.mobilenet_v2 import MobileNetV2
 from se_nas.trunks.mobilenet_v3 import MobileNetV3
@@ -82,6 +82,15 @@ def test_v3_has_hard_swish_in_its_later_stages_and_its_own_batch_norm(
             assert kinds == ({"relu"} if number in relu_stages else {"hard_swish"})
             norms = {(n.eps, n.momentum) for n in layers if isinstance(n, Norm)}
             assert norms == {(0.001, 0.01)}
+
+
+def test_v3_of_timm_has_other_norms_and_other_widths_below_1() -> None:
+    one, timms = MobileNetV3("small", 0.5), MobileNetV3("small", 0.5, lineage="timm")
+    assert [one.stem_channels, timms.stem_channels] == [8, 16]
+    assert [dict(t.head_layers(7))["fc"] for t in (one, timms)] == [Linear(512, 7), Linear(1024, 7)]
+    # Stage 3 begins with 16 channels: 96 · 0.5 = 48, and 16 · 96 / 24 = 64.
+    assert [t.widths(3, 0) for t in (one, timms)] == [(16, 48, 24), (16, 64, 24)]
+    assert dict(timms.stem_layers(3))["bn_stem"] == Norm(16, 1e-5, 0.1)
 
 
 def test_v3_public_names_stand_for_the_published_se() -> None:

@@ -103,6 +103,11 @@ def parts(
     return found
 
 
+def tally(chain: Chain, shape: Shape) -> Tally:
+    """What a chain of layers costs behind an input of ``shape``, and the shape that comes out."""
+    return _chain(chain, shape)
+
+
 def _height_width(trunk: Trunk, input_size: int | tuple[int, int] | None) -> tuple[int, int]:
     size = trunk.input_size if input_size is None else input_size
     return size if isinstance(size, tuple) else (size, size)

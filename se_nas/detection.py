@@ -13,11 +13,12 @@ from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, MultiScale
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from se_nas.arch import Architecture
+from se_nas.checkpoints import Weights
 from se_nas.errors import InputError, unknown
 from se_nas.materializer import materialize
 from se_nas.modules import Model
 from se_nas.trunks.resnet import ResNet
-from se_nas.weights import MissingSE, Weights
+from se_nas.weights import MissingSE
 
 PYRAMID_CHANNELS = 256
 FIRST_ANCHOR = 32  # side in pixels on the finest level; every further level doubles it

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from se_nas.arch import Architecture
+from se_nas.checkpoints import read_metadata
 from se_nas.errors import InputError
 from se_nas.materializer import materialize
 from se_nas.modules import Model
-from se_nas.weights import read_metadata
 
 # Outputs of the exported network against those of the model, relative to the largest logit.
 TOLERANCE = 1e-4

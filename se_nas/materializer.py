@@ -6,9 +6,10 @@ import fnmatch
 
 from se_nas import trunks, zoo
 from se_nas.arch import Architecture
+from se_nas.checkpoints import Weights
 from se_nas.errors import InputError
 from se_nas.modules import Model
-from se_nas.weights import MissingSE, Weights, load_weights
+from se_nas.weights import MissingSE, load_weights
 
 
 def materialize(

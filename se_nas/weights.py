@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from se_nas import trunks
-from se_nas.arch import Architecture
+from se_nas.arch import SE, Architecture, Rounding
+from se_nas.checkpoints import Weights, is_safetensors, read_metadata, state_dict
 from se_nas.errors import InputError, unknown
 from se_nas.identity import init_identity, without_identity
 from se_nas.modules import Model
 from se_nas.se import SqueezeExcitation
 
-Weights = str | Path | Mapping[str, Tensor]
 MissingSE: TypeAlias = Literal["error", "identity"]
+IN_SE = re.compile(r"\.se\.fc[12]\.")
 
 
 def load_weights(
@@ -28,8 +30,9 @@ def load_weights(
     """Copy ``weights`` into ``model``; every parameter must be there and fit.
 
     Args:
-        weights: a path (safetensors, or a ``.pth`` read with ``weights_only=True``), or a state
-            dict in our own, torchvision's or timm's key layout for the same network.
+        weights: a path (safetensors, or what ``torch.save`` wrote, read without running code), or
+            a state dict, in our own, torchvision's or timm's key layout for the same network;
+            usual wrappings are taken off (``checkpoints.ENTRIES``, ``checkpoints.PREFIXES``).
         missing_se: what to do about SE blocks that the checkpoint lacks altogether: ``error``, or
             ``identity``: start them so that the network computes what it did without them.
         new_head: leave the classifier fresh, whatever the checkpoint has there.
@@ -42,14 +45,10 @@ def load_weights(
             would load without a word and compute something else); keys or shapes do not fit; an
             SE block cannot start as an identity. The model is then as it was.
     """
-    if missing_se not in get_args(MissingSE):
-        raise unknown("missing_se", missing_se, get_args(MissingSE))
-    if isinstance(weights, (str, Path)):
-        source = read_state_dict(weights)
-        if Path(weights).suffix == ".safetensors":
-            _check_metadata(Path(weights), model.architecture, missing_se)
-    else:
-        source = dict(_state_dict(weights, "weights"))
+    check_missing_se(missing_se)
+    source = state_dict(weights)
+    if isinstance(weights, (str, Path)) and is_safetensors(weights):
+        _check_metadata(Path(weights), model.architecture, missing_se)
     target = model.state_dict()
     found = _translate(source, model.architecture)
     if new_head:
@@ -68,87 +67,92 @@ def load_weights(
         fresh = tuple(f"{block}." for block in absent)
         found |= {key: value for key, value in target.items() if key.startswith(fresh)}
     counters = {key for key in target if key.endswith("num_batches_tracked")}
-    missing = sorted(set(target) - set(found) - counters)
-    extra = sorted(set(found) - set(target))
-    if missing or extra:
-        in_se = {key for key in missing if key.startswith(tuple(f"{b}." for b in absent))}
-        hint = "; missing_se='identity' starts these SE blocks so that they change nothing"
-        raise InputError(
-            f"the checkpoint is not one of {model.architecture}: "
-            f"{_listed('missing', missing)}; {_listed('left over', extra)}"
-            + (hint if missing and in_se == set(missing) and not extra else "")
-        )
-    wrong: list[str] = []
-    for key, value in found.items():
-        shape = target[key].shape
-        if value.ndim == 4 and len(shape) == 2:
-            value = value.flatten(1)  # an FC layer written as a convolution of the whole map
-        if value.shape != shape:
-            wrong.append(f"{key} {tuple(value.shape)} instead of {tuple(shape)}")
-        found[key] = value
-    if wrong:
-        head_only = all(text.startswith(f"{model.head_names[-1]}.") for text in wrong)
-        raise InputError(
-            f"the checkpoint is not one of {model.architecture} with {model.num_classes} classes "
-            f"and {model.in_channels} input channels: {_listed('shapes', wrong)}"
-            + ("; new_head=True leaves the classifier fresh" if head_only else "")
-        )
+    _check_keys(model, found, set(target) - counters, set(target), absent)
+    found = {key: _flattened(value, target[key]) for key, value in found.items()}
+    _check_values(model, found, target)
     model.load_state_dict(found, strict=not counters - set(found))
     if missing_se == "identity":
         init_identity(model, absent)
+
+
+def check_missing_se(missing_se: str) -> None:
+    """Raise an ``InputError`` if ``missing_se`` is not one of its values."""
+    if missing_se not in get_args(MissingSE):
+        raise unknown("missing_se", missing_se, get_args(MissingSE))
+
+
+def _check_keys(
+    model: Model, found: Mapping[str, Tensor], needed: set[str], known: set[str], absent: list[str]
+) -> None:
+    missing, extra = sorted(needed - set(found)), sorted(set(found) - known)
+    if not missing and not extra:
+        return
+    hint = ""
+    if missing and not extra and all(k.startswith(tuple(f"{b}." for b in absent)) for k in missing):
+        hint = "; missing_se='identity' starts these SE blocks so that they change nothing"
+    elif all(IN_SE.search(key) for key in (*missing, *extra)):
+        hint = _right_se(model, found)
+    raise InputError(
+        f"the checkpoint is not one of {model.architecture}: "
+        f"{_listed('missing', missing)}; {_listed('left over', extra)}{hint}"
+    )
+
+
+def _check_values(model: Model, found: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+    wrong = [key for key, value in found.items() if value.shape != target[key].shape]
+    if not wrong:
+        _check_types(found, target)
+        return
+    hint = ""
+    head = model.head_names[-1]
+    if all(key.startswith(f"{head}.") for key in wrong):
+        classes = found[f"{head}.weight"].shape[0]
+        hint = f"; give num_classes={classes}, or new_head=True for a fresh classifier"
+    elif all(IN_SE.search(key) for key in wrong):
+        hint = _right_se(model, found)
+    shapes = [
+        f"{key} {tuple(found[key].shape)} instead of {tuple(target[key].shape)}" for key in wrong
+    ]
+    raise InputError(
+        f"the checkpoint is not one of {model.architecture} with {model.num_classes} classes "
+        f"and {model.in_channels} input channels: {_listed('shapes', shapes)}{hint}"
+    )
+
+
+def _check_types(found: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+    for key, value in found.items():
+        wanted = target[key]
+        if value.is_meta or value.layout != torch.strided or value.is_quantized:
+            raise InputError(f"the checkpoint's {key} is no plain tensor with values")
+        if value.is_floating_point() != wanted.is_floating_point():
+            raise InputError(f"the checkpoint's {key} is of {value.dtype}, not {wanted.dtype}")
+
+
+def _flattened(value: Tensor, wanted: Tensor) -> Tensor:
+    """An FC layer that is written as a convolution of the whole map, as a matrix."""
+    return value.flatten(1) if value.ndim == 4 and wanted.ndim == 2 else value
+
+
+def _right_se(model: Model, found: Mapping[str, Tensor]) -> str:
+    """The architecture whose SE blocks have the checkpoint's widths, for a message."""
+    ours = model.architecture
+    bias = any(key.endswith("se.fc1.bias") for key in found)
+    for rounding, reduction in product(get_args(Rounding), (16, 8, 4, 2, 32, 64)):
+        same = {"rounding": rounding, "reduction": reduction, "bias": bias}
+        right = Architecture(ours.trunk, tuple(replace(se or SE(), **same) for se in ours.se))
+        with torch.device("meta"):
+            target = Model(right, model.num_classes, model.in_channels).state_dict()
+        if {key for key in target if IN_SE.search(key)} != {k for k in found if IN_SE.search(k)}:
+            return ""  # other blocks have SE
+        if all(found[k].numel() == v.numel() for k, v in target.items() if IN_SE.search(k)):
+            return f"; its SE blocks have the shapes of {str(right)!r}"
+    return ""
 
 
 def _absent_blocks(model: Model, found: Mapping[str, Tensor]) -> list[str]:
     """Names of the SE blocks of which the checkpoint has no parameter."""
     blocks = [n for n, module in model.named_modules() if isinstance(module, SqueezeExcitation)]
     return [name for name in blocks if not any(key.startswith(f"{name}.") for key in found)]
-
-
-def read_metadata(path: str | Path) -> dict[str, str]:
-    """The texts that a safetensors file carries beside its tensors."""
-    from safetensors import safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            return dict(file.metadata() or {})
-    except Exception as error:  # as in read_state_dict
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: str | Path, error: Exception) -> InputError:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(f"weights: {str(path)!r} cannot be read: {text}")
-
-
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The state dict in a file; common wrappers (``state_dict``, ``model``) are taken off."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"weights: there is no file {str(path)!r}")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        data = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise InputError(
-            f"weights: {str(path)!r} is no plain checkpoint (it holds code or objects, which are "
-            "never run); save its state_dict() and pass that"
-        ) from None
-    except Exception as error:  # the readers raise many types for a broken file
-        raise _unreadable(path, error) from None
-    return _state_dict(data, f"weights: {str(path)!r}")
-
-
-def _state_dict(data: Any, what: str) -> dict[str, Tensor]:
-    """The tensors in ``data``, or in what it is wrapped in."""
-    for key in ("state_dict", "model"):
-        if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
-            data = data[key]
-    if not isinstance(data, Mapping) or not all(isinstance(v, Tensor) for v in data.values()):
-        raise InputError(f"{what}: there is no state dict of tensors, but {type(data).__name__}")
-    return dict(data)
 
 
 def _translate(source: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
@@ -181,9 +185,9 @@ def _check_se(layout: trunks.Layout, architecture: Architecture) -> None:
 
 def _check_metadata(path: Path, architecture: Architecture, missing_se: MissingSE) -> None:
     """A file of ours says what it holds: some settings show neither in keys nor in shapes."""
-    text = read_metadata(path).get("architecture")
-    if text is None:
-        return
+    text = read_metadata(path).get("architecture", "")
+    if not text.startswith("{"):
+        return  # somebody else's word, such as timm's name of a model
     held = Architecture.from_json(text)
     if missing_se == "identity" and len(held.se) == len(architecture.se):
         # Stages without SE in the file may have some here.

@@ -85,12 +85,124 @@ def test_features_are_those_of_timms_resnet() -> None:
     assert ours.feature_info.reduction() == theirs.feature_info.reduction()
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "shufflenet_v1_g3"])
-def test_features_of_other_families(name: str) -> None:
-    model = timm.create_model(f"se_nas_se_{name}_r16", features_only=True, out_indices=(0, 2, -1))
-    maps = model(torch.zeros(1, 3, 64, 64))
-    assert [m.shape[1] for m in maps] == model.feature_info.channels()
-    assert [64 // m.shape[2] for m in maps] == model.feature_info.reduction()
+# One small network of every family, and the side of its images.
+FAMILIES = {
+    "se_resnet18-depths1.1.1.1-width8_r4": 64,
+    "se_senet154_trunk-depths1.1.1.1_r16": 64,
+    "se_mobilenet_v1-width0.25_r4": 64,
+    "se_mobilenet_v2-width0.25_r4": 64,
+    "se_mobilenet_v3_small_trunk-width0.25_r4": 64,
+    "se_shufflenet_v1_g3-scale0.25_r4": 64,
+    "se_shufflenet_v2_x0_5_r4": 64,
+    "se_vgg16_bn-depths1.1.1.1.1_r4": 64,
+    "se_bn_inception_r16": 64,
+    "se_inception_resnet_v2-depths1.1.1_r16": 299,
+    "se_resnet164_preact-depths1.1.1_r16": 32,
+    "se_wrn16_8-depths1.1.1-width16_r16": 32,
+    "se_shake_shake_26_2x96d-depths1.1.1_r16": 32,
+}
+
+
+@pytest.mark.parametrize(("name", "side"), FAMILIES.items())
+def test_shapes_are_what_timm_promises(name: str, side: int) -> None:
+    """What timm's own tests ask of every model."""
+    model = timm.create_model("se_nas", architecture=name, num_classes=7).eval()
+    images = torch.randn(1, 3, side, side)
+    with torch.no_grad():
+        features = model.forward_features(images)
+        assert features.shape[:2] == (1, model.num_features)
+        assert torch.equal(model.forward_head(features), model(images))
+        assert model.forward_head(features, pre_logits=True).shape == (1, model.head_hidden_size)
+        last, maps = model.forward_intermediates(images)
+        assert torch.equal(last, features)
+        assert [m.shape[1] for m in maps] == [info["num_chs"] for info in model.feature_info]
+        sides = [m.shape[2] for m in maps]
+        for info, found in zip(model.feature_info, sides, strict=True):
+            assert abs(found * info["reduction"] / side - 1) < 0.15, info
+            assert model.get_submodule(info["module"]) is not None
+        model.reset_classifier(0)
+        assert model(images).shape == (1, model.head_hidden_size)
+        model.reset_classifier(0, "")
+        assert torch.equal(model(images), features)
+        model.reset_classifier(3, "avg")
+        assert model(images).shape == (1, 3)
+        maps = timm.create_model("se_nas", architecture=name, features_only=True)(images)
+        assert [m.shape[2] for m in maps] == sides
+
+
+@pytest.mark.parametrize("name", ["vgg16_bn", "mobilenet_v3_small", "se_resnet50_tv_r16"])
+def test_features_and_head_have_the_widths_of_timms_twin(name: str) -> None:
+    twins = {"mobilenet_v3_small": "mobilenetv3_small_100", "se_resnet50_tv_r16": "seresnet50"}
+    with torch.device("meta"):
+        theirs = timm.create_model(twins.get(name, name))
+        ours = timm.create_model(f"se_nas_{name}")
+    assert ours.num_features == theirs.num_features
+    assert ours.head_hidden_size == theirs.head_hidden_size
+    assert ours.default_cfg["pool_size"] == theirs.default_cfg["pool_size"]
+
+
+def test_gradient_checkpointing_changes_no_gradient() -> None:
+    model = timm.create_model("se_nas", num_classes=3, **SMALL).eval()
+    images = torch.randn(2, 3, 64, 64)
+    gradients = []
+    for enable in (False, True):
+        model.set_grad_checkpointing(enable)
+        model.zero_grad()
+        model(images).square().sum().backward()
+        gradients.append([p.grad.clone() for p in model.parameters()])
+    assert all(map(torch.equal, *gradients))
+    blocks = 0
+
+    def count(*_: object) -> None:
+        nonlocal blocks
+        blocks += 1
+
+    for stage in model.stage_names:
+        for block in model.get_submodule(stage).children():
+            block.register_forward_pre_hook(count)
+    model(images).sum().backward()
+    assert blocks == 8, "four blocks, each computed again for the backward pass"
+
+
+def test_dropout_stands_before_the_classifier() -> None:
+    torch.manual_seed(0)
+    for name in (SMALL["architecture"], "se_vgg16_bn-depths1.1.1.1.1_r4"):
+        plain = timm.create_model("se_nas", architecture=name, drop_rate=0.0).train()
+        dropped = timm.create_model("se_nas", architecture=name, drop_rate=0.9).train()
+        values = torch.rand(4, 512 if "vgg" in name else 64, 7, 7)
+        a, b = (m.forward_head(values, pre_logits=True) for m in (plain, dropped))
+        assert float((b == 0).float().mean()) > float((a == 0).float().mean()) + 0.2
+        assert dropped.drop_rate == 0.9
+        assert torch.equal(dropped.eval().forward_head(values), dropped.forward_head(values))
+
+
+def test_layer_wise_learning_rates_follow_the_depth() -> None:
+    from timm.models import group_parameters
+
+    model = timm.create_model("se_nas", **SMALL)
+    groups = list(group_parameters(model, model.group_matcher()).values())
+    assert groups[0] == ["conv1.weight", "bn1.weight", "bn1.bias"]
+    assert all(key.startswith("stage2.0.") for key in groups[1])
+    assert "fc.weight" in groups[-1]
+    assert len(list(group_parameters(model, model.group_matcher(coarse=True)))) == len(groups)
+
+
+def test_a_checkpoint_of_other_classes_only_when_asked() -> None:
+    weights = se_nas.materialize(SMALL["architecture"], num_classes=5).state_dict()
+    with pytest.raises(InputError, match="give num_classes=5, or new_head=True"):
+        timm.create_model("se_nas", num_classes=3, weights=weights, **SMALL)
+    model = timm.create_model("se_nas", num_classes=3, weights=weights, new_head=True, **SMALL)
+    assert torch.equal(model.get_parameter("conv1.weight"), weights["conv1.weight"])
+
+
+@pytest.mark.parametrize("kind", ["hook", "dict"])
+def test_features_name_modules_that_exist(kind: str) -> None:
+    model = timm.create_model("se_nas", features_only=True, feature_cls=kind, **SMALL).eval()
+    getter = timm.create_model("se_nas", features_only=True, **SMALL).eval()
+    images = torch.randn(1, 3, 64, 64)
+    found = model(images)
+    found = list(found.values()) if isinstance(found, dict) else found
+    assert [m.shape for m in found] == [m.shape for m in getter(images)]
 
 
 def test_intermediates_and_pruning() -> None:

@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from se_nas import InputError, materialize
+from se_nas.checkpoints import read_state_dict
 from se_nas.modules import Model
-from se_nas.weights import load_weights, read_state_dict
+from se_nas.weights import load_weights
 
 NAME = "se_resnet8_small_r4"
 
@@ -72,12 +73,49 @@ def test_state_dict_is_copied() -> None:
     assert float(target.state_dict()["fc.bias"].min()) >= 0.5
 
 
-@pytest.mark.parametrize("wrapper", ["state_dict", "model"])
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model"])
 def test_wrapped(tmp_path: Path, wrapper: str) -> None:
     source = model()
     path = tmp_path / "checkpoint.pth"
     torch.save({wrapper: source.state_dict(), "epoch": 3}, path)
     assert read_state_dict(path).keys() == source.state_dict().keys()
+    load_weights(model(), path)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "model."])
+def test_prefixes_of_wrapping_modules(tmp_path: Path, prefix: str) -> None:
+    source = model()
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"state_dict": {prefix + k: v for k, v in source.state_dict().items()}}, path)
+    target = materialize(NAME, num_classes=10, weights=path).state_dict()
+    assert all(torch.equal(target[key], value) for key, value in source.state_dict().items())
+    mixed = dict(source.state_dict())
+    mixed[f"{prefix}conv1.weight"] = mixed.pop("conv1.weight")
+    assert f"1 left over ({prefix}conv1.weight)" in refused(mixed)
+
+
+def test_data_parallel_models_are_taken_as_they_are() -> None:
+    import torchvision
+
+    peer = torchvision.models.resnet18(num_classes=10)
+    wrapped = torch.nn.DataParallel(peer).state_dict()
+    ours = materialize("resnet18_tv", num_classes=10, weights=wrapped)
+    assert torch.equal(ours.get_parameter("fc.weight"), peer.fc.weight)
+
+
+@pytest.mark.parametrize("name", ["weights.bin", "weights.ckpt", "weights"])
+@pytest.mark.parametrize("save", [save_file, save_pth])
+def test_the_content_tells_the_format(
+    tmp_path: Path, name: str, save: Callable[[Any, Path], None]
+) -> None:
+    path = tmp_path / name
+    save(model().state_dict(), path)
+    load_weights(model(), path)
+
+
+def test_somebody_elses_metadata_is_no_architecture(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(model().state_dict(), path, {"architecture": "seresnet8", "format": "pt"})
     load_weights(model(), path)
 
 
@@ -103,7 +141,9 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     path = tmp_path / "weights.pth"
     torch.save({**model().state_dict(), "payload": Code(ran)}, path)
-    assert "holds code or objects" in refused(path)
+    text = refused(path)
+    assert "holds code or objects such as" in text
+    assert "never run" in text
     assert not ran.exists()
     plain = tmp_path / "plain.pth"
     plain.write_bytes(pickle.dumps(Code(ran)))
@@ -131,8 +171,41 @@ def test_no_such_file(tmp_path: Path) -> None:
     assert "there is no file" in refused(tmp_path)
 
 
+def test_damaged_files_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_text("hello")
+    assert refused(path).endswith("neither a safetensors file nor one of torch.save, or damaged")
+    path.write_bytes(b"")
+    assert refused(path).endswith("it is empty or cut short")
+    save_pth(model().state_dict(), path)
+    content = path.read_bytes()
+    path.write_bytes(content[:5000])
+    assert refused(path).endswith("or damaged")
+    path.write_bytes(content[:-1000])
+    assert refused(path).endswith("failed finding central directory")
+
+
+def test_tensors_without_plain_values_are_refused() -> None:
+    state = model().state_dict()
+    for wrong in (
+        torch.zeros(10, 64, device="meta"),
+        torch.zeros(10, 64).to_sparse(),
+        torch.zeros(10, 64, dtype=torch.int32),
+    ):
+        assert "the checkpoint's fc.weight is" in refused({**state, "fc.weight": wrong})
+
+
 @pytest.mark.parametrize(
-    "content", [[1, 2], {"epoch": 3}, torch.zeros(3), {"state_dict": {"a": 1}}, "text"]
+    "content",
+    [
+        [1, 2],
+        {"epoch": 3},
+        torch.zeros(3),
+        {"state_dict": {"a": 1}},
+        "text",
+        {0: torch.zeros(3)},
+        {"net": {"conv1.weight": torch.zeros(3)}},
+    ],
 )
 def test_not_a_state_dict(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "weights.pth"
@@ -164,6 +237,29 @@ def test_many_keys_are_cut_short() -> None:
     text = refused({})
     assert re.search(r"\d\d missing \(.*, …\)", text)
     assert len(text) < 500
+
+
+@pytest.mark.parametrize(
+    ("asked", "theirs", "right"),
+    [
+        ("se_resnet18_tv_r16", "seresnet18", "se_resnet18_tv_r16_round8"),
+        ("resnet18_tv", "seresnet18", "se_resnet18_tv_r16_round8"),
+        ("se_resnet18_tv_r4_nobias", "seresnet18", "se_resnet18_tv_r16_round8"),
+        ("se_resnet50_tv_r8", "seresnet50", "se_resnet50_tv_r16"),
+    ],
+)
+def test_other_widths_of_se_name_the_right_model(asked: str, theirs: str, right: str) -> None:
+    import timm
+
+    with torch.device("meta"):
+        weights = timm.create_model(theirs).state_dict()
+    with pytest.raises(InputError, match=f"its SE blocks have the shapes of '{right}'$"):
+        materialize(asked, weights=weights)
+
+
+def test_no_name_is_offered_for_other_blocks() -> None:
+    state = model("se_resnet8_small_s3_r4").state_dict()
+    assert "have the shapes of" not in refused(state, "se_resnet8_small_s2_r4")
 
 
 def test_trunk_without_se_is_not_the_network_with_se() -> None:
@@ -308,7 +404,7 @@ def test_our_own_file_without_se(tmp_path: Path) -> None:
 
 def test_the_head_is_fresh_only_when_asked() -> None:
     source = model(num_classes=7)
-    assert "new_head=True leaves the classifier fresh" in refused(source.state_dict())
+    assert "give num_classes=7, or new_head=True" in refused(source.state_dict())
     target = model()
     head = target.get_parameter("fc.weight").clone()
     load_weights(target, source.state_dict(), new_head=True)

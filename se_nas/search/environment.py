@@ -16,6 +16,8 @@ def prepare(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    # Tune's own snapshots: a run is taken up from its study, and they cost more with every trial.
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1000000")
     os.environ.setdefault("TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S", "3600")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     # Ctrl-C is ours: Tune would go on as if the search had ended by itself.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 
 from se_nas.arch import Architecture
 from se_nas.cost import Cost
+from se_nas.search.journal import batch
 from se_nas.space import Space
 
 End: TypeAlias = Literal[
@@ -88,6 +89,8 @@ class Proposals:
         price: the cost of an architecture on the search's data.
         trials: how many distinct architectures to accept.
         seed: of the random draws that stand in for a sampler that repeats itself.
+        first: architectures to try before the sampler is asked, in this order.
+        sampled: ask the sampler after them; else they are all that is tried.
     """
 
     def __init__(
@@ -98,9 +101,13 @@ class Proposals:
         *,
         trials: int,
         seed: int = 0,
+        first: Iterable[Architecture] = (),
+        sampled: bool = True,
     ) -> None:
         self.study, self.space, self.price, self.trials = study, space, price, trials
         self.counts = Counts()
+        self.first, self.sampled = iter(first), sampled
+        self.events = 0  # asks and tells so far: their order is what a replay needs
         self.exhausted = False
         self.unfinished: list[Proposal] = []  # of an earlier driver: they go on first
         self._random = random.Random(seed)
@@ -114,22 +121,39 @@ class Proposals:
             return self.unfinished.pop(0)
         if self.exhausted or self.counts.accepted >= self.trials:
             return None
-        for _ in range(PATIENCE):
+        with batch(self.study):
+            proposal = self._next()
+            if proposal is None:
+                self.exhausted = True
+            else:
+                proposal.trial.set_user_attr("asked", self._event())
+            return proposal
+
+    def _next(self) -> Proposal | None:
+        for architecture in self.first:
+            if not self._seen(architecture) and feasible(self.space, self.price(architecture)):
+                return self._propose(architecture)
+        for _ in range(PATIENCE if self.sampled else 0):
             trial = self.study.ask()
             proposal = self._consider(trial, self.space.suggest(trial))
             if proposal is not None:
                 return proposal
-        architecture = self._unseen()
-        if architecture is None:
-            self.exhausted = True
-            return None
+        architecture = self._unseen() if self.sampled else None
+        return None if architecture is None else self._propose(architecture)
+
+    def _propose(self, architecture: Architecture) -> Proposal:
+        """An unseen, feasible architecture, as if the sampler had proposed it."""
         decisions = self.space.decisions(architecture)
-        assert decisions is not None, "a space contains what it draws"
+        assert decisions is not None, "it is in the space"
         self.study.enqueue_trial(decisions)
         trial = self.study.ask()
         proposal = self._consider(trial, self.space.suggest(trial))
         assert proposal is not None, "an enqueued trial suggests what was enqueued"
         return proposal
+
+    def _event(self) -> int:
+        self.events += 1
+        return self.events
 
     def report(self, proposal: Proposal, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch's validation metrics; the study keeps them as intermediate values."""
@@ -140,18 +164,21 @@ class Proposals:
         # A trial whose worker died begins again: what it reports again is known.
         if math.isfinite(value) and epoch not in curve:
             curve[epoch] = value
-            proposal.trial.report(value, epoch)
+            with batch(self.study):
+                proposal.trial.report(value, epoch)
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """How the trial ended; duplicates that wait for it are told the same."""
         curve = self._curves.pop(proposal.number, {})
         self.counts.ends[outcome.end] = self.counts.ends.get(outcome.end, 0) + 1
         self.counts.unpreserved += outcome.metrics.get("unpreserved", 0) > 0
-        self._finish(proposal.trial, proposal.cost, outcome)
-        waiting = self._running.pop(proposal.architecture.id, [])
-        self._ended[proposal.architecture.id] = outcome, curve
-        for trial in waiting:
-            self._repeat(trial, proposal.cost, outcome, curve)
+        with batch(self.study):
+            proposal.trial.set_user_attr("told", self._event())
+            self._finish(proposal.trial, proposal.cost, outcome)
+            waiting = self._running.pop(proposal.architecture.id, [])
+            self._ended[proposal.architecture.id] = outcome, curve
+            for trial in waiting:
+                self._repeat(trial, proposal.cost, outcome, curve)
 
     def remember(self, architecture_id: str, outcome: Outcome, curve: Mapping[int, float]) -> None:
         """A trial that ended under an earlier driver: its network is known."""
@@ -243,10 +270,12 @@ class Proposals:
         bounded.
         """
         for architecture in draws(self.space, self._random, RANDOM_DRAWS):
-            seen = architecture.id in self._running or architecture.id in self._ended
-            if not seen and feasible(self.space, self.price(architecture)):
+            if not self._seen(architecture) and feasible(self.space, self.price(architecture)):
                 return architecture
         return None
+
+    def _seen(self, architecture: Architecture) -> bool:
+        return architecture.id in self._running or architecture.id in self._ended
 
 
 def draws(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:

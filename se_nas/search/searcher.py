@@ -14,6 +14,7 @@ from typing import Any, cast
 from ray.tune.search import Searcher
 
 from se_nas.search.failures import Failures
+from se_nas.search.journal import batch
 from se_nas.search.proposals import End, Outcome, Proposal, Proposals
 
 CURVE = ("val_acc", "val_loss")
@@ -65,7 +66,8 @@ class StudySearcher(Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self._report(trial_id, self.live[trial_id], result)
+        if not result.get("ready"):
+            self._report(trial_id, self.live[trial_id], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -81,21 +83,22 @@ class StudySearcher(Searcher):
             end = "lost"  # it did not end by itself
         if self.stopped and end in ("lost", "stopped_early"):
             return  # nor did it end: it is running in the study, and a new driver goes on with it
-        if result:
-            # Tune passes a trial's last result here and not to on_trial_result.
-            self._report(trial_id, proposal, result)
-        seconds = float(result.get("seconds") or time.monotonic() - started)
-        outcome = Outcome(
-            end,
-            _metrics(result),
-            epochs,
-            seconds,
-            worker=str(result.get("worker", "")),
-            reason=str(result.get("reason", "")),
-            seed=self.seed,
-            curve=self._curves.pop(trial_id, []),
-        )
-        self.proposals.tell(proposal, outcome)
+        with batch(self.proposals.study):
+            if result:
+                # Tune passes a trial's last result here and not to on_trial_result.
+                self._report(trial_id, proposal, result)
+            seconds = float(result.get("seconds") or time.monotonic() - started)
+            outcome = Outcome(
+                end,
+                _metrics(result),
+                epochs,
+                seconds,
+                worker=str(result.get("worker", "")),
+                reason=str(result.get("reason", "")),
+                seed=self.seed,
+                curve=self._curves.pop(trial_id, []),
+            )
+            self.proposals.tell(proposal, outcome)
         self.ended(proposal.number)
         self.too_many_failed = self.too_many_failed or self.failures.count(end)
         if self.too_many_failed:

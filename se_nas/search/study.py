@@ -7,11 +7,11 @@ from collections.abc import Callable
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search.directory import RunDirectory
+from se_nas.search.journal import BatchedJournal
 from se_nas.search.settings import RunConfig
 from se_nas.search.storage import check_url
 from se_nas.space import Space
@@ -70,5 +70,5 @@ def create(
 
 def _storage(config: RunConfig, run: RunDirectory) -> BaseStorage:
     if config.storage is None:
-        return JournalStorage(JournalFileBackend(str(run.journal)))
+        return JournalStorage(BatchedJournal(str(run.journal)))
     return optuna.storages.get_storage(config.storage)

@@ -23,6 +23,7 @@ from se_nas.arch import Architecture
 from se_nas.latency import measure_latency_ms
 from se_nas.search import checkpoints
 from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.workers import ready_first
 from se_nas.train import NonFiniteLoss, Training
 
 # A search compares values of ended trials: one that failed is worse than any that did not.
@@ -91,6 +92,7 @@ class SETrial(tune.Trainable):
         self._begin(new_config)
         return True
 
+    @ready_first
     def step(self) -> dict[str, Any]:
         try:
             return self._step()

@@ -23,6 +23,7 @@ from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.stopping import StopWhen, ctrl_c
 from se_nas.search.trial import SETrial
+from se_nas.search.workers import WorkersFirst
 from se_nas.space import Space
 
 
@@ -33,8 +34,12 @@ def tune_trials(
     slots: Slots,
     run: directory.RunDirectory,
     console: Console,
+    trainable: type[tune.Trainable] = SETrial,
 ) -> None:
     """Train what ``proposals`` accepts until it has no more.
+
+    Args:
+        trainable: what runs on a worker; benchmarks give one that does not train.
 
     Raises:
         KeyboardInterrupt: the user ended the search; what was trained is in the study, and trials
@@ -53,17 +58,17 @@ def tune_trials(
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
     better = 1 if objective.direction == "maximize" else -1
     progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
-    trainable = tune.with_resources(
-        tune.with_parameters(SETrial, settings=_trial_settings(space, config, slots, run)),
+    worker = tune.with_resources(
+        tune.with_parameters(trainable, settings=_trial_settings(space, config, slots, run)),
         slots.resources,
     )
     # The dashboard shows the class's name; Tune's wrappers would hide it.
-    trainable.__name__ = trainable.__qualname__ = SETrial.__name__
+    worker.__name__ = worker.__qualname__ = trainable.__name__
     tuner = tune.Tuner(
-        trainable,
+        worker,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=_scheduler(proposals.study, space, config, objective),
+            scheduler=WorkersFirst(_scheduler(proposals.study, space, config, objective)),
             num_samples=-1,
             max_concurrent_trials=slots.count,
             reuse_actors=True,
@@ -117,7 +122,7 @@ def _scheduler(study: optuna.Study, space: Space, config: RunConfig, objective: 
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
     trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
     if not trained or first >= config.epochs or config.sampler == "nsga2":
-        return None  # NSGA-II learns from complete trials only
+        return tune.schedulers.FIFOScheduler()  # NSGA-II learns from complete trials only
     return Rungs(
         study,
         metric=objective.metric,

@@ -1,0 +1,232 @@
+"""What a trial costs beside its training: no-op trials through our search and through stock Ray Tune.
+
+python benchmarks/search_overhead.py --trials 200 --repeats 3
+python benchmarks/search_overhead.py --trials 5000 --arms ours
+
+Two slots, 20 parameters, TPE. Ours keeps every trial in a journal; stock OptunaSearch keeps nothing.
+Every run is a process of its own; arms take turns. ``whole`` is the time of the search over its
+trials, the start of the workers in it; ``last`` is the mean over the last 100 trials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+ARMS = ("ours", "stock", "stock, actors reused", "stock, reused, no loggers")
+SLOTS, LAST = 2, 100
+
+
+def space() -> Any:
+    """20 parameters: five for the SE of each of four stages."""
+    from se_nas import SE, Space, choice, per_stage
+
+    return Space(
+        "twenty",
+        trunk="resnet18",
+        se=per_stage(
+            SE(
+                reduction=choice(2, 4, 8, 16, 32),
+                placement=choice("standard", "pre", "post", "identity"),
+                squeeze=choice("avg", "max", "avgmax"),
+                gate=choice("sigmoid", "tanh", "hard_sigmoid"),
+                bias=choice(True, False),
+            )
+        ),
+    )
+
+
+def value(config: dict[str, Any]) -> float:
+    """A number in [0, 1) that depends on the configuration only."""
+    import hashlib
+
+    text = json.dumps({k: str(v) for k, v in config.items()}, sort_keys=True)
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def noop() -> Any:
+    """A trainable that trains nothing; no torch in its process."""
+    from ray import tune
+
+    from se_nas.search.workers import ready_first
+
+    class Noop(tune.Trainable):  # type: ignore[misc]
+        def setup(self, config: dict[str, Any], settings: Any = None) -> None:
+            self.config = config
+            self.is_ready = settings is None  # stock Tune has no use for it
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.config = new_config
+            return True
+
+        @ready_first
+        def step(self) -> dict[str, Any]:
+            return {"val_acc": value(self.config), "epoch": 1, "end": "", "done": True}
+
+    return Noop
+
+
+def ours(trials: int, out: str, profile: str | None) -> list[float]:
+    """Seconds from the start at which each trial was told."""
+    from se_nas.search.environment import prepare
+
+    prepare(None)
+    from functools import partial
+
+    from rich.console import Console
+
+    from se_nas.cost import cost
+    from se_nas.search import directory, study
+    from se_nas.search.cluster import connected
+    from se_nas.search.proposals import Proposals
+    from se_nas.search.settings import RunConfig
+    from se_nas.search.tuning import tune_trials
+
+    config = RunConfig(
+        trials=trials, epochs=1, gpus=0, concurrency=SLOTS, out=out, dashboard=False, name="run"
+    )
+    ended: list[float] = []
+
+    class Timed(Proposals):
+        def tell(self, *arguments: Any) -> None:
+            super().tell(*arguments)
+            ended.append(time.perf_counter())
+
+    run = directory.create(space(), config)
+    opened = study.create(space(), config, run)
+    price = partial(cost, input_size=64, in_channels=3, num_classes=10)
+    with connected(config) as slots:
+        proposals = Timed(opened, space(), price, trials=trials)
+        start = time.perf_counter()
+        go = partial(
+            tune_trials, proposals, space(), config, slots, run, Console(quiet=True), noop()
+        )
+        if profile:
+            import cProfile
+
+            cProfile.runctx("go()", {}, {"go": go}, profile)
+        else:
+            go()
+        done = time.perf_counter()
+    assert len(ended) == trials, "a trial is missing"
+    return [moment - start for moment in [*ended[:-1], done]]
+
+
+def stock(trials: int, out: str, reuse: bool, loggers: bool) -> list[float]:
+    """The same with OptunaSearch at its defaults."""
+    import os
+
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    if not loggers:
+        os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    import ray
+    from ray import tune
+    from ray.tune.search.optuna import OptunaSearch
+
+    ended: list[float] = []
+
+    class Timed(tune.Callback):
+        def on_trial_complete(self, *_: Any, **__: Any) -> None:
+            ended.append(time.perf_counter())
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}
+
+    choices = {
+        "reduction": [2, 4, 8, 16, 32],
+        "placement": ["standard", "pre", "post", "identity"],
+        "squeeze": ["avg", "max", "avgmax"],
+        "gate": ["sigmoid", "tanh", "hard_sigmoid"],
+        "bias": [True, False],
+    }
+    parameters = {f"{k}.{i}": tune.choice(v) for k, v in choices.items() for i in range(4)}
+    quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
+    ray.init("local", num_cpus=SLOTS, **quiet)
+    start = time.perf_counter()
+    tune.Tuner(
+        tune.with_resources(noop(), {"cpu": 1}),
+        param_space=parameters,
+        tune_config=tune.TuneConfig(
+            search_alg=OptunaSearch(metric="val_acc", mode="max"),
+            num_samples=trials,
+            max_concurrent_trials=SLOTS,
+            reuse_actors=reuse,
+        ),
+        run_config=tune.RunConfig(
+            storage_path=out,
+            verbose=0,
+            callbacks=[Timed()],
+            # Else Tune saves every trial, and ends with an error where there is nothing to save.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    ).fit()
+    done = time.perf_counter()
+    ray.shutdown()
+    assert len(ended) == trials, "a trial is missing"
+    return [moment - start for moment in [*ended[:-1], done]]
+
+
+def child(arm: str, trials: int, profile: str | None) -> None:
+    """One run; its trials' ends as the last line of what it prints."""
+    with tempfile.TemporaryDirectory() as out:
+        if arm == "ours":
+            moments = ours(trials, out, profile)
+        else:
+            moments = stock(trials, out, "reused" in arm, "no loggers" not in arm)
+    print(json.dumps(moments))
+
+
+def run(arm: str, trials: int) -> tuple[float, float]:
+    """Milliseconds a trial: over the whole search, and over its last trials."""
+    command = [sys.executable, __file__, "--child", arm, "--trials", str(trials)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    moments = json.loads(done.stdout.decode().strip().splitlines()[-1])
+    count = min(LAST, trials // 2)
+    return 1000 * moments[-1] / trials, 1000 * (moments[-2] - moments[-2 - count]) / count
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--child", choices=ARMS, help=argparse.SUPPRESS)
+    parser.add_argument("--profile", help="a file for cProfile's figures of our driver")
+    asked = parser.parse_args()
+    if asked.child or asked.profile:
+        child(asked.child or "ours", asked.trials, asked.profile)
+        return
+    names = ("ray", "optuna")
+    print(
+        f"Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in names)
+        + f", {platform.machine()}; {asked.trials} no-op trials, {SLOTS} slots, 20 parameters, "
+        f"medians of {asked.repeats} interleaved runs"
+    )
+    times: dict[str, list[tuple[float, float]]] = {arm: [] for arm in asked.arms}
+    for _ in range(asked.repeats):
+        for arm in asked.arms:
+            times[arm].append(run(arm, asked.trials))
+            print(f"  {arm:<28}{times[arm][-1][0]:9.1f} ms", file=sys.stderr)
+    first = statistics.median(whole for whole, _ in times[asked.arms[0]])
+    print(f"{'ms a trial':<28}{'whole':>9}{'last':>9}{'ratio':>9}")
+    for arm, pairs in times.items():
+        whole, last = (statistics.median(column) for column in zip(*pairs, strict=True))
+        print(f"{arm:<28}{whole:9.1f}{last:9.1f}{whole / first:9.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -56,7 +56,12 @@ def search(
     concurrency: Annotated[
         int | None, typer.Option(help="Trials at once [default: what the resources hold].")
     ] = None,
-    sampler: Annotated[str, typer.Option(help="tpe, random or nsga2.")] = "tpe",
+    sampler: Annotated[
+        str, typer.Option(help="tpe, random, nsga2, grid, or the import path of an Optuna sampler.")
+    ] = "tpe",
+    enqueue: Annotated[
+        list[str] | None, typer.Option(help="A network to try first, by name; repeatable.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the sampler, the split and the trials.")] = 0,
     recipe: Annotated[str, typer.Option(help="How to train: a name in se_nas.recipes.")] = "search",
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
@@ -113,6 +118,7 @@ def search(
         cpus_per_trial=cpus_per_trial,
         concurrency=concurrency,
         sampler=sampler,
+        enqueue=tuple(enqueue or ()),
         seed=seed,
         storage=storage,
         top=top,

@@ -5,24 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import optuna
-import psutil
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from se_nas import Space
-from se_nas.arch import Architecture
 from se_nas.search.run import ranking
 
 ROOT = Path(__file__).resolve().parents[2]

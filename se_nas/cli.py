@@ -157,6 +157,20 @@ def named(context: typer.Context) -> list[str]:
 
 
 @app.command()
+def replay(
+    run: Annotated[str, typer.Argument(help="A run's folder, or its name in --out.")],
+    out: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
+) -> None:
+    """Ask and tell a run's sampler again in the recorded order; exit code 1 if proposals differ."""
+    from se_nas.search.replay import replay as ask_again
+
+    found = ask_again(run, out)
+    typer.echo(str(found))
+    if found.different is not None:
+        raise typer.Exit(1)
+
+
+@app.command()
 def materialize(
     name: Annotated[str | None, typer.Argument(help="A model, such as se_resnet50_r16.")] = None,
     out: Annotated[

@@ -60,6 +60,23 @@ def create(
         raise InputError(f"storage {config.storage!r} cannot be opened: {reason}") from None
 
 
+def read(config: RunConfig, run: RunDirectory) -> optuna.Study:
+    """The study of a run that is there, to look at.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    try:
+        if config.storage is None and not run.journal.is_file():
+            raise FileNotFoundError(f"{run.journal} is missing")
+        return optuna.load_study(
+            study_name=config.name or run.path.name, storage=_storage(config, run)
+        )
+    except Exception as error:  # the drivers behind a URL raise many types
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"the study of {run.shown} cannot be opened: {reason}") from None
+
+
 def _storage(config: RunConfig, run: RunDirectory) -> BaseStorage:
     if config.storage is None:
         return JournalStorage(BatchedJournal(str(run.journal)))

@@ -56,7 +56,12 @@ def search(
     concurrency: Annotated[
         int | None, typer.Option(help="Trials at once [default: what the resources hold].")
     ] = None,
-    sampler: Annotated[str, typer.Option(help="tpe, random or nsga2.")] = "tpe",
+    sampler: Annotated[
+        str, typer.Option(help="tpe, random, nsga2, grid, or the import path of an Optuna sampler.")
+    ] = "tpe",
+    enqueue: Annotated[
+        list[str] | None, typer.Option(help="A network to try first, by name; repeatable.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the sampler, the split and the trials.")] = 0,
     recipe: Annotated[str, typer.Option(help="How to train: a name in se_nas.recipes.")] = "search",
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
@@ -113,6 +118,7 @@ def search(
         cpus_per_trial=cpus_per_trial,
         concurrency=concurrency,
         sampler=sampler,
+        enqueue=tuple(enqueue or ()),
         seed=seed,
         storage=storage,
         top=top,
@@ -148,6 +154,20 @@ def named(context: typer.Context) -> list[str]:
     """The options that the user wrote."""
     source = context.get_parameter_source
     return [name for name in context.params if getattr(source(name), "name", "") == "COMMANDLINE"]
+
+
+@app.command()
+def replay(
+    run: Annotated[str, typer.Argument(help="A run's folder, or its name in --out.")],
+    out: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
+) -> None:
+    """Ask and tell a run's sampler again in the recorded order; exit code 1 if proposals differ."""
+    from se_nas.search.replay import replay as ask_again
+
+    found = ask_again(run, out)
+    typer.echo(str(found))
+    if found.different is not None:
+        raise typer.Exit(1)
 
 
 @app.command()

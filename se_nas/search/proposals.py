@@ -13,7 +13,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import optuna
 from optuna.trial import TrialState
@@ -107,7 +107,7 @@ class Proposals:
         self.study, self.space, self.price, self.trials = study, space, price, trials
         self.counts = Counts()
         self.first, self.sampled = iter(first), sampled
-        self.events = 0  # asks and tells so far: their order is what a replay needs
+        self.events = last_event(study)  # asks and tells so far: their order is what a replay needs
         self.exhausted = False
         self.unfinished: list[Proposal] = []  # of an earlier driver: they go on first
         self._random = random.Random(seed)
@@ -138,8 +138,8 @@ class Proposals:
             proposal = self._consider(trial, self.space.suggest(trial))
             if proposal is not None:
                 return proposal
-        architecture = self._unseen() if self.sampled else None
-        return None if architecture is None else self._propose(architecture)
+        unseen = self._unseen() if self.sampled else None
+        return None if unseen is None else self._propose(unseen)
 
     def _propose(self, architecture: Architecture) -> Proposal:
         """An unseen, feasible architecture, as if the sampler had proposed it."""
@@ -278,6 +278,12 @@ class Proposals:
         return architecture.id in self._running or architecture.id in self._ended
 
 
+def last_event(study: optuna.Study) -> int:
+    """The number of the last ask or tell in a study; 0 if it is new."""
+    trials = study.get_trials(deepcopy=False)
+    return max((t.user_attrs.get(k, 0) for t in trials for k in ("asked", "told")), default=0)
+
+
 def draws(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:
     """Random architectures: every one of a small space once, else ``count`` draws."""
     if space.size <= count:
@@ -292,27 +298,3 @@ def draws(space: Space, rng: random.Random, count: int) -> Iterator[Architecture
 def feasible(space: Space, cost: Cost) -> bool:
     """Whether a cost keeps the space's constraints (those known without measuring)."""
     return all(violation <= 0 for violation in space.violations(asdict(cost)).values())
-
-
-def feasible_share(
-    space: Space, price: Callable[[Architecture], Cost], *, draws: int = 2000, seed: int = 0
-) -> float:
-    """The share of random architectures that the constraints let through, in [0, 1]."""
-    rng = random.Random(seed)
-    return sum(feasible(space, price(space.sample(rng))) for _ in range(draws)) / draws
-
-
-def explain_infeasible(
-    space: Space, price: Callable[[Architecture], Cost], *, draws: int = 2000, seed: int = 0
-) -> str:
-    """For a space that nothing gets through: the constraints and the nearest value seen."""
-    rng = random.Random(seed)
-    costs: list[dict[str, Any]] = [asdict(price(space.sample(rng))) for _ in range(draws)]
-    parts: list[str] = []
-    for constraint in space.constraints:
-        if constraint.quantity not in costs[0]:
-            continue
-        seen = [cost[constraint.quantity] for cost in costs]
-        best = min(seen) if constraint.operator == "<=" else max(seen)
-        parts.append(f"{constraint} (nearest of {draws} draws: {best:,})")
-    return "; ".join(parts)

@@ -20,13 +20,10 @@ from se_nas.errors import InputError
 from se_nas.search import checkpoints, directory, finals, lock, reopen, study, summary
 from se_nas.search.cluster import Slots, connected
 from se_nas.search.failures import first_error
+from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
+from se_nas.search.first import first
 from se_nas.search.kept import Kept
-from se_nas.search.proposals import (
-    RANDOM_DRAWS,
-    Proposals,
-    explain_infeasible,
-    feasible_share,
-)
+from se_nas.search.proposals import RANDOM_DRAWS, Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import RunConfig
@@ -50,10 +47,14 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
             reached its end.
     """
     images = load_data(config.data, config.seed)
-    check_feasible(space, pricer(images), images, config.seed)
+    price = pricer(images)
+    share = check_feasible(space, price, images, config.seed)
+    first(space, config)  # what it cannot use, it says now
     run = directory.create(space, config)
     with lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
         console.print(summary.opening(space, images, run), soft_wrap=True)
+        for line in feasibility(space, price, share, config.seed):
+            console.print(line, soft_wrap=True)
         try:
             opened = study.create(space, config, run)
             slots = stack.enter_context(connected(config))
@@ -61,8 +62,7 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
             run.discard()
             raise
         console.print(summary.resources(config, slots), soft_wrap=True)
-        price = pricer(images)
-        proposals = Proposals(opened, space, price, trials=config.trials, seed=config.seed)
+        proposals = propose(opened, space, price, config)
         return _finish(proposals, config, images, slots, run, console)
 
 
@@ -97,8 +97,7 @@ def resume(
         console.print(summary.resources(config, slots), soft_wrap=True)
         for note in [repaired, *notes] if repaired else notes:
             console.print(f"note: {note}", soft_wrap=True)
-        price = pricer(images)
-        proposals = Proposals(opened, space, price, trials=config.trials, seed=config.seed)
+        proposals = propose(opened, space, pricer(images), config)
         recover(proposals)
         going_on = {proposal.number for proposal in proposals.unfinished}
         checkpoints.tidy(run.checkpoints, going_on)
@@ -161,6 +160,21 @@ def _finish(
     shutil.rmtree(run.finals, ignore_errors=True)
     summary.show_results(console, rows, best, claim, proposals, images, run)
     return run
+
+
+def propose(
+    opened: optuna.Study, space: Space, price: Callable[[Architecture], Cost], config: RunConfig
+) -> Proposals:
+    """What the study proposes under a run's settings."""
+    return Proposals(
+        opened,
+        space,
+        price,
+        trials=config.trials,
+        seed=config.seed,
+        first=first(space, config),
+        sampled=config.sampler != "grid",
+    )
 
 
 def pricer(images: Data) -> Callable[[Architecture], Cost]:

@@ -66,7 +66,8 @@ class StudySearcher(Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self._report(trial_id, self.live[trial_id], result)
+        if not result.get("ready"):
+            self._report(trial_id, self.live[trial_id], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -12,7 +12,7 @@ from se_nas.errors import InputError, unknown
 from se_nas.objectives import Constraint
 from se_nas.recipes import RECIPES, Recipe
 
-SAMPLERS = ("tpe", "random", "nsga2")
+SAMPLERS = ("tpe", "random", "nsga2", "grid")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class RunConfig:
         gpus_per_trial: at most 1; a fraction packs trials on one device.
         cpus_per_trial: a trial's share; None for 1 on CPUs, an equal share beside GPUs.
         concurrency: trials at once, None for as many as the resources hold.
-        sampler: ``tpe``, ``random`` or ``nsga2``.
+        sampler: ``tpe``, ``random``, ``nsga2``, ``grid``, or the import path of an Optuna sampler.
+        enqueue: names of networks to try first.
         seed: of the sampler, the split and every trial.
         top: how many of the best are retrained.
         final_seeds: seeds of each retraining.
@@ -65,6 +66,7 @@ class RunConfig:
     cpus_per_trial: float | None = None
     concurrency: int | None = None
     sampler: str = "tpe"
+    enqueue: tuple[str, ...] = ()
     seed: int = 0
     storage: str | None = None
     top: int = 3
@@ -77,6 +79,7 @@ class RunConfig:
     dashboard: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "enqueue", tuple(self.enqueue))  # a list in JSON
         for name in ("trials", "epochs", "top", "final_seeds"):
             _at_least(name, getattr(self, name), 1)
         for name in ("concurrency", "final_epochs"):
@@ -99,7 +102,7 @@ class RunConfig:
             raise InputError(
                 f"max_failed_share is {self.max_failed_share}; give a share in (0, 1], 1 to go on"
             )
-        if self.sampler not in SAMPLERS:
+        if self.sampler not in SAMPLERS and not re.search("[.:]", self.sampler):
             raise unknown("sampler", self.sampler, SAMPLERS)
         if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise InputError(

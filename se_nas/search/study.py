@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import optuna
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage
 
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search.directory import RunDirectory
 from se_nas.search.journal import BatchedJournal
+from se_nas.search.proposals import last_event
+from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig
 from se_nas.search.storage import check_url
 from se_nas.space import Space
-
-# Samplers learn from a share of the budget's trials: their defaults (10 random trials, populations
-# of 50) are most of a small search. TPE is multivariate and counts running trials against a repeat.
-BUILD_SAMPLER: dict[str, Callable[[int, int], BaseSampler]] = {
-    "tpe": lambda seed, trials: TPESampler(seed=seed, n_startup_trials=_part(trials, 4, 5, 10)),
-    "random": lambda seed, _: RandomSampler(seed=seed),
-    "nsga2": lambda seed, trials: NSGAIISampler(seed=seed, population_size=_part(trials, 5, 4, 50)),
-}
-
-
-def _part(trials: int, share: int, least: int, most: int) -> int:
-    return max(least, min(most, trials // share))
 
 
 def create(
@@ -39,25 +26,30 @@ def create(
             the first ones would only repeat the first proposals.
 
     Raises:
-        InputError: the storage cannot be opened, or a new run's has a study of this name.
+        InputError: the sampler cannot be made, the storage cannot be opened, or a new run's has a
+            study of this name.
     """
     if config.storage is not None:
         check_url(config.storage)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = build(config.sampler, config.seed, config.trials)
     try:
         storage = _storage(config, run)
         name = config.name or run.path.name  # the folder may have been moved
         opened = optuna.create_study(
             study_name=name,
             storage=storage,
-            sampler=BUILD_SAMPLER[config.sampler](config.seed, config.trials),
+            sampler=sampler,
             directions=[objective.direction for objective in space.objectives],
             load_if_exists=resume,
         )
         asked = len(opened.get_trials(deepcopy=False)) if resume else 0
         if asked:
             seed = mixed_seed(config.seed, asked) % 2**32
-            opened.sampler = BUILD_SAMPLER[config.sampler](seed, config.trials)
+            opened.sampler = build(config.sampler, seed, config.trials)
+        sessions = opened.user_attrs.get("sessions", [])
+        began = {"events": last_event(opened), "trials": config.trials}
+        opened.set_user_attr("sessions", [*sessions, began])
         return opened
     except optuna.exceptions.DuplicatedStudyError:
         raise InputError(
@@ -66,6 +58,23 @@ def create(
     except Exception as error:  # the drivers behind a URL raise many types
         reason = str(error).splitlines()[0]
         raise InputError(f"storage {config.storage!r} cannot be opened: {reason}") from None
+
+
+def read(config: RunConfig, run: RunDirectory) -> optuna.Study:
+    """The study of a run that is there, to look at.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    try:
+        if config.storage is None and not run.journal.is_file():
+            raise FileNotFoundError(f"{run.journal} is missing")
+        return optuna.load_study(
+            study_name=config.name or run.path.name, storage=_storage(config, run)
+        )
+    except Exception as error:  # the drivers behind a URL raise many types
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"the study of {run.shown} cannot be opened: {reason}") from None
 
 
 def _storage(config: RunConfig, run: RunDirectory) -> BaseStorage:

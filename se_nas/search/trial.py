@@ -127,6 +127,8 @@ class SETrial(tune.Trainable):
             torch.cuda.empty_cache()  # ray#30414: a reused worker keeps the last trial's memory
 
     def _step(self) -> dict[str, Any]:
+        if self.training is None:
+            self.began = time.monotonic()  # not with the wait for the other workers
         if self.out_of_memory:
             self._load()
             return self._end("out_of_memory", "its worker was killed when the host ran short")

@@ -119,10 +119,11 @@ def _trial_settings(
 
 def _scheduler(study: optuna.Study, space: Space, config: RunConfig, objective: Objective) -> Any:
     """ASHA with its first rung at a share of the budget; none for several objectives."""
+    schedulers: Any = tune.schedulers  # untyped
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
     trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
     if not trained or first >= config.epochs or config.sampler == "nsga2":
-        return tune.schedulers.FIFOScheduler()  # NSGA-II learns from complete trials only
+        return schedulers.FIFOScheduler()  # NSGA-II learns from complete trials only
     return Rungs(
         study,
         metric=objective.metric,

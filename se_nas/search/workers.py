@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
 
@@ -21,25 +21,21 @@ PATIENCE_S = 60.0
 # A fresh worker's first result; the metrics are there because Tune asks for them in every result.
 READY = {"ready": True, "epoch": 0, "end": "", "done": False, "val_acc": 0.0, "val_loss": 1e9}
 
-Worker = TypeVar("Worker")
 
-
-def ready_first(
-    step: Callable[[Worker], dict[str, Any]],
-) -> Callable[[Worker], dict[str, Any]]:
+def ready_first(step: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
     """Let a trainable's ``step`` answer ``READY`` once in its process, before it trains."""
 
     @functools.wraps(step)
-    def wrapped(self: Worker) -> dict[str, Any]:
+    def wrapped(self: Any) -> dict[str, Any]:
         if not getattr(self, "is_ready", False):
-            self.is_ready = True  # type: ignore[attr-defined]
+            self.is_ready = True
             return dict(READY)
         return step(self)
 
     return wrapped
 
 
-class WorkersFirst(TrialScheduler):  # type: ignore[misc]
+class WorkersFirst(TrialScheduler):
     """Holds the trials of the first wave; everything else is up to ``scheduler``.
 
     Attributes:
@@ -53,7 +49,7 @@ class WorkersFirst(TrialScheduler):  # type: ignore[misc]
         patience: float = PATIENCE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.scheduler, self.patience, self._clock = scheduler, patience, clock
         self.held: list[Any] = []
         self.expected = 0

@@ -72,9 +72,14 @@ def test_writers_in_turn_see_each_other(tmp_path: Path) -> None:
 
 def test_what_was_written_before_an_error_is_kept(tmp_path: Path) -> None:
     study = create(tmp_path / "journal")
-    with pytest.raises(KeyboardInterrupt), batch(study):
-        study.ask()
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with batch(study):
+            study.ask()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     fill(study)
     assert [t.state for t in study.trials] == [TrialState.RUNNING, TrialState.COMPLETE]
     assert study.trials == reopened(tmp_path / "journal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import optuna
 import pytest
@@ -12,14 +13,7 @@ from optuna.trial import TrialState
 from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
-from se_nas.search.proposals import (
-    Outcome,
-    Proposal,
-    Proposals,
-    explain_infeasible,
-    feasible,
-    feasible_share,
-)
+from se_nas.search.proposals import Outcome, Proposal, Proposals
 
 SPACE = Space(
     "small",
@@ -33,12 +27,16 @@ def price(architecture: Architecture) -> Cost:
 
 
 def make(
-    space: Space = SPACE, trials: int = 10, sampler: optuna.samplers.BaseSampler | None = None
+    space: Space = SPACE,
+    trials: int = 10,
+    sampler: optuna.samplers.BaseSampler | None = None,
+    first: Iterable[Architecture] = (),
+    sampled: bool = True,
 ) -> Proposals:
     study = optuna.create_study(
         directions=[o.direction for o in space.objectives], sampler=sampler or RandomSampler(seed=0)
     )
-    return Proposals(study, space, price, trials=trials, seed=0)
+    return Proposals(study, space, price, trials=trials, first=first, sampled=sampled)
 
 
 def ask(proposals: Proposals) -> Proposal:
@@ -159,19 +157,6 @@ def test_a_space_that_lets_little_through_is_still_answered_in_bounded_time() ->
     assert proposals.exhausted
 
 
-def test_what_is_not_feasible_is_explained() -> None:
-    space = Space("none", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 100])
-    least = min(price(a).params for a in SPACE)
-    assert feasible_share(space, price) == 0
-    assert f"params <= 100 (nearest of 2000 draws: {least:,})" in explain_infeasible(space, price)
-
-
-def test_the_share_that_the_constraints_let_through_is_a_frequency() -> None:
-    space = Space("half", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 21_000])
-    exact = sum(feasible(space, price(a)) for a in [space.sample(i) for i in range(3000)]) / 3000
-    assert feasible_share(space, price, draws=2000, seed=5) == pytest.approx(exact, abs=0.05)
-
-
 def test_several_objectives_are_told_as_a_vector() -> None:
     space = Space(
         "two", trunk=SPACE.trunk, se=SPACE.se, objectives=[maximize("val_acc"), minimize("macs")]
@@ -195,3 +180,36 @@ def test_the_same_seed_proposes_the_same() -> None:
 
     assert names(1) == names(1)
     assert names(1) != names(2)
+
+
+def test_known_networks_are_proposed_first_in_their_order_and_once() -> None:
+    known = [SPACE.sample(i) for i in (3, 1, 3)]
+    proposals = make(trials=5, first=known)
+    asked = [ask(proposals).architecture for _ in range(5)]
+    assert asked[:2] == known[:2]
+    assert len({a.id for a in asked}) == 5
+
+
+def test_a_grid_is_every_feasible_network_once_in_the_spaces_order() -> None:
+    space = Space("tight", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= 21_000])
+    expected = {a.id: None for a in space if price(a).params <= 21_000}
+    proposals = make(space, trials=1000, first=space, sampled=False)
+    found: list[str] = []
+    while (proposal := proposals.ask()) is not None:
+        found.append(proposal.architecture.id)
+        complete(proposals, proposal, 0.5)
+    assert found == list(expected)
+    assert proposals.exhausted
+    assert len(proposals.study.trials) == len(expected)
+
+
+def test_the_order_of_asks_and_tells_is_in_the_study() -> None:
+    proposals = make(trials=3)
+    one, two = ask(proposals), ask(proposals)
+    complete(proposals, two, 0.5)
+    three = ask(proposals)
+    complete(proposals, three, 0.5)
+    complete(proposals, one, 0.5)
+    events = {p.number: p.trial.user_attrs for p in (one, two, three)}
+    order = [(events[p.number]["asked"], events[p.number]["told"]) for p in (one, two, three)]
+    assert order == [(1, 6), (2, 3), (4, 5)]

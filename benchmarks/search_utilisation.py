@@ -1,0 +1,197 @@
+"""How busy the slots are: trials of 1 to 10 s that only sleep, through ours and stock Ray Tune.
+
+python benchmarks/search_utilisation.py --slots 32 --trials 320
+
+Logical GPUs, TPE on our side and in OptunaSearch. Trials write down their own start and end. The
+busy share is that of all slots between the start of trial SLOTS + 1 and the last ask; ``from the
+first`` counts from the first start instead, so that the start of the workers is in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+ARMS = ("ours", "stock, actors reused", "stock")
+
+
+def sleeper(folder: str) -> Any:
+    """A trainable that sleeps 1 to 10 s, as its configuration says."""
+    import os
+
+    from ray import tune
+    from search_overhead import value
+
+    from se_nas.search.workers import ready_first
+
+    class Sleeper(tune.Trainable):  # type: ignore[misc]
+        def setup(self, config: dict[str, Any], settings: Any = None) -> None:
+            self.config = config
+            self.is_ready = settings is None  # stock Tune has no use for it
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.config = new_config
+            return True
+
+        @ready_first
+        def step(self) -> dict[str, Any]:
+            start, share = time.time(), value(self.config)
+            time.sleep(1 + 9 * share)
+            with open(f"{folder}/{os.getpid()}.txt", "a") as file:
+                file.write(f"{start} {time.time()}\n")
+            return {"val_acc": share, "epoch": 1, "end": "", "done": True}
+
+    return Sleeper
+
+
+def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
+    """When the search began and when it asked for the last trial."""
+    from se_nas.search.environment import prepare
+
+    prepare(None)
+    from functools import partial
+
+    import ray
+    from rich.console import Console
+    from search_overhead import space
+
+    from se_nas.cost import cost
+    from se_nas.search import cluster, directory, study
+    from se_nas.search.proposals import Proposal, Proposals
+    from se_nas.search.settings import RunConfig
+    from se_nas.search.tuning import tune_trials
+
+    config = RunConfig(trials=trials, epochs=1, gpus=slots, out=out, dashboard=False, name="run")
+    asks: list[float] = []
+
+    class Timed(Proposals):
+        def ask(self) -> Proposal | None:
+            proposal = super().ask()
+            if proposal is not None:
+                asks.append(time.time())
+            return proposal
+
+    run = directory.create(space(), config)
+    opened = study.create(space(), config, run)
+    price = partial(cost, input_size=64, in_channels=3, num_classes=10)
+    quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
+    ray.init("local", num_cpus=slots, num_gpus=slots, _node_ip_address="127.0.0.1", **quiet)
+    at = cluster.slots(config, [{"CPU": slots, "GPU": slots}])
+    proposals = Timed(opened, space(), price, trials=trials)
+    start = time.time()
+    tune_trials(proposals, space(), config, at, run, Console(quiet=True), sleeper(folder))
+    ray.shutdown()
+    return start, asks[-1]
+
+
+def stock(slots: int, trials: int, folder: str, out: str, reuse: bool) -> tuple[float, float]:
+    """The same with OptunaSearch."""
+    import os
+
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    import ray
+    from ray import tune
+    from ray.tune.search.optuna import OptunaSearch
+
+    asks: list[float] = []
+
+    class Timed(OptunaSearch):  # type: ignore[misc]
+        def suggest(self, trial_id: str) -> Any:
+            asks.append(time.time())
+            return super().suggest(trial_id)
+
+    quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
+    ray.init("local", num_cpus=slots, num_gpus=slots, **quiet)
+    start = time.time()
+    tune.Tuner(
+        tune.with_resources(sleeper(folder), {"cpu": 1, "gpu": 1}),
+        param_space={f"p{i}": tune.choice(list(range(4))) for i in range(20)},
+        tune_config=tune.TuneConfig(
+            search_alg=Timed(metric="val_acc", mode="max"),
+            num_samples=trials,
+            max_concurrent_trials=slots,
+            reuse_actors=reuse,
+        ),
+        run_config=tune.RunConfig(
+            storage_path=out,
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    ).fit()
+    ray.shutdown()
+    return start, asks[-1]
+
+
+def busy(spans: list[tuple[float, float]], slots: int, begin: float, end: float) -> float:
+    """The share of the slots' time between two moments in which a trial ran, in [0, 1].
+
+    >>> busy([(0, 2), (1, 3)], slots=2, begin=1, end=3)
+    0.75
+    """
+    inside = sum(max(0.0, min(b, end) - max(a, begin)) for a, b in spans)
+    return inside / (slots * (end - begin)) if end > begin else float("nan")
+
+
+def child(arm: str, slots: int, trials: int) -> None:
+    """One run; its figures as the last line of what it prints."""
+    with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory() as folder:
+        if arm == "ours":
+            start, last_ask = ours(slots, trials, folder, out)
+        else:
+            start, last_ask = stock(slots, trials, folder, out, "reused" in arm)
+        files = list(Path(folder).iterdir())
+        lines = [line.split() for file in files for line in file.read_text().splitlines()]
+    spans = sorted((float(a), float(b)) for a, b in lines)
+    assert len(spans) >= trials, "a trial is missing"
+    figures = {
+        "busy": busy(spans, slots, spans[slots][0], last_ask),
+        "from_first": busy(spans, slots, spans[0][0], last_ask),
+        "first_start": spans[0][0] - start,
+        "whole": spans[-1][1] - start,
+        "workers": len(files),
+    }
+    print(json.dumps(figures))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--slots", type=int, default=32)
+    parser.add_argument("--trials", type=int, help="[default: ten a slot]")
+    parser.add_argument("--arms", nargs="+", default=list(ARMS[:2]), choices=ARMS)
+    parser.add_argument("--child", choices=ARMS, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    trials = asked.trials or 10 * asked.slots
+    if asked.child:
+        child(asked.child, asked.slots, trials)
+        return
+    print(
+        f"Python {platform.python_version()}, ray {version('ray')}, optuna {version('optuna')}, "
+        f"{platform.machine()}; {trials} trials of 1 to 10 s on {asked.slots} logical GPUs"
+    )
+    columns = ("busy", "from first", "first start s", "whole s", "workers")
+    print(f"{'':<24}" + "".join(f"{name:>15}" for name in columns))
+    for arm in asked.arms:
+        command = [sys.executable, __file__, "--child", arm]
+        command += ["--slots", str(asked.slots), "--trials", str(trials)]
+        done = subprocess.run(command, check=True, stdout=-1, stderr=subprocess.DEVNULL)
+        told = json.loads(done.stdout.decode().strip().splitlines()[-1])
+        shares = "".join(f"{100 * told[name]:13.1f} %" for name in ("busy", "from_first"))
+        print(
+            f"{arm:<24}{shares}{told['first_start']:15.1f}{told['whole']:15.1f}{told['workers']:15}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""How much of a space its constraints let through, and why it is so little."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from se_nas.arch import Architecture
+from se_nas.cost import Cost
+from se_nas.search.proposals import feasible
+from se_nas.space import Space
+
+# Below it most of a search's proposals are rejected, and the user should know why.
+LITTLE = 0.02
+
+
+def feasible_share(
+    space: Space, price: Callable[[Architecture], Cost], *, draws: int = 2000, seed: int = 0
+) -> float:
+    """The share of random architectures that the constraints let through, in [0, 1]."""
+    rng = random.Random(seed)
+    return sum(feasible(space, price(space.sample(rng))) for _ in range(draws)) / draws
+
+
+def explain_infeasible(
+    space: Space, price: Callable[[Architecture], Cost], *, draws: int = 2000, seed: int = 0
+) -> str:
+    """For a space that nothing gets through: the constraints and the nearest value seen."""
+    rng = random.Random(seed)
+    costs: list[dict[str, Any]] = [asdict(price(space.sample(rng))) for _ in range(draws)]
+    parts: list[str] = []
+    for constraint in space.constraints:
+        if constraint.quantity not in costs[0]:
+            continue
+        seen = [cost[constraint.quantity] for cost in costs]
+        best = min(seen) if constraint.operator == "<=" else max(seen)
+        parts.append(f"{constraint} (nearest of {draws} draws: {best:,})")
+    return "; ".join(parts)
+
+
+def feasibility(
+    space: Space, price: Callable[[Architecture], Cost], share: float, seed: int = 0
+) -> list[str]:
+    """What the search prints of its constraints: the share, and what to do if it is little."""
+    if not space.constraints:
+        return []
+    lines = [f"feasible   {_percent(share)} of random draws keep the constraints"]
+    if share < LITTLE:
+        rng = random.Random(seed)
+        costs = [asdict(price(space.sample(rng))) for _ in range(2000)]
+        alone = [
+            f"{c} alone {_percent(sum(c.violation(cost) <= 0 for cost in costs) / len(costs))}"
+            for c in space.constraints
+            if c.quantity in costs[0]
+        ]
+        lines.append(
+            f"note       nearly nothing passes ({'; '.join(alone)}): most proposals are rejected "
+            "before they train, and the rest is drawn at random; widen a limit or offer smaller "
+            "networks"
+        )
+    return lines
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.001 or share == 0 else "under 0.1 %"

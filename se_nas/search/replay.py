@@ -1,0 +1,118 @@
+"""Replay the asks and tells of a run in their order, and compare the proposals.
+
+With many workers the order of results depends on time, and with it what the sampler proposes. The
+study has that order (``asked`` and ``told`` of every trial, and where each driver began), so the
+same seed told the same in the same order must propose the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from se_nas.arch import Architecture
+from se_nas.cost import Cost
+from se_nas.data.loaders import mixed_seed
+from se_nas.search import directory, study
+from se_nas.search.proposals import Outcome, Proposal, Proposals
+from se_nas.search.recovery import recover
+from se_nas.search.run import pricer, propose
+from se_nas.search.samplers import build
+from se_nas.search.settings import RunConfig
+from se_nas.search.trial import load_data
+from se_nas.space import Space
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay found.
+
+    Attributes:
+        asks: proposals that were compared.
+        different: number, recorded name and replayed name of the first that differs, if any.
+    """
+
+    asks: int
+    different: tuple[int, str, str] | None = None
+
+    def __str__(self) -> str:
+        if self.different is None:
+            return f"all {self.asks} proposals are the same"
+        number, recorded, replayed = self.different
+        return f"trial {number} differs after {self.asks} equal ones: {recorded}, now {replayed}"
+
+
+def replay(which: str, out: str = "runs") -> Replayed:
+    """Replay a run that is there, in memory; nothing in its folder changes.
+
+    Args:
+        which: its folder, or its name in ``out``.
+
+    Raises:
+        InputError: there is no such run, or its study or its data cannot be read.
+    """
+    run = directory.find(which, out)
+    space = Space.from_json((run.path / "space.json").read_text(encoding="utf-8"))
+    config = RunConfig.from_dict(run.read("settings.json"))
+    recorded = study.read(config, run)
+    return compare(recorded, space, config, pricer(load_data(config.data, config.seed)))
+
+
+def compare(
+    recorded: optuna.Study, space: Space, config: RunConfig, price: Callable[[Architecture], Cost]
+) -> Replayed:
+    """Ask and tell a new study as ``recorded`` was, for as long as the proposals are equal."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    again = optuna.create_study(directions=[o.direction for o in space.objectives])
+    events: dict[int, tuple[str, FrozenTrial]] = {}
+    for trial in recorded.get_trials(deepcopy=False):
+        for kind in ("asked", "told"):
+            if kind in trial.user_attrs:
+                events[trial.user_attrs[kind]] = kind, trial
+    starts = {session["events"]: session for session in recorded.user_attrs["sessions"]}
+    proposals: Proposals | None = None
+    live: dict[int, Proposal] = {}
+    asks = 0
+    for event in sorted(events):
+        if event - 1 in starts or proposals is None:
+            begins = replace(config, trials=starts[event - 1]["trials"])
+            proposals = _driver(again, space, begins, price)
+            live = {proposal.number: proposal for proposal in proposals.unfinished}
+            proposals.unfinished.clear()
+        kind, trial = events[event]
+        if kind == "told":
+            if trial.number in live and "outcome" in trial.user_attrs:
+                _tell(proposals, live.pop(trial.number), trial)
+            continue
+        proposal = proposals.ask()
+        name = str(proposal.architecture) if proposal else "no proposal"
+        number = proposal.number if proposal else -1
+        if (number, name) != (trial.number, trial.user_attrs["name"]):
+            return Replayed(asks, (trial.number, trial.user_attrs["name"], name))
+        assert proposal is not None, "it has a number"
+        live[number] = proposal
+        asks += 1
+    return Replayed(asks)
+
+
+def _driver(
+    again: optuna.Study, space: Space, config: RunConfig, price: Callable[[Architecture], Cost]
+) -> Proposals:
+    """Proposals as a driver begins with them: a new run's, or one that takes a study up."""
+    asked = len(again.get_trials(deepcopy=False))
+    seed = mixed_seed(config.seed, asked) % 2**32 if asked else config.seed
+    again.sampler = build(config.sampler, seed, config.trials)
+    proposals = propose(again, space, price, config)
+    if asked:
+        recover(proposals)
+    return proposals
+
+
+def _tell(proposals: Proposals, proposal: Proposal, trial: FrozenTrial) -> None:
+    outcome = Outcome(**trial.user_attrs["outcome"])
+    for epoch, value in trial.intermediate_values.items():
+        proposals.report(proposal, epoch, {proposals.space.objectives[0].metric: value})
+    proposals.tell(proposal, outcome)

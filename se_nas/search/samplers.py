@@ -1,0 +1,77 @@
+"""Samplers by name, or any of Optuna's kind by its import path."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+
+from se_nas.errors import InputError
+
+
+def _part(trials: int, share: int, least: int, most: int) -> int:
+    return max(least, min(most, trials // share))
+
+
+# Samplers learn from a share of the budget's trials: their defaults (10 random trials, populations
+# of 50) are most of a small search. docs/decisions/0007 has what the settings of TPE are worth.
+BUILD_SAMPLER: dict[str, Callable[[int, int], BaseSampler]] = {
+    "tpe": lambda seed, trials: TPESampler(
+        seed=seed,
+        n_startup_trials=_part(trials, 4, 5, 10),
+        multivariate=True,
+        constant_liar=True,
+    ),
+    "random": lambda seed, _: RandomSampler(seed=seed),
+    "nsga2": lambda seed, trials: NSGAIISampler(seed=seed, population_size=_part(trials, 5, 4, 50)),
+    "grid": lambda seed, _: RandomSampler(seed=seed),  # never asked: the grid is proposed in order
+}
+
+
+def build(name: str, seed: int, trials: int) -> BaseSampler:
+    """The sampler of a name in ``BUILD_SAMPLER``, or of an import path.
+
+    Args:
+        name: ``tpe``, or ``optuna.samplers.CmaEsSampler``, or ``my.module:Sampler``.
+        seed: given to the sampler if it takes one.
+        trials: of the search; samplers by name fit their start to it.
+
+    Raises:
+        InputError: nothing is there, it is no sampler, or it cannot be made without arguments.
+    """
+    if name in BUILD_SAMPLER:
+        return BUILD_SAMPLER[name](seed, trials)
+    found = _load(name)
+    if not (inspect.isclass(found) and issubclass(found, BaseSampler)):
+        raise InputError(f"sampler {name!r} is no subclass of optuna.samplers.BaseSampler")
+    seeded = {"seed": seed} if "seed" in inspect.signature(found).parameters else {}
+    try:
+        with warnings.catch_warnings():
+            # Who names a sampler wants it, experimental or not.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return found(**seeded)
+    except Exception as error:  # missing packages, missing arguments: whatever it raises
+        raise InputError(f"sampler {name!r} cannot be made: {_first_line(error)}") from None
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = name.partition(":") if ":" in name else name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except AttributeError:
+        raise InputError(f"sampler {name!r}: module {module!r} has no {attribute!r}") from None
+    except Exception as error:  # importing runs the user's code
+        raise InputError(
+            f"sampler {name!r} cannot be imported: {_first_line(error)}; give "
+            f"{', '.join(BUILD_SAMPLER)} or an import path such as optuna.samplers.GPSampler"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,56 @@
+"""Known networks by name, and the grid."""
+
+from __future__ import annotations
+
+import pytest
+
+from se_nas import SE, Space, choice, optional, per_stage, trunk
+from se_nas.arch import Architecture
+from se_nas.errors import InputError
+from se_nas.search.first import GRID_LIMIT, first, named
+from se_nas.search.settings import RunConfig
+
+SPACE = Space(
+    "small",
+    trunk=trunk("resnet8_small", width=choice(8, 16)),
+    se=per_stage(optional(SE(reduction=choice(2, 4)))),
+)
+
+
+def test_names_come_first_and_the_grid_after_them() -> None:
+    last = str(list(SPACE)[-1])
+    config = RunConfig(sampler="grid", enqueue=(last,))
+    assert list(first(SPACE, config)) == [Architecture.parse(last), *SPACE]
+    assert list(first(SPACE, RunConfig(enqueue=(last,)))) == [Architecture.parse(last)]
+
+
+def test_a_large_space_is_no_grid() -> None:
+    large = Space("large", trunk="resnet50", se=per_stage(SE(reduction=choice(*range(2, 40)))))
+    with pytest.raises(InputError, match=f"{large.size:,} points, the limit is {GRID_LIMIT:,}"):
+        first(large, RunConfig(sampler="grid"))
+
+
+@pytest.mark.parametrize(
+    ("name", "why", "near"),
+    [
+        ("resnet50", "its trunk is not among them", "resnet8_small"),
+        ("se_resnet8_small_r2x8", None, None),
+    ],
+)
+def test_a_network_of_another_trunk_is_refused_with_the_nearest(
+    name: str, why: str | None, near: str | None
+) -> None:
+    with pytest.raises(InputError) as caught:
+        named(SPACE, name)
+    if why is not None and near is not None:
+        assert why in str(caught.value)
+        assert near in str(caught.value)
+
+
+def test_an_se_that_the_space_does_not_offer_is_refused_with_the_nearest_that_it_does() -> None:
+    offered = Architecture(next(iter(SPACE)).trunk, SE(2))
+    with pytest.raises(InputError, match="not with this SE") as caught:
+        named(SPACE, str(Architecture(offered.trunk, SE(3))))
+    near = str(caught.value).split("nearest found: ")[1].rstrip(")")
+    assert Architecture.parse(near) in SPACE
+    assert named(SPACE, near) == Architecture.parse(near)

@@ -1,0 +1,108 @@
+"""A recorded order of asks and tells gives the same proposals again: no Ray here."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
+from se_nas.arch import Architecture
+from se_nas.cost import Cost, cost
+from se_nas.search import directory, study
+from se_nas.search.proposals import Outcome, Proposal, Proposals
+from se_nas.search.recovery import recover
+from se_nas.search.replay import compare, replay
+from se_nas.search.run import propose
+from se_nas.search.settings import RunConfig
+
+SPACE = Space(
+    "small",
+    trunk=trunk("resnet8_small", width=choice(8, 16)),
+    se=per_stage(optional(SE(reduction=choice(2, 4, 8)))),
+    constraints=[params <= 85_000],
+)
+TWO = Space(
+    "two", trunk=SPACE.trunk, se=SPACE.se, objectives=[maximize("val_acc"), minimize("macs")]
+)
+ENDS = ("complete", "complete", "stopped_early", "out_of_memory", "error")
+
+
+def price(architecture: Architecture) -> Cost:
+    return cost(architecture, input_size=8, in_channels=1, num_classes=10)
+
+
+def work(proposals: Proposals, rng: random.Random, slots: int, left_running: int = 0) -> None:
+    """Workers that end in an order of their own."""
+    running: list[Proposal] = []
+    while True:
+        while len(running) < slots and (proposal := proposals.ask()) is not None:
+            running.append(proposal)
+        if (
+            not running
+            or len(running) < slots - left_running
+            or (left_running and proposals.counts.accepted >= 12)
+        ):
+            return
+        proposal = running.pop(rng.randrange(len(running)))
+        end = rng.choice(ENDS)
+        metrics = {"val_acc": rng.random()}
+        proposals.report(proposal, 1, metrics)
+        proposals.tell(proposal, Outcome(end, metrics, 1))  # type: ignore[arg-type]
+
+
+def make(tmp_path: Path, space: Space, sampler: str, trials: int = 20) -> tuple[RunConfig, str]:
+    config = RunConfig(sampler=sampler, trials=trials, seed=3, out=str(tmp_path), name="r", gpus=0)
+    run = directory.create(space, config)
+    opened = study.create(space, config, run)
+    work(propose(opened, space, price, config), random.Random(1), slots=4)
+    return config, str(run.path)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "space"), [("tpe", SPACE), ("random", SPACE), ("nsga2", TWO), ("grid", SPACE)]
+)
+def test_a_run_of_many_workers_is_replayed_to_the_same_proposals(
+    tmp_path: Path, sampler: str, space: Space
+) -> None:
+    config, path = make(tmp_path, space, sampler)
+    recorded = study.read(config, directory.find(path, ""))
+    assert recorded.user_attrs["sessions"] == [{"events": 0, "trials": 20}]
+    found = compare(recorded, space, config, price)
+    assert found.different is None, found
+    assert found.asks == 20
+
+
+def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -> None:
+    config, path = make(tmp_path, SPACE, "tpe")
+    recorded = study.read(config, directory.find(path, ""))
+    found = compare(recorded, SPACE, replace(config, seed=4), price)
+    assert found.different is not None
+    assert "differs" in str(found)
+
+
+def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path) -> None:
+    config = RunConfig(sampler="tpe", trials=24, seed=3, out=str(tmp_path), name="r", gpus=0)
+    run = directory.create(SPACE, config)
+    first = propose(study.create(SPACE, config, run), SPACE, price, config)
+    work(first, random.Random(1), slots=4, left_running=3)
+    opened = study.create(SPACE, config, run, resume=True)
+    assert opened.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+    second = propose(opened, SPACE, price, config)
+    recover(second)
+    work(second, random.Random(2), slots=3)
+    recorded = study.read(config, run)
+    assert len(recorded.user_attrs["sessions"]) == 2
+    found = compare(recorded, SPACE, config, price)
+    assert found.different is None, found
+    assert found.asks >= 24
+
+
+def test_a_run_is_replayed_from_its_folder(tmp_path: Path) -> None:
+    _, path = make(tmp_path, SPACE, "tpe", trials=8)
+    before = {file: file.read_bytes() for file in Path(path).rglob("*") if file.is_file()}
+    assert str(replay(path)) == "all 8 proposals are the same"
+    assert {file: file.read_bytes() for file in Path(path).rglob("*") if file.is_file()} == before

@@ -32,7 +32,6 @@ def recover(proposals: Proposals) -> None:
     undecided: list[optuna.Trial] = []
     for frozen in study.get_trials(deepcopy=False):
         attrs = frozen.user_attrs
-        proposals.events = max(proposals.events, attrs.get("asked", 0), attrs.get("told", 0))
         if frozen.state is TrialState.WAITING:
             continue
         if "architecture" not in attrs:

@@ -233,10 +233,8 @@ class Proposals:
         self, trial: optuna.Trial, cost: Cost, outcome: Outcome, curve: dict[int, float]
     ) -> None:
         trial.set_user_attr("duplicate", True)
-        told = trial.study._storage.get_trial(trial._trial_id).intermediate_values
         for epoch, value in curve.items():
-            if epoch not in told:  # by a driver that died over it
-                trial.report(value, epoch)
+            trial.report(value, epoch)
         self._finish(trial, cost, outcome)
 
     def _finish(self, trial: optuna.Trial, cost: Cost, outcome: Outcome) -> None:

@@ -10,6 +10,9 @@ not decided yet    decided now; parameters that it lacks are drawn at random
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import optuna
@@ -46,7 +49,16 @@ def recover(proposals: Proposals) -> None:
             outcome = Outcome(**attrs["outcome"])
             proposals.remember(attrs["id"], outcome, frozen.intermediate_values)
     for trial in undecided:
-        proposals.consider_again(trial)
+        with _told_twice():
+            proposals.consider_again(trial)
+
+
+@contextlib.contextmanager
+def _told_twice() -> Iterator[None]:
+    """Optuna keeps the first of two equal values, and warns of the second."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* is ignored because th", category=UserWarning)
+        yield
 
 
 def _take_up(proposals: Proposals, trial: optuna.Trial, frozen: FrozenTrial) -> None:
@@ -56,7 +68,8 @@ def _take_up(proposals: Proposals, trial: optuna.Trial, frozen: FrozenTrial) -> 
     proposals.go_on(proposal, frozen.intermediate_values)
     if "outcome" in attrs:
         proposals.unfinished.remove(proposal)
-        proposals.tell(proposal, Outcome(**attrs["outcome"]))
+        with _told_twice():
+            proposals.tell(proposal, Outcome(**attrs["outcome"]))
     elif "cost" not in attrs:  # the last thing to be written of a new proposal
         trial.set_user_attr("id", architecture.id)
         trial.set_user_attr("cost", asdict(proposal.cost))

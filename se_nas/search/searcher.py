@@ -115,8 +115,8 @@ class StudySearcher(Searcher):
             curve[:] = result["earlier"]
             for epoch, metrics in enumerate(curve, start=1):
                 self.proposals.report(proposal, epoch, metrics)
-        if not result.get("end") and not result.get("ready"):
-            epoch = int(result["epoch"])
+        epoch = int(result.get("epoch", 0))
+        if epoch and not result.get("end"):
             curve[epoch - 1 :] = [{k: v for k, v in _metrics(result).items() if k in CURVE}]
             self.proposals.report(proposal, epoch, _metrics(result))
 

@@ -1,10 +1,12 @@
-"""Searches whose driver or workers are killed, with real Ray: nothing is lost, nothing told twice."""
+"""Searches whose driver or workers are killed, with real Ray: nothing lost, nothing told twice."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -13,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
+from PIL import Image
 
 from se_nas import Space
 from se_nas.search.run import ranking
@@ -137,3 +141,147 @@ def test_a_driver_that_is_killed_again_and_again(kills: int, trials: int, tmp_pa
     assert "resumed " in end(process)
     check_nothing_is_lost(run, trials, epochs=4)
     assert before.items() <= completed(run).items()
+
+
+def test_ctrl_c_once_and_twice_and_a_second_driver(tmp_path: Path) -> None:
+    run = tmp_path / "stopped"
+    size = ["--trials", "4", "--epochs", "6", "--first-rung", "1"]
+    first = ["--space", "digits_se", *SMALL, *FINALS, *size, "--out", str(tmp_path)]
+    process = start(*first, "--name", "stopped")
+    wait_for_epochs(run, 3, process)
+    refused = end(start("--resume", str(run)), code=2)
+    assert f"in use by process {process.pid}" in refused
+    assert "finish it with --resume" in end(start(*first, "--name", "stopped"), code=2)
+    process.send_signal(signal.SIGINT)
+    output = end(process, code=130)
+    assert "go on with --resume" in output
+    running = {t.number: t for t in told(run) if t.state is TrialState.RUNNING}
+    assert running
+    assert len(list((run / "checkpoints").iterdir())) == len(running)
+    assert "ranking" in json.loads((run / "results.json").read_text())
+
+    (run / "study.journal").open("ab").write(b'{"op_code":8,"worker_id":"cut in the mid')
+    process = start("--resume", "stopped", "--out", str(tmp_path), "--trials", "5")
+    seen = sum("intermediate_value" in record for record in records(run))
+    wait_for_epochs(run, seen + 2, process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output = end(process, code=130)
+    assert "the study's journal was cut while it was written" in output
+    assert "0 of them from a checkpoint" not in output
+
+    output = end(start("--resume", str(run)))
+    check_nothing_is_lost(run, trials=5, epochs=6)
+    for trial in told(run):
+        if trial.number in running:
+            assert trial.user_attrs["id"] == running[trial.number].user_attrs["id"]
+            earlier = running[trial.number].intermediate_values
+            assert earlier.items() <= trial.intermediate_values.items()
+    assert "is complete" in end(start("--resume", str(run)), code=2)
+
+
+FULL_DISK = """
+import errno, os, runpy, sys
+from optuna.storages.journal import JournalFileBackend
+
+append = JournalFileBackend.append_logs
+left = [60]
+
+def full(self, logs):
+    left[0] -= 1
+    if left[0] >= 0:
+        return append(self, logs)
+    with open(self._file_path, "ab") as file:
+        file.write(b'{"op_code":8,"work')
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+JournalFileBackend.append_logs = full
+sys.argv[0] = {runner!r}
+runpy.run_path({runner!r}, run_name="__main__")
+"""
+
+
+def test_a_full_disk_stops_the_search_in_one_line_and_it_goes_on_later(tmp_path: Path) -> None:
+    run = tmp_path / "full"
+    (tmp_path / "full_disk.py").write_text(FULL_DISK.replace("{runner!r}", repr(RUNNER)))
+    first = ["--space", "digits_se", *SMALL, *FINALS, "--trials", "6", "--epochs", "2"]
+    output = end(
+        start(
+            *(*first, "--name", "full", "--out", str(tmp_path)),
+            script=str(tmp_path / "full_disk.py"),
+        ),
+        code=2,
+    )
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "is full" in errors[0]
+    assert f"--resume {os.path.relpath(run)}" in errors[0] or f"--resume {run}" in errors[0]
+    assert not [t for t in told(run) if t.state is TrialState.FAIL]
+    end(start("--resume", str(run)))
+    check_nothing_is_lost(run, trials=6, epochs=2)
+
+
+def workers(pid: int) -> list[psutil.Process]:
+    """Processes that train a trial."""
+    found: list[psutil.Process] = []
+    for process in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "SETrial" in " ".join(process.cmdline()) and process.status() != "zombie":
+                found.append(process)
+    return found
+
+
+def test_workers_that_are_killed_at_random_go_on_from_their_checkpoints(tmp_path: Path) -> None:
+    run, rng = tmp_path / "workers", random.Random(0)
+    size = ["--trials", "4", "--epochs", "8", "--first-rung", "1"]
+    base = ["--space", "digits_se", *SMALL, *FINALS, *size, "--sampler", "random"]
+    process = start(*base, "--name", "workers", "--out", str(tmp_path))
+    for epochs in (3, 9, 16):
+        wait_for_epochs(run, epochs, process)
+        victims = workers(process.pid)
+        if victims:
+            rng.choice(victims).kill()
+    output = end(process)
+    assert "a worker died" in output
+    check_nothing_is_lost(run, trials=4, epochs=8)
+    end(start(*base, "--name", "whole", "--out", str(tmp_path)))
+    curves = [
+        {t.user_attrs["id"]: t.user_attrs["outcome"]["curve"] for t in told(path)}
+        for path in (run, tmp_path / "whole")
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_a_bug_in_most_trials_stops_the_search_and_it_goes_on_when_it_is_mended(
+    tmp_path: Path,
+) -> None:
+    images = tmp_path / "images"
+    rng = random.Random(0)
+    for part in ("train", "test"):
+        for label in range(2):
+            folder = images / part / f"class{label}"
+            folder.mkdir(parents=True)
+            for i in range(20):
+                color = (rng.randrange(100) + 150 * label, rng.randrange(256), rng.randrange(256))
+                Image.new("RGB", (12, 12), color).save(folder / f"{i}.png")
+    broken = sorted((images / "train" / "class0").glob("*.png"))
+    whole = {file: file.read_bytes() for file in broken}
+    for file in broken:
+        file.write_bytes(file.read_bytes()[:40])
+    run = tmp_path / "bug"
+    base = ["--space", "digits_se", "--gpus", "0", "--no-dashboard", *FINALS]
+    base += ["--data", "imagefolder", "--data-dir", str(images), "--image-size", "8"]
+    output = end(
+        start(*base, "--trials", "30", "--epochs", "1", "--name", "bug", "--out", str(tmp_path)),
+        code=2,
+    )
+    assert "5 of 5 trials failed, more than a share of 0.5" in output
+    assert "--resume" in output.splitlines()[-1]
+    assert output.count("note: trial") >= 5
+    assert len(list((run / "errors").iterdir())) >= 5
+    for file, content in whole.items():
+        file.write_bytes(content)
+    end(start("--resume", str(run), "--trials", "4"))
+    ended = [t for t in told(run) if t.state is not TrialState.FAIL and "id" in t.user_attrs]
+    assert len(ended) == 4

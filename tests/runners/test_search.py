@@ -287,7 +287,9 @@ def test_own_images_by_a_relative_folder_and_networks_that_do_not_fit(tmp_path: 
     assert "found no further network" in output
 
 
-def test_ctrl_c_ends_the_search_with_no_trial_left_running(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_search_and_tells_nothing_of_trials_that_did_not_end(
+    tmp_path: Path,
+) -> None:
     process = start(
         *("--trials", "50", "--epochs", "50", "--no-dashboard"),
         *("--name", "stopped", "--out", str(tmp_path)),
@@ -307,8 +309,8 @@ def test_ctrl_c_ends_the_search_with_no_trial_left_running(tmp_path: Path) -> No
     assert "stopped: what was trained is in" in output
     assert "Traceback" not in output, output
     told = trials(tmp_path / "stopped")
-    assert told
-    assert not [t for t in told if t.state is TrialState.RUNNING]
+    assert {t.state for t in told} <= {TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED}
+    assert [t for t in told if t.state is TrialState.RUNNING]
 
 
 def test_a_dry_run_trains_nothing(tmp_path: Path) -> None:

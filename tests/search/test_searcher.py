@@ -47,24 +47,90 @@ def test_a_trial_that_the_scheduler_ends_is_stopped_early_with_its_values(
     assert last(searcher).intermediate_values == {1: 0.3, 2: 0.4}
 
 
-def test_a_trial_that_the_user_interrupts_is_not_told_as_stopped_early(
-    searcher: StudySearcher,
+@pytest.mark.parametrize("error", [False, True])
+def test_a_trial_that_the_user_interrupts_is_told_nothing_and_is_running_still(
+    searcher: StudySearcher, error: bool
 ) -> None:
+    ended: list[int] = []
+    searcher.ended = ended.append
     searcher.suggest("a")
     searcher.stop()
-    searcher.on_trial_complete("a", result(2))
-    assert last(searcher).state is TrialState.FAIL
-    assert last(searcher).user_attrs["end"] == "lost"
+    searcher.on_trial_complete("a", None if error else result(2), error)
+    assert last(searcher).state is TrialState.RUNNING
+    assert "end" not in last(searcher).user_attrs
+    assert not ended, "its checkpoint stays"
     assert searcher.suggest("b") == Searcher.FINISHED
 
 
-def test_what_is_live_when_the_search_ends_is_settled(searcher: StudySearcher) -> None:
-    for name in "abc":
+def test_a_trial_that_ends_while_the_user_interrupts_is_told(searcher: StudySearcher) -> None:
+    searcher.suggest("a")
+    searcher.stop()
+    searcher.on_trial_complete("a", result(4))
+    assert last(searcher).state is TrialState.COMPLETE
+
+
+def test_every_epoch_is_recorded_with_both_metrics_and_the_seed() -> None:
+    study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0))
+    ended: list[int] = []
+    searcher = StudySearcher(
+        Proposals(study, SPACE, cost, trials=10), epochs=4, seed=7, ended=ended.append
+    )
+    searcher.suggest("a")
+    for epoch in (1, 2, 3):
+        searcher.on_trial_result("a", result(epoch, epoch / 10) | {"val_loss": 1.0 / epoch})
+    searcher.on_trial_complete("a", result(4, 0.4) | {"val_loss": 0.25, "worker": "host:1"})
+    outcome = last(searcher).user_attrs["outcome"]
+    assert [epoch["val_acc"] for epoch in outcome["curve"]] == [0.1, 0.2, 0.3, 0.4]
+    assert [epoch["val_loss"] for epoch in outcome["curve"]] == [1.0, 0.5, 1 / 3, 0.25]
+    assert (outcome["seed"], outcome["worker"], ended) == (7, "host:1", [0])
+
+
+def test_a_resumed_trials_first_result_tells_the_epochs_before_it(searcher: StudySearcher) -> None:
+    searcher.suggest("a")
+    earlier = [{"val_acc": 0.1, "val_loss": 3.0}, {"val_acc": 0.2, "val_loss": 2.0}]
+    searcher.on_trial_result("a", result(3, 0.3) | {"val_loss": 1.0, "earlier": earlier})
+    searcher.on_trial_complete("a", result(4, 0.4) | {"val_loss": 0.5, "earlier": []})
+    assert last(searcher).intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}
+    losses = [epoch["val_loss"] for epoch in last(searcher).user_attrs["outcome"]["curve"]]
+    assert losses == [3.0, 2.0, 1.0, 0.5]
+
+
+def test_a_trial_whose_worker_begins_again_has_each_epoch_once(searcher: StudySearcher) -> None:
+    searcher.suggest("a")
+    for epoch in (1, 2, 1, 2, 3):
+        searcher.on_trial_result("a", result(epoch, epoch / 10))
+    searcher.on_trial_complete("a", result(4, 0.4))
+    assert last(searcher).intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}
+    assert len(last(searcher).user_attrs["outcome"]["curve"]) == 4
+
+
+def test_a_search_in_which_too_many_trials_fail_stops_and_says_why() -> None:
+    study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0))
+    searcher = StudySearcher(
+        Proposals(study, SPACE, cost, trials=30), epochs=4, max_failed_share=0.5
+    )
+    for name in "abcd":  # four of four, too few to say anything
         searcher.suggest(name)
-    searcher.settle()
-    states = {trial.state for trial in searcher.proposals.study.trials}
-    assert TrialState.RUNNING not in states
-    assert not searcher.live
+        searcher.on_trial_complete(name, {"epoch": 0, "end": "error", "reason": "ValueError: no"})
+        assert not searcher.stopped
+    for name in "efgh":
+        searcher.suggest(name)
+        searcher.on_trial_complete(name, result(4))
+    searcher.suggest("i")
+    searcher.on_trial_complete("i", None, error=True)
+    assert searcher.stopped
+    assert searcher.too_many_failed == "5 of 9 trials failed, more than a share of 0.5"
+    assert last(searcher).state is TrialState.FAIL
+    assert study.trials[0].user_attrs["outcome"]["reason"] == "ValueError: no"
+
+
+def test_a_clock_that_is_set_changes_no_wall_time(
+    searcher: StudySearcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searcher.suggest("a")
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    searcher.on_trial_complete("a", result(4))
+    assert 0 <= last(searcher).user_attrs["outcome"]["seconds"] < 60
 
 
 def test_a_network_that_is_measured_over_its_limit_is_not_ranked(searcher: StudySearcher) -> None:

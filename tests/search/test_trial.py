@@ -10,15 +10,16 @@ import pytest
 
 from se_nas import Architecture, latency_ms
 from se_nas.recipes import RECIPES
+from se_nas.search import checkpoints
 from se_nas.search.settings import DataSettings, TrialSettings
 from se_nas.search.trial import SETrial, is_out_of_memory
 
 SETTINGS = TrialSettings(DataSettings(limit_train=200), RECIPES["search"], epochs=2)
 
 
-def worker(settings: TrialSettings, name: str = "resnet8_small-width8") -> SETrial:
+def worker(settings: TrialSettings, name: str = "resnet8_small-width8", **config: Any) -> SETrial:
     trial = object.__new__(SETrial)
-    trial.setup({"architecture": Architecture.parse(name).to_json()}, settings)
+    trial.setup({"architecture": Architecture.parse(name).to_json(), **config}, settings)
     return trial
 
 
@@ -26,7 +27,7 @@ def run(trial: SETrial) -> list[dict[str, Any]]:
     results = [trial.step()]
     while not results[-1]["done"]:
         results.append(trial.step())
-    return results
+    return [result for result in results if not result.get("ready")]
 
 
 def test_a_trial_reports_every_epoch_and_ends_with_its_budget() -> None:
@@ -101,6 +102,107 @@ def test_se_blocks_without_an_exact_start_are_counted() -> None:
 )
 def test_what_counts_as_out_of_memory(error: BaseException, memory: bool) -> None:
     assert is_out_of_memory(error) is memory
+
+
+LONG = replace(SETTINGS, epochs=4)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_trial_whose_worker_dies_goes_on_and_gives_what_it_would_have(
+    after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SHARE", 1.0)
+    settings = replace(LONG, checkpoints=str(tmp_path))
+    whole = run(worker(replace(LONG, checkpoints=None), number=3))
+    dying = worker(settings, number=3)
+    for _ in range(after):
+        dying.step()
+    rest = run(worker(settings, number=3))
+    assert [r["epoch"] for r in rest] == list(range(after + 1, 5))
+    assert [r["val_loss"] for r in rest] == [r["val_loss"] for r in whole[after:]]
+    before = [{k: r[k] for k in ("val_acc", "val_loss")} for r in whole[:after]]
+    assert rest[0]["earlier"] == before
+    assert not any(r["earlier"] for r in rest[1:])
+    assert rest[-1]["unpreserved"] == whole[-1]["unpreserved"]
+    assert [file.name for file in tmp_path.iterdir()] == ["trial-00003.pt"]
+    checkpoints.remove(tmp_path, 3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_latency_that_was_measured_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(LONG, checkpoints=str(tmp_path), needs_latency=True)
+    first = worker(settings, number=0).step()
+    monkeypatch.setattr(
+        "se_nas.search.trial.measure_latency_ms", lambda *_, **__: pytest.fail("measured again")
+    )
+    assert worker(settings, number=0).step()["latency_ms"] == first["latency_ms"]
+
+
+def test_a_checkpoint_of_another_training_is_an_error_and_a_broken_one_is_none(
+    tmp_path: Path,
+) -> None:
+    settings = replace(LONG, checkpoints=str(tmp_path))
+    worker(settings, number=1).step()
+    other = run(worker(replace(settings, seed=1), number=1))[-1]
+    assert other["end"] == "error"
+    assert "the saved run" in other["reason"]
+    file = checkpoints.file_of(tmp_path, 1)
+    file.write_bytes(file.read_bytes()[:500])
+    assert worker(settings, number=1).step()["epoch"] == 1
+
+
+def test_a_folder_that_is_not_there_or_full_costs_the_trial_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = replace(LONG, checkpoints=str(tmp_path / "gone"))
+    assert [r["end"] for r in run(worker(gone, number=0))] == [""] * 4
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("torch.save", full)
+    settings = replace(LONG, checkpoints=str(tmp_path))
+    assert [r["end"] for r in run(worker(settings, number=0))] == [""] * 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_saving_takes_a_bounded_share_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves: list[Path] = []
+    clock = iter(range(10_000))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))  # a save takes a second or two
+
+    def save(file: Path, state: object) -> bool:
+        saves.append(file)
+        return True
+
+    monkeypatch.setattr(checkpoints, "save", save)
+    run(worker(replace(LONG, checkpoints=str(tmp_path)), number=0))
+    assert len(saves) == 1
+
+
+def test_what_a_killed_driver_left_is_tidied(tmp_path: Path) -> None:
+    for name in ("trial-00001.pt", "trial-00002.pt", "trial-00001.host-1.part"):
+        (tmp_path / name).write_bytes(b"")
+    checkpoints.tidy(tmp_path, {2})
+    assert [file.name for file in tmp_path.iterdir()] == ["trial-00002.pt"]
+
+
+def test_a_trial_whose_worker_the_host_killed_for_memory_says_so_and_trains_nothing() -> None:
+    results = run(worker(SETTINGS, out_of_memory=True))
+    assert [(r["end"], r["epoch"]) for r in results] == [("out_of_memory", 0)]
+
+
+def test_ends_have_their_reasons() -> None:
+    recipe = replace(RECIPES["search"], learning_rate=1e12, warmup_epochs=0)
+    diverged = run(worker(replace(SETTINGS, recipe=recipe)))[-1]
+    assert "loss is not finite in epoch 1" in diverged["reason"]
+    heavy = run(worker(SETTINGS, "resnet8_small-width400000"))[-1]
+    assert "memory" in heavy["reason"]
 
 
 def test_the_dashboards_name_needs_no_setup() -> None:

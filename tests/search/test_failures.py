@@ -1,0 +1,76 @@
+"""Tracebacks are kept, one line each is said, and a worker killed for memory is not tried again."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from se_nas.search.directory import RunDirectory
+from se_nas.search.failures import Failures, KeepErrors, first_error
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> tuple[KeepErrors, io.StringIO]:
+    run = RunDirectory(tmp_path)
+    run.make_folders()
+    printed = io.StringIO()
+    return KeepErrors(run, Console(file=printed, width=200)), printed
+
+
+def trial(error_file: Path | None = None, **result: Any) -> Any:
+    config = {"number": 7, "name": "resnet8_small"}
+    return SimpleNamespace(config=config, last_result=result, error_file=error_file)
+
+
+def test_a_bug_is_one_line_on_the_screen_and_a_traceback_in_the_run(
+    kept: tuple[KeepErrors, io.StringIO],
+) -> None:
+    callback, printed = kept
+    text = "Traceback (most recent call last):\n  ...\nValueError: no"
+    callback.on_trial_complete(0, [], trial(end="error", reason="ValueError: no", traceback=text))
+    assert printed.getvalue().count("\n") == 1
+    assert "trial 7 failed: ValueError: no" in printed.getvalue()
+    assert text in (callback.run.errors / "trial-00007.txt").read_text()
+    assert first_error(callback.run) == " (ValueError: no)"
+    callback.on_trial_complete(0, [], trial(end="", val_acc=0.5))
+    assert printed.getvalue().count("\n") == 1
+
+
+def test_a_trial_whose_workers_die_again_and_again_is_said_once(
+    kept: tuple[KeepErrors, io.StringIO],
+) -> None:
+    callback, printed = kept
+    callback.on_trial_error(0, [], trial())
+    assert printed.getvalue().count("\n") == 1
+    assert "trial 7 is lost: its workers died 4 times" in printed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("last", "memory"),
+    [
+        ("Task was killed due to the node running low on memory.\n", True),
+        ("The actor died unexpectedly before finishing this task.\n", False),
+    ],
+)
+def test_only_a_worker_that_was_killed_for_memory_is_not_tried_again(
+    last: str, memory: bool, kept: tuple[KeepErrors, io.StringIO], tmp_path: Path
+) -> None:
+    noted = tmp_path / "error.txt"
+    noted.write_text(f"Failure # 1 (occurred at x)\nThe actor died.\nFailure # 2 (y)\n{last}")
+    died = trial(noted)
+    kept[0].on_trial_recover(0, [], died)
+    assert died.config.get("out_of_memory", False) is memory
+
+
+def test_the_share_that_may_fail() -> None:
+    never = Failures(1.0)
+    assert not any(never.count("error") for _ in range(50))
+    half = Failures(0.5)
+    told = [half.count(end) for end in ("complete",) * 5 + ("lost", "error") * 3]  # type: ignore[arg-type]
+    assert told[:-1] == [""] * 10
+    assert told[-1] == "6 of 11 trials failed, more than a share of 0.5"

@@ -1,0 +1,76 @@
+"""Retrainings are not repeated when a run is taken up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from se_nas import Architecture
+from se_nas.search.finals import Retrained
+from se_nas.search.kept import Keep, Kept
+
+PAIRS = [
+    (Architecture.parse(name), s)
+    for name in ("resnet8_small", "se_resnet8_small_r4")
+    for s in (1, 2)
+]
+
+
+class Trainer:
+    """Trains until it is interrupted."""
+
+    def __init__(self, ends: Sequence[str], until: int = 99) -> None:
+        self.ends, self.until = list(ends), until
+        self.asked: list[tuple[str, int]] = []
+
+    def __call__(
+        self, pairs: Sequence[tuple[Architecture, int]], what: str, keep: Keep
+    ) -> list[Retrained]:
+        done: list[Retrained] = []
+        for i, (architecture, seed) in enumerate(pairs):
+            if i == self.until:
+                raise KeyboardInterrupt
+            self.asked.append((str(architecture), seed))
+            weights = f"{architecture} {seed}".encode()
+            done.append(Retrained(self.ends.pop(0), 0.1 * seed, 0.2, 0.3, weights))
+            keep(architecture, seed, done[-1])
+        return done
+
+
+def test_those_that_are_done_are_not_repeated_and_come_in_their_order(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "finals", epochs=3)
+    first = Trainer(["complete", "complete"], until=2)
+    try:
+        kept.train(PAIRS, "the best", first)
+    except KeyboardInterrupt:
+        assert len(first.asked) == 2
+    second = Trainer(["complete"] * 2)
+    done = kept.train(PAIRS, "the best", second)
+    assert second.asked == [(str(a), s) for a, s in PAIRS[2:]]
+    assert [d.weights.decode() for d in done] == [f"{a} {s}" for a, s in PAIRS]
+    assert [d.val_acc for d in done] == [0.1, 0.2, 0.1, 0.2]
+    third = Trainer([])
+    assert kept.train(PAIRS, "the best", third) == done
+    assert not third.asked
+
+
+def test_another_budget_is_another_retraining(tmp_path: Path) -> None:
+    Kept(tmp_path, epochs=3).train(PAIRS, "", Trainer(["complete"] * 4))
+    again = Trainer(["complete"] * 4)
+    Kept(tmp_path, epochs=4).train(PAIRS, "", again)
+    assert len(again.asked) == 4
+
+
+def test_what_may_end_otherwise_next_time_is_tried_again(tmp_path: Path) -> None:
+    ends = ["diverged", "lost: WorkerCrashedError", "out of memory", "failed: bug"]
+    Kept(tmp_path, epochs=3).train(PAIRS, "", Trainer(ends))
+    again = Trainer(["complete"] * 3)
+    done = Kept(tmp_path, epochs=3).train(PAIRS, "", again)
+    assert [d.end for d in done] == ["diverged", "complete", "complete", "complete"]
+
+
+def test_weights_without_their_note_are_none(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, epochs=3)
+    kept.put(*PAIRS[0], Retrained("complete", weights=b"x"))
+    next(tmp_path.glob("*.json")).write_text('{"end": "comp')
+    assert kept.get(*PAIRS[0]) is None

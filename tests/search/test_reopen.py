@@ -1,0 +1,151 @@
+"""Which run is taken up, with which settings, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from se_nas import SE, InputError, Space, choice, params, trunk
+from se_nas.recipes import RECIPES
+from se_nas.search import directory, reopen
+from se_nas.search.settings import DataSettings, RunConfig
+
+SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
+
+
+def make(tmp_path: Path, space: Space = SPACE, **settings: object) -> directory.RunDirectory:
+    base = RunConfig(out=str(tmp_path), name="run", data=DataSettings(limit_train=200))
+    return directory.create(space, replace(base, **settings))  # type: ignore[arg-type]
+
+
+def refused(run: directory.RunDirectory, asked: RunConfig, *named: str) -> str:
+    with pytest.raises(InputError) as caught:
+        reopen.settle(run, asked, named)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_settings_survive_the_file(tmp_path: Path) -> None:
+    run = make(tmp_path, epochs=3, recipe=replace(RECIPES["adamw"], batch_size=7), gpus=0)
+    stored = RunConfig.from_dict(run.read("settings.json"))
+    assert stored.recipe == replace(RECIPES["adamw"], batch_size=7)
+    assert stored.data == DataSettings(limit_train=200)
+    assert reopen.settle(run, RunConfig(), []) == stored
+
+
+def test_options_that_are_not_written_change_nothing(tmp_path: Path) -> None:
+    run = make(tmp_path, trials=33, epochs=3)
+    config = reopen.settle(run, RunConfig(trials=20, epochs=8, gpus=2), ["gpus", "resume", "out"])
+    assert (config.trials, config.epochs, config.gpus) == (33, 3, 2)
+
+
+def test_what_may_change_is_taken(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    asked = RunConfig(
+        trials=50, concurrency=1, address="a:1", data=DataSettings(folder="/moved"), top=9
+    )
+    config = reopen.settle(run, asked, ["trials", "concurrency", "address", "data_dir", "top"])
+    assert (config.trials, config.concurrency, config.address) == (50, 1, "a:1")
+    assert config.data == DataSettings(folder="/moved", limit_train=200)
+    assert config.top == 9
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "expected"),
+    [
+        (RunConfig(epochs=9), "epochs", "--epochs is 9, in the run"),
+        (RunConfig(seed=1), "seed", "--seed is 1"),
+        (RunConfig(sampler="random"), "sampler", "--sampler is 'random'"),
+        (RunConfig(data=DataSettings(limit_train=9)), "limit_train", "--limit-train is 9"),
+        (RunConfig(recipe=replace(RECIPES["search"], batch_size=9)), "batch_size", "is 9"),
+        (RunConfig(recipe=RECIPES["adamw"]), "recipe", "--recipe is"),
+        (RunConfig(first_rung=1), "first_rung", "--first-rung is 1"),
+    ],
+)
+def test_what_the_results_depend_on_cannot_change(
+    asked: RunConfig, name: str, expected: str, tmp_path: Path
+) -> None:
+    message = refused(make(tmp_path), asked, name)
+    assert expected in message
+    assert "cannot change" in message
+
+
+def test_the_same_value_again_is_no_change(tmp_path: Path) -> None:
+    run = make(tmp_path, epochs=3)
+    assert reopen.settle(run, RunConfig(epochs=3), ["epochs", "seed"]).epochs == 3
+
+
+def test_every_setting_has_the_name_of_its_option() -> None:
+    import inspect
+
+    from se_nas.cli import search
+
+    options = set(inspect.signature(search).parameters) - reopen.APART - {"context"}
+    assert options <= set(reopen.flat(RunConfig()))
+    assert options >= reopen.MAY_CHANGE
+
+
+def test_a_password_is_asked_for_again(tmp_path: Path) -> None:
+    run = make(tmp_path, storage="postgresql://me:secret@host/db")
+    assert "secret" not in (run.path / "settings.json").read_text()
+    assert "give --storage postgresql://me:***@host/db" in refused(run, RunConfig())
+    url = "postgresql://me:secret@host/db"
+    assert reopen.settle(run, RunConfig(storage=url), ["storage"]).storage == url
+
+
+def test_a_complete_run_is_only_taken_up_for_more(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    run.write("results.json", {"winner": "resnet8_small"})
+    assert "is complete" in refused(run, RunConfig())
+    assert reopen.settle(run, RunConfig(trials=99), ["trials"]).trials == 99
+
+
+def test_another_space_is_refused_with_the_difference(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    assert reopen.read_space(run, None) == SPACE
+    assert reopen.read_space(run, SPACE) == SPACE
+    wider = replace_width(SPACE)
+    with pytest.raises(InputError) as caught:
+        reopen.read_space(run, wider)
+    message = str(caught.value)
+    assert "trunk.trunk.width.choice: [8, 16] → [8, 16, 32]" in message
+    assert "constraints: [] → " in message
+    assert "\n" not in message
+
+
+def replace_width(space: Space) -> Space:
+    wide = trunk("resnet8_small", width=choice(8, 16, 32))
+    return Space(space.name, trunk=wide, se=space.se, constraints=[params <= 1e6])
+
+
+def test_a_run_is_found_by_name_and_by_path(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    assert directory.find(str(run.path), "elsewhere").path == run.path
+    assert directory.find("run", str(tmp_path)).path == run.path
+    with pytest.raises(InputError, match="did you mean 'run'"):
+        directory.find("rum", str(tmp_path))
+    with pytest.raises(InputError, match="no run is there"):
+        directory.find("run", str(tmp_path / "empty"))
+
+
+def test_the_same_command_again_says_how_to_finish_the_run(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    with pytest.raises(InputError, match=f"finish it with --resume .*{run.path.name}"):
+        make(tmp_path)
+    run.write("results.json", {"winner": "resnet8_small"})
+    with pytest.raises(InputError, match="is complete"):
+        make(tmp_path)
+
+
+def test_a_resumed_session_is_written_down_with_what_differs(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    versions = run.read("versions.json")
+    run.write("versions.json", versions | {"torch": "1.0"})
+    config = RunConfig(trials=77, name="run")
+    notes = reopen.note_session(run, config)
+    assert notes == [f"torch was 1.0 and is {versions['torch']}"]
+    assert reopen.note_session(run, config) == []
+    assert len(run.read("versions.json")["resumed"]) == 2
+    assert run.read("settings.json")["trials"] == 77

@@ -1,0 +1,165 @@
+"""Where a study is kept: network file systems, a journal that was cut, a disk that is full."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from se_nas import InputError
+from se_nas.search.directory import RunDirectory
+from se_nas.search.storage import check_url, file_system, full_disk_is_one_line, repair
+
+MOUNTS = """\
+/dev/vda / ext4 rw 0 0
+proc /proc proc rw 0 0
+server:/home /home nfs4 rw,vers=4.2 0 0
+tmpfs /home/local tmpfs rw 0 0
+//nas/x /mnt/two\\040words cifs rw 0 0
+scratch@tcp:/scratch /scratch lustre rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/me/study.db", "nfs4"),
+        ("/home/local/study.db", "tmpfs"),
+        ("/homes/study.db", "ext4"),
+        ("/mnt/two words/study.db", "cifs"),
+        ("/scratch/study.db", "lustre"),
+        ("/study.db", "ext4"),
+    ],
+)
+def test_the_file_system_of_a_path_is_that_of_the_longest_mount(path: str, kind: str) -> None:
+    assert file_system(Path(path), MOUNTS) == kind
+
+
+def test_sqlite_on_a_network_file_system_is_refused_with_what_to_use() -> None:
+    for url in ("sqlite:////home/me/study.db", "sqlite+pysqlite:////scratch/study.db?timeout=9"):
+        with pytest.raises(InputError) as caught:
+            check_url(url, MOUNTS)
+        message = str(caught.value)
+        assert "network file system" in message
+        assert "PostgreSQL" in message
+        assert "\n" not in message
+    check_url("sqlite:////home/local/study.db", MOUNTS)
+    check_url("postgresql://me@server/home/me/studies", MOUNTS)
+
+
+def write(journal: Path, trials: int = 2) -> bytes:
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.create_study(study_name="run", storage=storage)
+    for i in range(trials):
+        study.tell(study.ask(), float(i))
+    return journal.read_bytes()
+
+
+def values(journal: Path) -> list[float]:
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.load_study(study_name="run", storage=storage)
+    study.tell(study.ask(), 9.0)  # it can be written on
+    again = JournalStorage(JournalFileBackend(str(journal)))
+    told = optuna.load_study(study_name="run", storage=again).trials
+    return [trial.value for trial in told if trial.value is not None]
+
+
+def test_a_whole_journal_is_left_as_it_is(tmp_path: Path) -> None:
+    content = write(tmp_path / "journal")
+    assert repair(tmp_path / "journal") == ""
+    assert (tmp_path / "journal").read_bytes() == content
+    assert repair(tmp_path / "none") == ""
+
+
+def test_a_journal_cut_at_any_byte_of_its_last_line_loses_that_line_alone(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    content = write(journal)
+    last = content.rindex(b"\n", 0, -1) + 1
+    for end in range(last + 1, len(content) - 1):
+        journal.write_bytes(content[:end])
+        assert f"its last {end - last} bytes" in repair(journal)
+        assert journal.read_bytes() == content[:last]
+    assert values(journal) == [0.0, 9.0]
+
+
+def test_a_record_that_lacks_only_its_line_break_is_kept(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    content = write(journal)
+    journal.write_bytes(content[:-1])
+    assert repair(journal) == ""
+    assert values(journal) == [0.0, 1.0, 9.0]
+
+
+def test_zeros_after_a_power_cut_are_removed(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    content = write(journal)
+    journal.write_bytes(content + b"\0" * 512 + b"\n\0\0")
+    assert "removed" in repair(journal)
+    assert values(journal) == [0.0, 1.0, 9.0]
+
+
+def test_the_lock_of_a_dead_writer_is_not_waited_for(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    write(journal)
+    os.symlink(journal, tmp_path / "journal.lock")
+    repair(journal)
+    assert not os.path.lexists(tmp_path / "journal.lock")
+
+
+class FullDisk(JournalFileBackend):
+    """Takes some writes, then half of one: what ``write`` does on a full disk."""
+
+    left = 12
+
+    def append_logs(self, logs: list[dict[str, object]]) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            super().append_logs(logs)
+            return
+        with open(self._file_path, "ab") as file:
+            file.write(json.dumps(logs[0]).encode()[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing_that_was_told(tmp_path: Path) -> None:
+    journal = tmp_path / "run" / "study.journal"
+    journal.parent.mkdir()
+    study = optuna.create_study(study_name="run", storage=JournalStorage(FullDisk(str(journal))))
+    told: list[float] = []
+
+    def search() -> None:
+        for i in range(100):
+            trial = study.ask()
+            trial.set_user_attr("number", i)
+            study.tell(trial, float(i))
+            told.append(float(i))
+
+    with pytest.raises(InputError) as caught, full_disk_is_one_line(RunDirectory(journal.parent)):
+        search()
+    message = str(caught.value)
+    assert "is full" in message
+    assert "--resume" in message
+    assert "\n" not in message
+    assert told, "some were told before"
+    assert repair(journal)
+    assert values(journal) == [*told, 9.0]
+
+
+def test_a_disk_error_is_found_behind_others_and_other_errors_are_left_alone(
+    tmp_path: Path,
+) -> None:
+    run = RunDirectory(tmp_path)
+    wrapped = RuntimeError("Tune's")
+    wrapped.__cause__ = OSError(errno.EDQUOT, "quota")
+    with pytest.raises(InputError, match="over its quota"), full_disk_is_one_line(run):
+        raise wrapped
+    with pytest.raises(KeyError), full_disk_is_one_line(run):
+        raise KeyError("bug")
+    with pytest.raises(FileNotFoundError), full_disk_is_one_line(run):
+        (tmp_path / "none").read_text()

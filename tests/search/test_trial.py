@@ -20,6 +20,7 @@ SETTINGS = TrialSettings(DataSettings(limit_train=200), RECIPES["search"], epoch
 def worker(settings: TrialSettings, name: str = "resnet8_small-width8", **config: Any) -> SETrial:
     trial = object.__new__(SETrial)
     trial.setup({"architecture": Architecture.parse(name).to_json(), **config}, settings)
+    assert trial.step()["ready"]  # a fresh worker says first that it is up
     return trial
 
 
@@ -27,7 +28,7 @@ def run(trial: SETrial) -> list[dict[str, Any]]:
     results = [trial.step()]
     while not results[-1]["done"]:
         results.append(trial.step())
-    return [result for result in results if not result.get("ready")]
+    return results
 
 
 def test_a_trial_reports_every_epoch_and_ends_with_its_budget() -> None:

@@ -185,7 +185,7 @@ def _times(row: finals.Final) -> list[str]:
         return []
     found = row.latency
     half = 0.0 if found is None else (found.q3_ms - found.q1_ms) / 2
-    told = "does not fit" if found is None else f"{found.median_ms:.3g} ± {half:.1g}"
+    told = "–" if found is None else f"{found.median_ms:.3g} ± {half:.1g}"
     return [f"{row.cost.latency_ms:.3g}", told]
 
 

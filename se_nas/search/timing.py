@@ -92,8 +92,11 @@ class RayMeasurer:
         return found
 
     def _get(self, reference: Any) -> Any:
+        """The actor's answer; None if the host had not the memory for it."""
         try:
             return self.ray.get(reference)
+        except self.ray.exceptions.OutOfMemoryError:
+            return None
         except self.ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, InputError):
                 raise InputError(str(error.cause)) from None
@@ -227,20 +230,23 @@ def _made(
             nonlocal saved
             if console.is_terminal:
                 console.print(f"latency    {done}/{total} measurements", end="\r")
-            if done == total or time.monotonic() > saved + SAVE_S:
+            if time.monotonic() > saved + SAVE_S:
                 cache.save(known, note)
                 saved = time.monotonic()
 
-        build.run(
-            measurer,
-            signature,
-            known,
-            profiles=networks,
-            wholes=held_out,
-            sweeps=settings.sweeps,
-            seed=config.seed,
-            on_done=on_done,
-        )
+        try:
+            build.run(
+                measurer,
+                signature,
+                known,
+                profiles=networks,
+                wholes=held_out,
+                sweeps=settings.sweeps,
+                seed=config.seed,
+                on_done=on_done,
+            )
+        finally:  # Ctrl-C too
+            cache.save(known, note)
     table = LatencyTable(build.of_networks(known, [*networks, *held_out], signature), signature)
     report = build.report(build.compare(table, held_out, known))
     return TimedPrice(price, table, settings, identity, report)
@@ -277,14 +283,21 @@ def measured(
     def note(text: str) -> None:
         console.print(f"latency    {text}", soft_wrap=True)
 
-    with alone(table.signature, price.settings, slots, note) as measurer:
-        identity = measurer.identity()
-        if identity != price.identity:
-            note(f"the last networks are timed on {identity}, the table is of {price.identity}")
-        cache = open_cache(price.settings.cache, identity)
-        known = cache.load(note)
-        build.run(measurer, table.signature, known, wholes=networks, sweeps=price.settings.sweeps)
-        cache.save(known, note)
+    try:
+        with alone(table.signature, price.settings, slots, note) as measurer:
+            identity = measurer.identity()
+            if identity != price.identity:
+                note(
+                    f"the final networks are timed on {identity}, the table is of {price.identity}"
+                )
+            cache = open_cache(price.settings.cache, identity)
+            known = cache.load(note)
+            sweeps = price.settings.sweeps
+            build.run(measurer, table.signature, known, wholes=networks, sweeps=sweeps)
+            cache.save(known, note)
+    except InputError as error:  # what was trained is worth more
+        note(f"the final networks were not timed: {error}")
+        return rows
     compared = build.compare(table, networks, known)
     latencies = [known.networks.get(network_key(a, table.signature)) for a in networks]
     run.write(FILE, price.to_dict() | {"finals": build.report(compared)})

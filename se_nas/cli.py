@@ -83,6 +83,33 @@ def search(
         str | None, typer.Option(help="A running Ray cluster, or auto [default: start one here].")
     ] = None,
     dashboard: Annotated[bool, typer.Option(help="Start the Ray dashboard.")] = True,
+    latency_batch: Annotated[
+        int, typer.Option(help="Images in a pass that is timed, if the space asks for latency_ms.")
+    ] = 1,
+    latency_precision: Annotated[
+        str, typer.Option(help="float32, float16 or bfloat16.")
+    ] = "float32",
+    latency_channels_last: Annotated[
+        bool, typer.Option("--latency-channels-last", help="Time in the memory format NHWC.")
+    ] = False,
+    latency_threads: Annotated[int, typer.Option(help="Threads of a pass on a CPU.")] = 1,
+    latency_warm_up: Annotated[int, typer.Option(help="Untimed passes of each network.")] = 2,
+    latency_repeats: Annotated[
+        int, typer.Option(help="Timed passes of each network in a sweep; the median counts.")
+    ] = 7,
+    latency_sweeps: Annotated[
+        int, typer.Option(help="How often all networks are gone through.")
+    ] = 3,
+    latency_networks: Annotated[
+        int, typer.Option(help="Time at most so many networks for the table of blocks.")
+    ] = 400,
+    latency_held_out: Annotated[
+        int, typer.Option(help="Random networks that the table is tested with.")
+    ] = 10,
+    latency_cache: Annotated[
+        str | None,
+        typer.Option(help="Folder of earlier measurements [default: in the user's cache folder]."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the space and its costs; train nothing.")
     ] = False,
@@ -94,6 +121,7 @@ def search(
     from rich.console import Console
 
     from se_nas.errors import unknown
+    from se_nas.latency.settings import LatencySettings
     from se_nas.recipes import RECIPES
     from se_nas.search.settings import DataSettings, RunConfig
     from se_nas.spaces import load_space
@@ -129,6 +157,18 @@ def search(
         out=out,
         address=address,
         dashboard=dashboard,
+        latency=LatencySettings(
+            batch=latency_batch,
+            precision=latency_precision,
+            channels_last=latency_channels_last,
+            threads=latency_threads,
+            warm_up=latency_warm_up,
+            repeats=latency_repeats,
+            sweeps=latency_sweeps,
+            networks=latency_networks,
+            held_out=latency_held_out,
+            cache=latency_cache,
+        ),
     )
     console = Console(highlight=False)
     if dry_run:

@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from se_nas.latency.settings import uses_latency
 from se_nas.search.run import check_feasible, pricer
 from se_nas.search.settings import RunConfig
 from se_nas.search.summary import small_images
@@ -33,6 +34,8 @@ def show(space: Space, config: RunConfig, console: Console) -> None:
     console.print(
         f"constraints  {limits}: {100 * share:.1f} % of random draws pass", soft_wrap=True
     )
+    if uses_latency(space):
+        console.print("latency_ms is measured at the start of a search: not counted here")
     table = Table(title=f"{SAMPLES} random architectures", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("architecture", overflow="fold")
     for column in ("id", "params", "MMACs", "feasible"):

@@ -13,6 +13,7 @@ from typing import Any
 
 from se_nas.arch import SE, Architecture
 from se_nas.cost import Cost
+from se_nas.latency.table import Latency
 from se_nas.objectives import Objective
 
 
@@ -38,6 +39,7 @@ class Final:
         role: ``best 1`` …, ``no SE`` or ``SE r16``; several if they are one network.
         search_value: the objective in the search, None for a control that was not in it.
         runs: one for each seed.
+        latency: measured, where the search is about latency; the predicted one is in ``cost``.
     """
 
     role: str
@@ -45,6 +47,7 @@ class Final:
     cost: Cost
     search_value: float | None
     runs: tuple[Retrained, ...]
+    latency: Latency | None = None
 
     @property
     def complete(self) -> list[Retrained]:
@@ -71,6 +74,7 @@ class Final:
             "name": str(self.architecture),
             "architecture": self.architecture.to_json(),
             "cost": asdict(self.cost),
+            "latency": self.latency and asdict(self.latency),
             "search_value": self.search_value,
             "val_accs": [run.val_acc for run in self.complete],
             "val_losses": [run.val_loss for run in self.complete],

@@ -18,7 +18,7 @@ MAY_CHANGE = frozenset(
     {
         *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),
         *("dashboard", "storage", "top", "final_seeds", "final_epochs", "max_failed_share"),
-        "data_dir",
+        *("data_dir", "latency_cache"),
     }
 )
 # Options that are not settings of a run.
@@ -74,6 +74,9 @@ def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunCo
         changes[name] = now[name]
     if "data_dir" in changes:
         stored = replace(stored, data=replace(stored.data, folder=changes.pop("data_dir")))
+    if "latency_cache" in changes:
+        cache = changes.pop("latency_cache")
+        stored = replace(stored, latency=replace(stored.latency, cache=cache))
     config = replace(stored, **changes)
     if config.storage is not None and ":***@" in config.storage:
         raise InputError(
@@ -106,7 +109,7 @@ def note_session(run: RunDirectory, config: RunConfig) -> list[str]:
 def flat(config: RunConfig) -> dict[str, Any]:
     """The settings by the names of their options."""
     values = config.to_dict()
-    data, recipe = values.pop("data"), values.pop("recipe")
+    data, recipe, latency = values.pop("data"), values.pop("recipe"), values.pop("latency")
     own = {name: recipe.pop(name) for name in ("batch_size", "learning_rate")}
     return {
         **values,
@@ -115,6 +118,7 @@ def flat(config: RunConfig) -> dict[str, Any]:
         "data_dir": data["folder"],
         **{name: data[name] for name in ("image_size", "val_images", "limit_train")},
         "recipe": recipe,
+        **{f"latency_{name}": value for name, value in latency.items()},
         **own,
     }
 

@@ -17,7 +17,8 @@ from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.data import Data
 from se_nas.errors import InputError
-from se_nas.search import checkpoints, directory, finals, lock, reopen, study, summary
+from se_nas.latency.settings import uses_latency
+from se_nas.search import checkpoints, directory, finals, lock, reopen, study, summary, timing
 from se_nas.search.cluster import Slots, connected
 from se_nas.search.failures import first_error
 from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
@@ -58,10 +59,13 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
         try:
             opened = study.create(space, config, run)
             slots = stack.enter_context(connected(config))
+            console.print(summary.resources(config, slots), soft_wrap=True)
+            price = timing.timed(price, space, config, images, slots, run, console)
+            if uses_latency(space):
+                check_feasible(space, price, images, config.seed)
         except InputError:
             run.discard()
             raise
-        console.print(summary.resources(config, slots), soft_wrap=True)
         proposals = propose(opened, space, price, config)
         return _finish(proposals, config, images, slots, run, console)
 
@@ -97,7 +101,8 @@ def resume(
         console.print(summary.resources(config, slots), soft_wrap=True)
         for note in [repaired, *notes] if repaired else notes:
             console.print(f"note: {note}", soft_wrap=True)
-        proposals = propose(opened, space, pricer(images), config)
+        price = timing.timed(pricer(images), space, config, images, slots, run, console)
+        proposals = propose(opened, space, price, config)
         recover(proposals)
         going_on = {proposal.number for proposal in proposals.unfinished}
         checkpoints.tidy(run.checkpoints, going_on)
@@ -145,6 +150,7 @@ def _finish(
             price,
             objective,
         )
+        rows = timing.measured(price, rows, slots, run, console)
     except KeyboardInterrupt:
         so_far = ranking(opened, space)
         run.write("results.json", _search_results(so_far, proposals, space, config))

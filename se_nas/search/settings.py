@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from se_nas.errors import InputError, unknown
-from se_nas.objectives import Constraint
+from se_nas.latency.settings import LatencySettings
 from se_nas.recipes import RECIPES, Recipe
 
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
@@ -54,6 +54,7 @@ class RunConfig:
         final_epochs: budget of a retraining, None for ``epochs``.
         max_failed_share: a search in which more of the trials fail than that stops.
         address: a running Ray cluster; None starts one on this machine.
+        latency: how ``latency_ms`` is measured, if the space asks for it.
     """
 
     data: DataSettings = field(default_factory=DataSettings)
@@ -77,6 +78,7 @@ class RunConfig:
     out: str = "runs"
     address: str | None = None
     dashboard: bool = True
+    latency: LatencySettings = field(default_factory=LatencySettings)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "enqueue", tuple(self.enqueue))  # a list in JSON
@@ -124,13 +126,20 @@ class RunConfig:
         """
         known = {f.name for f in fields(cls)}
         images = {f.name for f in fields(DataSettings)}
-        for given, allowed in ((data, known), (data.get("data", {}), images)):
+        timing = {f.name for f in fields(LatencySettings)}
+        for given, allowed in (
+            (data, known),
+            (data.get("data", {}), images),
+            (data.get("latency", {}), timing),
+        ):
             for name in given:
                 if name not in allowed:
                     raise unknown("setting", name, allowed, "; another version wrote it")
         changed: dict[str, Any] = {}
         if "data" in data:
             changed["data"] = DataSettings(**data["data"])
+        if "latency" in data:
+            changed["latency"] = LatencySettings(**data["latency"])
         if "recipe" in data:
             changed["recipe"] = Recipe.from_dict(data["recipe"])
         return cls(**{**data, **changed})
@@ -143,8 +152,6 @@ class TrialSettings:
     Attributes:
         on_gpu: train on the GPU that was reserved. Logical GPUs have no device: then on the CPU,
             and the search says so.
-        latency_limits: a network that breaks one of them is not trained.
-        needs_latency: measure the latency before training.
         checkpoints: folder of the trials' checkpoints; None saves none.
     """
 
@@ -154,8 +161,6 @@ class TrialSettings:
     seed: int = 0
     on_gpu: bool = False
     threads: int = 1
-    latency_limits: tuple[Constraint, ...] = ()
-    needs_latency: bool = False
     checkpoints: str | None = None
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from se_nas.arch import Architecture
 from se_nas.data import Data
+from se_nas.latency.table import TimedCost
 from se_nas.search import checkpoints, finals
 from se_nas.search.cluster import Slots
 from se_nas.search.directory import RunDirectory, shown
@@ -124,7 +125,9 @@ def show_results(
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("role", no_wrap=True)
     table.add_column("architecture", overflow="fold")
-    for column in ("params", "MMACs", "val", "test ± spread"):
+    timed = isinstance(rows[0].cost, TimedCost)
+    times = ("table ms", "ms") if timed else ()
+    for column in ("params", "MMACs", *times, "val", "test ± spread"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         over = "" if feasible(proposals.space, row.cost) else " (over budget)"
@@ -134,6 +137,7 @@ def show_results(
             str(row.architecture),
             f"{row.cost.params:,}",
             f"{row.cost.macs / 1e6:,.2f}",
+            *_times(row),
             f"{100 * row.mean('val_acc'):.2f}",
             f"{100 * row.mean('test_acc'):.2f}"
             + (f" ± {100 * row.test_spread:.2f}" if len(row.complete) > 1 else "")
@@ -173,6 +177,16 @@ def at_chance(best: finals.Final, images: Data) -> list[str]:
         f"where one answer for all is right in {100 * share:.1f} %; the ranking means nothing. "
         "Train longer (--epochs) or on more images, or make the space's networks smaller"
     ]
+
+
+def _times(row: finals.Final) -> list[str]:
+    """Predicted and measured latency, with half the distance between its quartiles."""
+    if not isinstance(row.cost, TimedCost):
+        return []
+    found = row.latency
+    half = 0.0 if found is None else (found.q3_ms - found.q1_ms) / 2
+    told = "–" if found is None else f"{found.median_ms:.3g} ± {half:.1g}"
+    return [f"{row.cost.latency_ms:.3g}", told]
 
 
 def _notes(proposals: Proposals, run: RunDirectory) -> list[str]:

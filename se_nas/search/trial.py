@@ -20,7 +20,6 @@ from ray import tune
 
 from se_nas import data
 from se_nas.arch import Architecture
-from se_nas.latency import measure_latency_ms
 from se_nas.search import checkpoints
 from se_nas.search.settings import DataSettings, TrialSettings
 from se_nas.search.workers import ready_first
@@ -136,16 +135,6 @@ class SETrial(tune.Trainable):
             self.data = load_data(self.settings.data, self.settings.seed)
         if self.training is None:
             state = self._load()
-            if self.settings.needs_latency and state is None:
-                self.measured["latency_ms"] = measure_latency_ms(
-                    self.architecture,
-                    image_size=self.data.image_size,
-                    in_channels=self.data.in_channels,
-                    num_classes=self.data.num_classes,
-                    device=self.device,
-                )
-                if any(c.violation(self.measured) > 0 for c in self.settings.latency_limits):
-                    return self._end("infeasible")
             self.training = Training(
                 self.architecture,
                 self.data,

@@ -59,7 +59,7 @@ def tune_trials(
     better = 1 if objective.direction == "maximize" else -1
     progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
     worker = tune.with_resources(
-        tune.with_parameters(trainable, settings=_trial_settings(space, config, slots, run)),
+        tune.with_parameters(trainable, settings=_trial_settings(config, slots, run)),
         slots.resources,
     )
     # The dashboard shows the class's name; Tune's wrappers would hide it.
@@ -100,10 +100,7 @@ def tune_trials(
         raise KeyboardInterrupt
 
 
-def _trial_settings(
-    space: Space, config: RunConfig, slots: Slots, run: directory.RunDirectory
-) -> TrialSettings:
-    limits = tuple(c for c in space.constraints if c.quantity == "latency_ms")
+def _trial_settings(config: RunConfig, slots: Slots, run: directory.RunDirectory) -> TrialSettings:
     return TrialSettings(
         config.data,
         config.recipe,
@@ -111,8 +108,6 @@ def _trial_settings(
         config.seed,
         on_gpu=slots.gpus > 0,
         threads=max(1, int(slots.cpus)),
-        latency_limits=limits,
-        needs_latency=bool(limits) or any(o.metric == "latency_ms" for o in space.objectives),
         checkpoints=str(run.checkpoints),
     )
 

@@ -75,6 +75,9 @@ def test_a_space_file_with_a_mistake(
         (["--space", "digits_se", "--gpus-per-trial", "1.5"], "gpus_per_trial is 1.5"),
         (["--space", "digits_se", "--val-images", "2000"], "2000"),
         (["--space", "digits_se", "--learning-rate", "-1"], "learning_rate"),
+        (["--space", "digits_se", "--latency-batch", "0"], "latency batch is 0"),
+        (["--space", "digits_se", "--latency-precision", "float3"], "did you mean 'float32'?"),
+        (["--space", "digits_se", "--latency-cache", __file__], "is a file; give a folder"),
     ],
 )
 def test_a_wrong_argument(

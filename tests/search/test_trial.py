@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from se_nas import Architecture, latency_ms
+from se_nas import Architecture
 from se_nas.recipes import RECIPES
 from se_nas.search import checkpoints
 from se_nas.search.settings import DataSettings, TrialSettings
@@ -69,21 +69,6 @@ def test_an_error_is_an_end_with_its_traceback(tmp_path: Path) -> None:
     assert last["end"] == "error"
     assert "InputError" in last["traceback"]
     assert "gone" in last["traceback"]
-
-
-@pytest.mark.parametrize(
-    ("limit", "end"),
-    [
-        (latency_ms <= 1e-6, "infeasible"),
-        (latency_ms >= 1e6, "infeasible"),
-        (latency_ms <= 1e6, ""),
-    ],
-)
-def test_a_latency_limit_is_checked_before_training(limit: Any, end: str) -> None:
-    last = run(worker(replace(SETTINGS, latency_limits=(limit,), needs_latency=True)))[-1]
-    assert last["end"] == end
-    assert last["latency_ms"] > 0
-    assert last["epoch"] == (0 if end else 2)
 
 
 def test_se_blocks_without_an_exact_start_are_counted() -> None:

@@ -1,0 +1,70 @@
+"""Measurements kept from run to run: a JSON file for each device, versions and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from se_nas.latency.table import Measurements
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A file of measurements, and what they hold for."""
+
+    path: Path
+    identity: Mapping[str, Any]
+
+    def load(self, note: Callable[[str], None]) -> Measurements:
+        """What is known; nothing, and one line about it, if the file cannot be used."""
+        try:
+            data = json.loads(self.path.read_text(encoding="utf-8"))
+            if data["identity"] != dict(self.identity):
+                raise ValueError("it is of another device, version or setting")
+            return Measurements.from_dict(data)
+        except FileNotFoundError:
+            return Measurements()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            note(f"the latency cache {self.path} cannot be used ({reason}): measuring again")
+            return Measurements()
+
+    def save(self, found: Measurements, note: Callable[[str], None]) -> None:
+        """Replace the file as a whole; what another process has put there meanwhile stays."""
+        kept = self.load(lambda _: None)
+        for name in ("blocks", "overheads", "networks"):
+            getattr(kept, name).update(getattr(found, name))
+        text = json.dumps({"identity": dict(self.identity)} | kept.to_dict())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, part = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                os.replace(part, self.path)
+            except BaseException:
+                os.unlink(part)
+                raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            note(f"the latency cache {self.path} cannot be written ({reason}): not kept")
+
+
+def open_cache(folder: str | None, identity: Mapping[str, Any]) -> Cache:
+    """The cache file of a device, in ``folder`` or the user's cache folder."""
+    text = json.dumps(dict(identity), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Cache((user_folder() if folder is None else Path(folder)) / f"{digest}.json", identity)
+
+
+def user_folder() -> Path:
+    """``se-nas/latency`` below ``XDG_CACHE_HOME``, which counts if it is absolute."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
+    return base / "se-nas" / "latency"

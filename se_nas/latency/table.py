@@ -1,0 +1,162 @@
+"""The additive table: a network's latency is the sum over its blocks. No torch here."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from se_nas.arch import Architecture
+from se_nas.cost import Cost
+from se_nas.latency.blocks import Block, blocks
+from se_nas.latency.settings import Signature
+
+
+@dataclass(frozen=True)
+class Latency:
+    """The median of many passes, and the quartiles around it, in milliseconds."""
+
+    median_ms: float
+    q1_ms: float
+    q3_ms: float
+
+    @classmethod
+    def of(cls, times_ms: Sequence[float]) -> Latency:
+        """
+        >>> Latency.of([1, 2, 3, 4, 9])
+        Latency(median_ms=3, q1_ms=2.0, q3_ms=4.0)
+        """
+        if len(times_ms) == 1:
+            return cls(times_ms[0], times_ms[0], times_ms[0])
+        q1, _, q3 = statistics.quantiles(times_ms, n=4, method="inclusive")
+        return cls(statistics.median(times_ms), q1, q3)
+
+    @property
+    def spread(self) -> float:
+        """Between the quartiles, as a share of the median."""
+        return (self.q3_ms - self.q1_ms) / self.median_ms
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Median milliseconds of each block of a network, and what the whole takes beyond their sum."""
+
+    blocks_ms: tuple[float, ...]
+    overhead_ms: float
+
+
+@dataclass(frozen=True)
+class TimedCost(Cost):
+    """A cost with the latency that the table predicts, in milliseconds."""
+
+    latency_ms: float
+
+
+@dataclass
+class Measurements:
+    """What is known for one device and one way of measuring.
+
+    Attributes:
+        blocks: milliseconds of each block, by its key.
+        overheads: by ``network_key``, what a network took beyond the sum of its blocks.
+        networks: by ``network_key``, whole networks.
+    """
+
+    blocks: dict[str, tuple[Block, float]] = field(default_factory=dict[str, tuple[Block, float]])
+    overheads: dict[str, float] = field(default_factory=dict[str, float])
+    networks: dict[str, Latency] = field(default_factory=dict[str, Latency])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "blocks": [block.to_dict() | {"ms": ms} for block, ms in self.blocks.values()],
+            "overheads_ms": self.overheads,
+            "networks": {key: vars(latency) for key, latency in self.networks.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Measurements:
+        """What ``to_dict`` wrote; KeyError, TypeError or ValueError for anything else."""
+        found = cls()
+        for row in data["blocks"]:
+            ms = _milliseconds(row["ms"])
+            block = Block(**{name: value for name, value in row.items() if name != "ms"})
+            found.blocks[block.key] = block, ms
+        found.overheads = {
+            str(key): float(value) for key, value in dict(data["overheads_ms"]).items()
+        }
+        for key, row in dict(data["networks"]).items():
+            found.networks[str(key)] = Latency(**{n: _milliseconds(v) for n, v in row.items()})
+        return found
+
+
+def network_key(architecture: Architecture, signature: Signature) -> str:
+    """A network and what goes in and out of it."""
+    return f"{architecture.id}-{_suffix(signature)}"
+
+
+def _suffix(signature: Signature) -> str:
+    return f"{signature.image_size}px-{signature.in_channels}-{signature.num_classes}"
+
+
+def _milliseconds(value: Any) -> float:
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{value!r} is no time")
+    return float(value)
+
+
+class LatencyTable:
+    """Predicts the latency of architectures that were not measured.
+
+    A block that was not measured either is taken from its nearest neighbour: among the measured
+    blocks that are the same without SE if there are any, the one with nearly as many parameters;
+    else the one with nearly as many MACs, scaled by them.
+    """
+
+    def __init__(self, measurements: Measurements, signature: Signature) -> None:
+        self.measurements, self.signature = measurements, signature
+        overheads = [
+            value
+            for key, value in measurements.overheads.items()
+            if key.endswith(f"-{_suffix(signature)}")
+        ]
+        self.overhead_ms = statistics.median(overheads) if overheads else 0.0
+        self._by_base: dict[str, list[tuple[Block, float]]] = {}
+        for block, ms in measurements.blocks.values():
+            self._by_base.setdefault(block.base, []).append((block, ms))
+        self._estimates: dict[str, float] = {}
+
+    def predict(self, architecture: Architecture) -> float:
+        """Milliseconds of one pass."""
+        found = blocks(architecture, self.signature)
+        return self.overhead_ms + math.fsum(self._block_ms(block) for block in found)
+
+    def estimated(self, architecture: Architecture) -> int:
+        """How many of its blocks were not measured."""
+        known = self.measurements.blocks
+        return sum(block.key not in known for block in blocks(architecture, self.signature))
+
+    def timed(self, cost: Cost, architecture: Architecture) -> TimedCost:
+        """The cost with the predicted latency."""
+        return TimedCost(**vars(cost), latency_ms=self.predict(architecture))
+
+    def _block_ms(self, block: Block) -> float:
+        known = self.measurements.blocks.get(block.key)
+        if known is not None:
+            return known[1]
+        if block.key not in self._estimates:
+            self._estimates[block.key] = self._nearest(block)
+        return self._estimates[block.key]
+
+    def _nearest(self, block: Block) -> float:
+        same = self._by_base.get(block.base)
+        if same:
+            return min(same, key=lambda known: abs(known[0].params - block.params))[1]
+
+        def distance(known: tuple[Block, float]) -> float:
+            return abs(math.log((known[0].macs + 1) / (block.macs + 1)))
+
+        near, ms = min(self.measurements.blocks.values(), key=distance)
+        return ms * (block.macs + 1) / (near.macs + 1)

@@ -1,0 +1,192 @@
+"""Which networks are timed, and what becomes of the times: with a made-up device."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from se_nas import SE, InputError, Space, choice, optional, per_stage, trunk
+from se_nas.arch import Architecture
+from se_nas.latency import build
+from se_nas.latency.blocks import Block, blocks
+from se_nas.latency.settings import Signature
+from se_nas.latency.table import Latency, LatencyTable, Measurements, Profile
+from se_nas.spaces import load_space, space_files
+
+SIGNATURE = Signature(32, 3, 10)
+SPACE = Space(
+    "small",
+    trunk=trunk("resnet8_small", width=choice(8, 16)),
+    se=per_stage(optional(SE(reduction=choice(2, 4, 8), squeeze=choice("avg", "max")))),
+)
+
+
+class Device:
+    """A block takes its MACs and parameters; the n-th measurement is slower by ``noise[n]``."""
+
+    def __init__(self, noise: list[float] | None = None, too_large: int | None = None) -> None:
+        self.noise, self.too_large = list(noise or []), too_large
+        self.profiled: list[str] = []
+        self.measured: list[str] = []
+
+    def identity(self) -> dict[str, Any]:
+        return {"device": "made up"}
+
+    def ms(self, block: Block) -> float:
+        return 1e-3 + block.macs / 1e6 + block.params / 1e5
+
+    def _slower(self) -> float:
+        return self.noise.pop(0) if self.noise else 1.0
+
+    def measure(self, architecture: Architecture) -> Latency | None:
+        self.measured.append(architecture.id)
+        total = sum(map(self.ms, blocks(architecture, SIGNATURE))) + 0.25
+        return Latency.of([total * self._slower()])
+
+    def profile(self, architecture: Architecture) -> Profile | None:
+        self.profiled.append(architecture.id)
+        found = blocks(architecture, SIGNATURE)
+        if self.too_large is not None and sum(b.params for b in found) > self.too_large:
+            return None
+        slower = self._slower()
+        return Profile(tuple(self.ms(block) * slower for block in found), 0.25)
+
+
+def known_keys(networks: list[Architecture], signature: Signature = SIGNATURE) -> set[str]:
+    return {block.key for a in networks for block in blocks(a, signature)}
+
+
+@pytest.mark.parametrize("name", space_files())
+def test_every_block_of_every_space_of_ours_is_covered(name: str) -> None:
+    space = load_space(name)
+    signature = Signature(32 if "small" in name or "digits" in name else 224)
+    networks = build.cover(space, signature, 400)
+    known = known_keys(networks, signature)
+    rng = random.Random(1)
+    for _ in range(300):
+        assert {block.key for block in blocks(space.sample(rng), signature)} <= known
+    assert len(networks) < 400
+
+
+def test_a_cover_needs_as_many_networks_as_a_stage_has_options() -> None:
+    assert len(build.cover(SPACE, SIGNATURE, 400)) == 2 * (1 + 3 * 2)
+    assert known_keys(build.cover(SPACE, SIGNATURE, 400)) == known_keys(list(SPACE))
+
+
+def test_a_limit_takes_all_trunks_in_turn_and_no_se_first() -> None:
+    networks = build.cover(SPACE, SIGNATURE, 5)
+    assert len(networks) == 5
+    assert [str(a) for a in networks[:2]] == ["resnet8_small-width8", "resnet8_small"]
+    assert {a.trunk for a in networks[2:4]} == {a.trunk for a in networks[:2]}
+    assert build.cover(SPACE, SIGNATURE, 5) == networks, "the same each time"
+
+
+def test_a_space_with_more_trunks_than_the_limit_is_drawn_from() -> None:
+    wide = Space("wide", trunk=trunk("resnet8_small", width=choice(*range(8, 808))))
+    networks = build.cover(wide, SIGNATURE, 20)
+    assert 10 <= len(networks) <= 20
+    widths = [a.trunk.width for a in networks]  # type: ignore[attr-defined]
+    assert max(widths) > 400, "not the first ones of the list"
+
+
+@pytest.mark.parametrize(
+    "se",
+    [
+        SE(reduction=choice(2, 4)),
+        choice(None, SE(2), per_stage(None, {2: SE(4)})),
+        per_stage(optional(SE(2)), tie=[(2, 3)]),
+    ],
+)
+def test_other_templates_are_covered_too(se: Any) -> None:
+    space = Space("s", trunk="resnet8_small", se=se)
+    assert known_keys(list(space)) <= known_keys(build.cover(space, SIGNATURE, 400))
+
+
+def test_the_table_of_an_additive_device_is_exact() -> None:
+    device, known = Device(), Measurements()
+    networks = build.cover(SPACE, SIGNATURE, 400)
+    held_out = build.draw_held_out(SPACE, 10, networks)
+    build.run(device, SIGNATURE, known, profiles=networks, wholes=held_out)
+    compared = build.compare(LatencyTable(known, SIGNATURE), held_out, known)
+    assert len(compared) == 10
+    report = build.report(compared)
+    assert report["max_error"] == pytest.approx(0, abs=1e-9)
+    assert report["kendall_tau"] == pytest.approx(1)
+    assert not {a.id for a in held_out} & {a.id for a in networks}
+
+
+def test_a_slow_sweep_is_outvoted() -> None:
+    networks = build.cover(SPACE, SIGNATURE, 400)
+    held_out = build.draw_held_out(SPACE, 10, networks)
+    jobs = len(networks) + len(held_out)
+    device, known = Device([1.0] * jobs + [5.0] * jobs + [1.0] * jobs), Measurements()
+    build.run(device, SIGNATURE, known, profiles=networks, wholes=held_out, sweeps=3)
+    report = build.report(build.compare(LatencyTable(known, SIGNATURE), held_out, known))
+    assert report["max_error"] == pytest.approx(0, abs=1e-9)
+
+
+def test_what_is_known_is_not_measured_again() -> None:
+    networks = build.cover(SPACE, SIGNATURE, 400)
+    known = Measurements()
+    build.run(Device(), SIGNATURE, known, profiles=networks[:4], wholes=networks[-1:])
+    before = dict(known.blocks)
+    device = Device([9.0] * 1000)
+    progress: list[tuple[int, int]] = []
+    build.run(
+        device,
+        SIGNATURE,
+        known,
+        profiles=networks,
+        wholes=networks[-1:],
+        sweeps=2,
+        on_done=lambda done, total: progress.append((done, total)),
+    )
+    assert set(device.profiled) == {a.id for a in networks[4:]}
+    assert device.measured == []
+    assert {key: known.blocks[key] for key in before} == before
+    assert progress[-1] == (len(progress), len(progress)) == (20, 20)
+    build.run(device, SIGNATURE, known, profiles=networks, on_done=pytest.fail)  # type: ignore[arg-type]
+
+
+def test_a_network_that_does_not_fit_leaves_its_blocks_to_estimates() -> None:
+    networks = build.cover(SPACE, SIGNATURE, 400)
+    sizes = sorted(sum(b.params for b in blocks(a, SIGNATURE)) for a in networks)
+    known = Measurements()
+    build.run(Device(too_large=sizes[-2]), SIGNATURE, known, profiles=networks)
+    assert 0 < len(known.blocks) < len(known_keys(networks))
+    assert LatencyTable(known, SIGNATURE).predict(networks[-1]) > 0
+    with pytest.raises(InputError, match="fits into the device's memory"):
+        build.run(Device(too_large=1), SIGNATURE, Measurements(), profiles=networks)
+
+
+def test_held_out_networks_are_those_that_matter_if_there_are_enough() -> None:
+    space = load_space("digits_se")
+
+    def with_three(architecture: Architecture) -> bool:
+        return None not in architecture.se
+
+    chosen = build.draw_held_out(space, 10, [], with_three)
+    assert len({a.id for a in chosen}) == 10
+    assert all(with_three(a) for a in chosen)
+    tiny = Space("tiny", trunk="resnet8_small", se=optional(SE(2)))
+    assert len(build.draw_held_out(tiny, 10, [Architecture("resnet8_small")])) == 1
+
+
+def test_the_part_of_a_cache_that_a_run_needs() -> None:
+    networks = build.cover(SPACE, SIGNATURE, 400)
+    known = Measurements()
+    build.run(Device(), SIGNATURE, known, profiles=networks, wholes=networks[:3])
+    part = build.of_networks(known, networks[:1], SIGNATURE)
+    assert set(part.blocks) == known_keys(networks[:1])
+    assert len(part.overheads) == len(part.networks) == 1
+
+
+def test_an_order_needs_two_values() -> None:
+    one = build.HeldOut("a", 1.5, Latency(1.0, 1.0, 1.0))
+    assert one.error == pytest.approx(0.5)
+    assert build.report([one])["kendall_tau"] is None
+    assert build.report([])["median_error"] is None
+    other = build.HeldOut("b", 1.0, Latency(2.0, 2.0, 2.0))
+    assert build.report([one, other])["kendall_tau"] == pytest.approx(-1)

@@ -1,0 +1,92 @@
+"""Sums over blocks, and what stands in for a block that was not measured."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from se_nas import SE, Architecture
+from se_nas.cost import cost
+from se_nas.latency.blocks import blocks
+from se_nas.latency.settings import Signature
+from se_nas.latency.table import Latency, LatencyTable, Measurements, TimedCost, network_key
+
+SIGNATURE = Signature(32, 3, 10)
+
+
+def measurements(*architectures: Architecture, overhead: float = 0.0) -> Measurements:
+    """Every block takes its parameters, in thousands of a millisecond."""
+    found = Measurements()
+    for architecture in architectures:
+        for block in blocks(architecture, SIGNATURE):
+            found.blocks[block.key] = block, block.params / 1000
+        found.overheads[network_key(architecture, SIGNATURE)] = overhead
+    return found
+
+
+def small(se: SE | None = None) -> Architecture:
+    return Architecture("resnet8_small", se)
+
+
+def test_a_prediction_is_the_sum_over_the_blocks_and_the_overhead() -> None:
+    table = LatencyTable(measurements(small(), small(SE(4)), overhead=0.5), SIGNATURE)
+    mixed = Architecture("resnet8_small", (SE(4), None, SE(4)))
+    params = cost(mixed, input_size=32, num_classes=10).params
+    assert table.predict(mixed) == pytest.approx(params / 1000 + 0.5)
+    assert table.estimated(mixed) == 0
+
+
+def test_the_overhead_is_that_of_the_same_signature() -> None:
+    found = measurements(small(), overhead=0.5)
+    found.overheads["another-64px-3-10"] = 100.0
+    assert LatencyTable(found, SIGNATURE).overhead_ms == 0.5
+    assert LatencyTable(Measurements(), SIGNATURE).overhead_ms == 0
+
+
+def test_an_unmeasured_block_is_taken_from_its_nearest_relative() -> None:
+    known = measurements(small(), small(SE(2)), small(SE(16)))
+    table = LatencyTable(known, SIGNATURE)
+    assert table.estimated(small(SE(8))) == 3
+    assert table.predict(small(SE(8))) == pytest.approx(table.predict(small(SE(16))))
+
+
+def test_a_block_without_relatives_is_scaled_by_its_macs() -> None:
+    known = Measurements()
+    block = blocks(small(), SIGNATURE)[1]
+    known.blocks[block.key] = block, 2.0
+    table = LatencyTable(known, SIGNATURE)
+    found = blocks(small(), SIGNATURE)
+    expected = sum(2.0 * (b.macs + 1) / (block.macs + 1) for b in found)
+    assert table.predict(small()) == pytest.approx(expected)
+
+
+def test_a_timed_cost_is_a_cost_with_a_latency() -> None:
+    table = LatencyTable(measurements(small()), SIGNATURE)
+    plain = cost(small(), input_size=32, num_classes=10)
+    timed = table.timed(plain, small())
+    assert isinstance(timed, TimedCost)
+    assert (timed.params, timed.macs) == (plain.params, plain.macs)
+    assert timed.latency_ms == table.predict(small())
+
+
+def test_quartiles() -> None:
+    latency = Latency.of([5, 1, 3, 2, 4])
+    assert latency == Latency(3, 2, 4)
+    assert latency.spread == pytest.approx(2 / 3)
+    assert Latency.of([7.0]) == Latency(7.0, 7.0, 7.0)
+
+
+def test_json_gives_the_same_measurements() -> None:
+    found = measurements(small(), overhead=0.1)
+    found.networks["x"] = Latency(1.0, 0.5, 2.0)
+    assert Measurements.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+@pytest.mark.parametrize("wrong", [math.nan, -1, "1", None, math.inf])
+def test_a_time_that_is_none_is_refused(wrong: object) -> None:
+    data = measurements(small()).to_dict()
+    data["blocks"][0]["ms"] = wrong
+    with pytest.raises(ValueError, match="is no time"):
+        Measurements.from_dict(data)

@@ -115,17 +115,6 @@ def test_a_trial_whose_worker_dies_goes_on_and_gives_what_it_would_have(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_latency_that_was_measured_is_not_measured_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = replace(LONG, checkpoints=str(tmp_path), needs_latency=True)
-    first = worker(settings, number=0).step()
-    monkeypatch.setattr(
-        "se_nas.search.trial.measure_latency_ms", lambda *_, **__: pytest.fail("measured again")
-    )
-    assert worker(settings, number=0).step()["latency_ms"] == first["latency_ms"]
-
-
 def test_a_checkpoint_of_another_training_is_an_error_and_a_broken_one_is_none(
     tmp_path: Path,
 ) -> None:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from se_nas.search.proposals import Proposals
 from se_nas.search.searcher import StudySearcher
+from se_nas.search.workers import WorkersFirst
 
 # In a log: a line when something changed, though not more often than this, or after a while.
 LOG_EVERY_S, LOG_AT_LEAST_EVERY_S = 15.0, 120.0
@@ -27,9 +28,11 @@ class Progress(tune.Callback):
         metric: str,
         better: int,
         on_gpu: bool = False,
+        workers: WorkersFirst | None = None,
     ) -> None:
         self.console, self.searcher = console, searcher
         self.metric, self.better, self.on_gpu = metric, better, on_gpu
+        self.workers = workers
         self.started = time.monotonic()
         self.best: tuple[float, str] | None = None
         self.logged, self.logged_ended = self.started, 0
@@ -79,6 +82,8 @@ class Progress(tune.Callback):
     def line(self) -> str:
         """The state in one line."""
         proposals: Proposals = self.searcher.proposals
+        if self.workers is not None and self.workers.wave:
+            return f"search: {len(self.workers.held)}/{len(self.workers.wave)} workers started"
         counts = proposals.counts
         ended = sum(counts.ends.values())
         parts = [f"{ended}/{proposals.trials} trials", f"{len(self.searcher.live)} running"]

@@ -57,7 +57,10 @@ def tune_trials(
     )
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
     better = 1 if objective.direction == "maximize" else -1
-    progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
+    scheduler = WorkersFirst(_scheduler(proposals.study, space, config, objective))
+    progress = Progress(
+        console, searcher, objective.metric, better, on_gpu=slots.gpus > 0, workers=scheduler
+    )
     worker = tune.with_resources(
         tune.with_parameters(trainable, settings=_trial_settings(config, slots, run)),
         slots.resources,
@@ -68,7 +71,7 @@ def tune_trials(
         worker,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=WorkersFirst(_scheduler(proposals.study, space, config, objective)),
+            scheduler=scheduler,
             num_samples=-1,
             max_concurrent_trials=slots.count,
             reuse_actors=True,
@@ -117,7 +120,7 @@ def _scheduler(study: optuna.Study, space: Space, config: RunConfig, objective: 
     schedulers: Any = tune.schedulers  # untyped
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
     trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
-    if not trained or first >= config.epochs or config.sampler == "nsga2":
+    if not trained or first >= config.epochs or "nsga" in config.sampler.lower():
         return schedulers.FIFOScheduler()  # NSGA-II learns from complete trials only
     return Rungs(
         study,

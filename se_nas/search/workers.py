@@ -39,8 +39,8 @@ class WorkersFirst(TrialScheduler):
     """Holds the trials of the first wave; everything else is up to ``scheduler``.
 
     Attributes:
-        held: workers that are up and wait.
-        expected: workers of the first wave; 0 once it trains.
+        held: trials whose workers are up and wait.
+        wave: all trials of the first wave; empty once it trains.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class WorkersFirst(TrialScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self.scheduler, self.patience, self._clock = scheduler, patience, clock
         self.held: list[Any] = []
-        self.expected = 0
+        self.wave: set[Any] = set()
         self._released = False
         self._last_up = 0.0
 
@@ -68,7 +68,8 @@ class WorkersFirst(TrialScheduler):
         return bool(self.scheduler.set_search_properties(metric, mode, **spec))
 
     def on_trial_add(self, controller: Any, trial: Any) -> None:
-        self.expected += not self._released
+        if not self._released:
+            self.wave.add(trial)
         self.scheduler.on_trial_add(controller, trial)
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
@@ -97,7 +98,8 @@ class WorkersFirst(TrialScheduler):
         waited = self.held and self._clock() - self._last_up > self.patience
         if self.held and (waited or len(self.held) >= len(controller.get_live_trials())):
             held, self.held = self.held, []
-            self.expected, self._released = 0, True
+            self._released = True
+            self.wave.clear()
             for trial in held:
                 controller._schedule_trial_train(trial)
 

@@ -58,6 +58,7 @@ def test_trials_train_when_the_last_worker_is_up(clock: Clock) -> None:
     scheduler.choose_trial_to_run(controller)
     scheduler.choose_trial_to_run(controller)
     assert controller.training == controller.trials
+    assert not scheduler.wave
 
 
 def test_after_that_a_fresh_worker_trains_at_once(clock: Clock) -> None:

@@ -100,7 +100,7 @@ def _start(config: RunConfig, ray: Any) -> Any:
     return ray.init(
         address="local",  # not a cluster that somebody else started on this machine
         include_dashboard=config.dashboard,
-        dashboard_host="127.0.0.1",
+        dashboard_host=config.dashboard_host or "127.0.0.1",
         _node_ip_address="127.0.0.1",
         log_to_driver=False,
         logging_level="ERROR",

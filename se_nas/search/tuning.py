@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 from ray import tune
+from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
 from se_nas.errors import InputError
@@ -23,6 +24,7 @@ from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.stopping import StopWhen, ctrl_c
 from se_nas.search.trial import SETrial
+from se_nas.search.watching import watching
 from se_nas.search.workers import WorkersFirst
 from se_nas.space import Space
 
@@ -55,6 +57,7 @@ def tune_trials(
         ended=partial(checkpoints.remove, run.checkpoints),
         max_failed_share=config.max_failed_share,
     )
+    limiter = ConcurrencyLimiter(searcher, max_concurrent=slots.count)
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
     better = 1 if objective.direction == "maximize" else -1
     progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
@@ -67,10 +70,9 @@ def tune_trials(
     tuner = tune.Tuner(
         worker,
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=limiter,
             scheduler=WorkersFirst(_scheduler(proposals.study, space, config, objective)),
             num_samples=-1,
-            max_concurrent_trials=slots.count,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
             trial_name_creator=lambda trial: str(trial.config["name"]),
@@ -80,7 +82,11 @@ def tune_trials(
             storage_path=str(run.path),
             verbose=0,
             stop=StopWhen(searcher),
-            callbacks=[progress, KeepErrors(run, console)],
+            callbacks=[
+                progress,
+                KeepErrors(run, console),
+                *watching(run, config, objective, slots, limiter, console),
+            ],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

@@ -22,6 +22,7 @@ from se_nas import data
 from se_nas.arch import Architecture
 from se_nas.search import checkpoints, labels
 from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.sharing import SharedData
 from se_nas.search.workers import ready_first
 from se_nas.train import NonFiniteLoss, Training
 
@@ -70,12 +71,17 @@ class SETrial(tune.Trainable):
 
     worker = device = ""
 
-    def setup(self, config: dict[str, Any], settings: TrialSettings | None = None) -> None:
+    def setup(
+        self,
+        config: dict[str, Any],
+        settings: TrialSettings | None = None,
+        images: SharedData | None = None,
+    ) -> None:
         assert settings is not None, "tune.with_parameters gives it"
         self.settings = settings
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.device = device(settings.on_gpu)
-        self.data: data.Data | None = None
+        self.data: data.Data | None = None if images is None else images.data()
         self.broken = False
         torch.set_num_threads(settings.threads)
         self._begin(config)

@@ -22,6 +22,7 @@ from se_nas.search.proposals import Proposals
 from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
+from se_nas.search.sharing import SharedData
 from se_nas.search.stopping import StopWhen, ctrl_c
 from se_nas.search.trial import SETrial
 from se_nas.search.watching import watching
@@ -37,11 +38,13 @@ def tune_trials(
     run: directory.RunDirectory,
     console: Console,
     trainable: type[tune.Trainable] = SETrial,
+    images: SharedData | None = None,
 ) -> None:
     """Train what ``proposals`` accepts until it has no more.
 
     Args:
         trainable: what runs on a worker; benchmarks give one that does not train.
+        images: for the workers of a node to share; None if each loads its own.
 
     Raises:
         KeyboardInterrupt: the user ended the search; what was trained is in the study, and trials
@@ -61,8 +64,9 @@ def tune_trials(
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
     better = 1 if objective.direction == "maximize" else -1
     progress = Progress(console, searcher, objective.metric, better, on_gpu=slots.gpus > 0)
+    given: dict[str, Any] = {} if images is None else {"images": images}
     worker = tune.with_resources(
-        tune.with_parameters(trainable, settings=_trial_settings(config, slots, run)),
+        tune.with_parameters(trainable, settings=_trial_settings(config, slots, run), **given),
         slots.resources,
     )
     # The dashboard shows the class's name; Tune's wrappers would hide it.

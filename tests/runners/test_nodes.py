@@ -124,7 +124,7 @@ def test_the_drivers_package_travels_to_the_workers(nodes: Nodes, tmp_path: Path
     done = subprocess.run(
         [sys.executable, "-c", WHERE, nodes.address],
         env=nodes.environment | {"PYTHONPATH": str(tmp_path / "copy")},
-        cwd=tmp_path / "copy",
+        cwd=tmp_path,  # Ray adds it to the path of workers on the same machine
         capture_output=True,
         text=True,
         timeout=240,

@@ -110,6 +110,12 @@ def search(
         str | None,
         typer.Option(help="Folder of earlier measurements [default: in the user's cache folder]."),
     ] = None,
+    dashboard_host: Annotated[
+        str | None, typer.Option(help="Address that the dashboard listens on [default: 127.0.0.1].")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write a TensorBoard run for every trial.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the space and its costs; train nothing.")
     ] = False,
@@ -169,6 +175,8 @@ def search(
             held_out=latency_held_out,
             cache=latency_cache,
         ),
+        dashboard_host=dashboard_host,
+        tensorboard=tensorboard,
     )
     console = Console(highlight=False)
     if dry_run:

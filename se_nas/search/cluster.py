@@ -11,6 +11,7 @@ from typing import Any
 from se_nas.errors import InputError
 from se_nas.search.environment import head_address
 from se_nas.search.settings import RunConfig
+from se_nas.search.shipping import runtime_env
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -100,7 +101,7 @@ def _start(config: RunConfig, ray: Any) -> Any:
     return ray.init(
         address="local",  # not a cluster that somebody else started on this machine
         include_dashboard=config.dashboard,
-        dashboard_host="127.0.0.1",
+        dashboard_host=config.dashboard_host or "127.0.0.1",
         _node_ip_address="127.0.0.1",
         log_to_driver=False,
         logging_level="ERROR",
@@ -112,7 +113,12 @@ def _join(config: RunConfig, ray: Any) -> Any:
     reason = _unreachable(config.address)
     if reason is None:
         try:
-            return ray.init(address=config.address, log_to_driver=False, logging_level="ERROR")
+            return ray.init(
+                address=config.address,
+                runtime_env=runtime_env(),
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             reason = str(error).strip().splitlines()[0]
     raise InputError(

@@ -10,6 +10,7 @@ from se_nas.search.cluster import Slots
 from se_nas.search.finals import Retrained
 from se_nas.search.kept import Keep
 from se_nas.search.settings import RunConfig
+from se_nas.search.sharing import SharedData
 
 
 def train_on_ray(
@@ -19,25 +20,32 @@ def train_on_ray(
     *,
     config: RunConfig,
     slots: Slots,
+    images: SharedData | None,
     on_done: Callable[[str, int, int], None],
 ) -> list[Retrained]:
     """Train every (architecture, seed) pair; a failure is a result like any other.
 
     Args:
         keep: called with each that is done.
+        images: for the workers of a node to share; None if each loads its own.
         what: a label for ``on_done``, which is called with it, the runs done and their number.
     """
     import ray
 
-    remote = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=3)(train_and_test)
+    remote: Any = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=3)(
+        train_and_test
+    )
+    shared = ray.put(images)
     todo = list(enumerate(pairs))[::-1]
     waiting: dict[Any, int] = {}
     done: dict[int, Retrained] = {}
     while todo or waiting:
         while todo and len(waiting) < slots.count:
             index, (architecture, seed) = todo.pop()
-            on_gpu = slots.gpus > 0
-            waiting[remote.remote(architecture.to_json(), config, seed, on_gpu, slots.cpus)] = index
+            task = remote.remote(
+                architecture.to_json(), config, seed, slots.gpus > 0, slots.cpus, shared
+            )
+            waiting[task] = index
         ready, _ = ray.wait(list(waiting))
         for task in ready:
             index = waiting.pop(task)
@@ -51,7 +59,12 @@ def train_on_ray(
 
 
 def train_and_test(
-    architecture: str, config: RunConfig, seed: int, on_gpu: bool, cpus: float
+    architecture: str,
+    config: RunConfig,
+    seed: int,
+    on_gpu: bool,
+    cpus: float,
+    images: SharedData | None = None,
 ) -> Retrained:
     """Train one network and test it once."""
     import torch
@@ -62,7 +75,7 @@ def train_and_test(
 
     threads = max(1, int(cpus))
     torch.set_num_threads(threads)
-    data = load_data(config.data, config.seed)
+    data = load_data(config.data, config.seed) if images is None else images.data()
     epochs = config.final_epochs or config.epochs
     try:
         training = Training(

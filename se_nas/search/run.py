@@ -28,6 +28,7 @@ from se_nas.search.proposals import RANDOM_DRAWS, Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import RunConfig
+from se_nas.search.sharing import shared
 from se_nas.search.storage import full_disk_is_one_line, repair
 from se_nas.search.trial import load_data
 from se_nas.search.tuning import training_objective, tune_trials
@@ -122,7 +123,7 @@ def _finish(
     opened, space, price = proposals.study, proposals.space, proposals.price
     try:
         if proposals.unfinished or proposals.counts.accepted < proposals.trials:
-            tune_trials(proposals, space, config, slots, run, console)
+            tune_trials(proposals, space, config, slots, run, console, images=shared(images))
         ranked = ranking(opened, space)
         if not ranked:
             raise InputError(
@@ -143,6 +144,7 @@ def _finish(
                     train_on_ray,
                     config=config,
                     slots=slots,
+                    images=shared(images),
                     on_done=partial(_show_retraining, console),
                 ),
             ),

@@ -55,6 +55,8 @@ class RunConfig:
         max_failed_share: a search in which more of the trials fail than that stops.
         address: a running Ray cluster; None starts one on this machine.
         latency: how ``latency_ms`` is measured, if the space asks for it.
+        dashboard_host: where the dashboard of a cluster of our own listens; None for loopback.
+        tensorboard: write a TensorBoard run for every trial.
     """
 
     data: DataSettings = field(default_factory=DataSettings)
@@ -79,6 +81,8 @@ class RunConfig:
     address: str | None = None
     dashboard: bool = True
     latency: LatencySettings = field(default_factory=LatencySettings)
+    dashboard_host: str | None = None
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "enqueue", tuple(self.enqueue))  # a list in JSON
@@ -97,6 +101,11 @@ class RunConfig:
             raise InputError(
                 f"gpus_per_trial is {self.gpus_per_trial:g}; a trial trains on one GPU: give at "
                 "most 1, or a fraction to pack several on one"
+            )
+        if self.dashboard_host is not None and self.address is not None:
+            raise InputError(
+                f"dashboard_host is {self.dashboard_host!r}, but the dashboard of a running "
+                "cluster listens where `ray start --dashboard-host` says; leave one of them out"
             )
         if not 0 < self.first_rung <= 1:
             raise InputError(f"first_rung is {self.first_rung}; give a share of epochs in (0, 1]")

@@ -20,8 +20,9 @@ from ray import tune
 
 from se_nas import data
 from se_nas.arch import Architecture
-from se_nas.search import checkpoints
+from se_nas.search import checkpoints, labels
 from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.sharing import SharedData
 from se_nas.search.workers import ready_first
 from se_nas.train import NonFiniteLoss, Training
 
@@ -70,12 +71,17 @@ class SETrial(tune.Trainable):
 
     worker = device = ""
 
-    def setup(self, config: dict[str, Any], settings: TrialSettings | None = None) -> None:
+    def setup(
+        self,
+        config: dict[str, Any],
+        settings: TrialSettings | None = None,
+        images: SharedData | None = None,
+    ) -> None:
         assert settings is not None, "tune.with_parameters gives it"
         self.settings = settings
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.device = device(settings.on_gpu)
-        self.data: data.Data | None = None
+        self.data: data.Data | None = None if images is None else images.data()
         self.broken = False
         torch.set_num_threads(settings.threads)
         self._begin(config)
@@ -93,6 +99,7 @@ class SETrial(tune.Trainable):
 
     @ready_first
     def step(self) -> dict[str, Any]:
+        labels.show_title(self.name)
         try:
             return self._step()
         except NonFiniteLoss as error:
@@ -112,6 +119,7 @@ class SETrial(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self.architecture = Architecture.from_json(config["architecture"])
+        self.name = str(self.architecture)
         self.training: Training | None = None
         self.measured: dict[str, float] = {}
         self.epochs: list[dict[str, float]] = []  # what each epoch gave
@@ -149,12 +157,14 @@ class SETrial(tune.Trainable):
                 self.training.load_state_dict(state["training"])
         metrics = self.training.epoch()
         self.epochs.append({"val_acc": metrics.val_acc, "val_loss": metrics.val_loss})
+        labels.log(self.name, f"epoch {metrics.epoch}, val_acc {metrics.val_acc:.4f}")
         done = metrics.epoch >= self.settings.epochs
         if not done:
             self._save()
         return self._told() | self.epochs[-1] | {"device": self.device, "done": done, "end": ""}
 
     def _end(self, end: str, reason: str = "") -> dict[str, Any]:
+        labels.log(self.name, f"ended: {end} {reason}")
         return WORST | self._told() | {"done": True, "end": end, "reason": reason}
 
     def _told(self) -> dict[str, Any]:

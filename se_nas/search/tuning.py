@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 from ray import tune
+from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
 from se_nas.errors import InputError
@@ -21,8 +22,10 @@ from se_nas.search.proposals import Proposals
 from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
+from se_nas.search.sharing import SharedData
 from se_nas.search.stopping import StopWhen, ctrl_c
 from se_nas.search.trial import SETrial
+from se_nas.search.watching import watching
 from se_nas.search.workers import WorkersFirst
 from se_nas.space import Space
 
@@ -35,11 +38,13 @@ def tune_trials(
     run: directory.RunDirectory,
     console: Console,
     trainable: type[tune.Trainable] = SETrial,
+    images: SharedData | None = None,
 ) -> None:
     """Train what ``proposals`` accepts until it has no more.
 
     Args:
         trainable: what runs on a worker; benchmarks give one that does not train.
+        images: for the workers of a node to share; None if each loads its own.
 
     Raises:
         KeyboardInterrupt: the user ended the search; what was trained is in the study, and trials
@@ -55,14 +60,16 @@ def tune_trials(
         ended=partial(checkpoints.remove, run.checkpoints),
         max_failed_share=config.max_failed_share,
     )
+    limiter = ConcurrencyLimiter(searcher, max_concurrent=slots.count)
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
     better = 1 if objective.direction == "maximize" else -1
     scheduler = WorkersFirst(_scheduler(proposals.study, space, config, objective))
     progress = Progress(
         console, searcher, objective.metric, better, on_gpu=slots.gpus > 0, workers=scheduler
     )
+    given: dict[str, Any] = {} if images is None else {"images": images}
     worker = tune.with_resources(
-        tune.with_parameters(trainable, settings=_trial_settings(config, slots, run)),
+        tune.with_parameters(trainable, settings=_trial_settings(config, slots, run), **given),
         slots.resources,
     )
     # The dashboard shows the class's name; Tune's wrappers would hide it.
@@ -70,10 +77,9 @@ def tune_trials(
     tuner = tune.Tuner(
         worker,
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=limiter,
             scheduler=scheduler,
             num_samples=-1,
-            max_concurrent_trials=slots.count,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
             trial_name_creator=lambda trial: str(trial.config["name"]),
@@ -83,7 +89,11 @@ def tune_trials(
             storage_path=str(run.path),
             verbose=0,
             stop=StopWhen(searcher),
-            callbacks=[progress, KeepErrors(run, console)],
+            callbacks=[
+                progress,
+                KeepErrors(run, console),
+                *watching(run, config, objective, slots, limiter, console),
+            ],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

@@ -1,0 +1,89 @@
+"""Nodes that come and go: the number of trials at once follows the nodes that live.
+
+Tune retries the trials of a node that died by itself, and starts trials on a new node by itself;
+only how many it may start is fixed when a search begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ray import tune
+from ray.tune.search import ConcurrencyLimiter
+
+from se_nas.errors import InputError
+from se_nas.search.cluster import Slots, slots
+from se_nas.search.settings import RunConfig
+
+LOOK_EVERY_S = 5.0
+
+
+def room(config: RunConfig, given: Slots, nodes: Sequence[Mapping[str, float]]) -> int:
+    """Trials that these nodes have room for, each with the resources that were given at the start.
+
+    Args:
+        nodes: the resources of each living node, as for ``slots``.
+
+    >>> config, given = RunConfig(gpus=4), Slots(4, cpus=2.0, gpus=1.0)
+    >>> [room(config, given, [{"CPU": 8.0, "GPU": 2.0}] * n) for n in range(4)]
+    [0, 2, 4, 4]
+    """
+    gpus = 0
+    if given.gpus:
+        found = int(sum(node.get("GPU", 0) for node in nodes))
+        gpus = found if config.gpus is None else min(config.gpus, found)
+        if not gpus:
+            return 0
+    try:
+        return slots(replace(config, gpus=gpus, cpus_per_trial=given.cpus), nodes).count
+    except InputError:
+        return 0
+
+
+class FollowNodes(tune.Callback):
+    """Looks at the cluster's nodes now and then and moves the limit of trials at once.
+
+    Args:
+        nodes: gives the resources of each living node.
+        on_change: called with the new and the old number of trials that there is room for.
+    """
+
+    def __init__(
+        self,
+        limiter: ConcurrencyLimiter,
+        config: RunConfig,
+        given: Slots,
+        nodes: Callable[[], Sequence[Mapping[str, float]]],
+        on_change: Callable[[int, int], None],
+    ) -> None:
+        self.limiter, self.config, self.given = limiter, config, given
+        self.nodes, self.on_change = nodes, on_change
+        self.count, self.looked = given.count, time.monotonic()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles callbacks into a file that nobody reads
+
+    def on_step_end(self, iteration: int, trials: list[Any], **_: Any) -> None:
+        if time.monotonic() - self.looked < LOOK_EVERY_S:
+            return
+        self.looked = time.monotonic()
+        self.follow()
+
+    def follow(self) -> None:
+        """Look now. With no room at all one trial stays asked for: it starts on the next node."""
+        count = room(self.config, self.given, self.nodes())
+        if count != self.count:
+            self.on_change(count, self.count)
+            self.count = count
+            self.limiter.max_concurrent = max(1, count)
+
+
+def living() -> list[Mapping[str, float]]:
+    """The resources of each node of the connected cluster that is alive."""
+    import ray
+
+    api: Any = ray
+    return [node["Resources"] for node in api.nodes() if node["Alive"]]

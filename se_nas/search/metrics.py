@@ -1,0 +1,194 @@
+"""What a search exports through ``ray.util.metrics``; Prometheus sees it as ``ray_<name>``.
+
+Ray forgets a gauge some 20 s after it was last set: a trial that ended leaves no stale line, and
+what still holds is set again every few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray import tune
+
+from se_nas.search.searcher import StudySearcher
+
+PUBLISH_EVERY_S = 2.0
+RATE_WINDOW_S = 60.0
+
+# Name, without Ray's prefix → (labels, what it says). docs/monitoring.md lists the same.
+GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "se_nas_trials": (
+        ("run", "state"),
+        "Trials by state: running, complete, stopped_early, not_finite, out_of_memory, "
+        "infeasible, error, lost",
+    ),
+    "se_nas_proposals": (
+        ("run", "state"),
+        "Proposals of the sampler that trained nothing: rejected, repeated",
+    ),
+    "se_nas_best_value": (
+        ("run", "metric", "architecture"),
+        "Best value of a complete trial so far, and whose",
+    ),
+    "se_nas_epochs_per_second": (("run",), "Epochs trained in the last minute, over 60 s"),
+    "se_nas_slots": (("run",), "Trials that the cluster has room for at once"),
+    "se_nas_slots_busy_share": (
+        ("run",),
+        "Share of the slots that had a trial since the last report, in [0, 1]",
+    ),
+    "se_nas_trial_epoch": (
+        ("run", "architecture", "number", "worker"),
+        "Epochs done of every running trial",
+    ),
+}
+STATES = (
+    *("running", "complete", "stopped_early", "not_finite"),
+    *("out_of_memory", "infeasible", "error", "lost"),
+)
+
+Sample = tuple[str, dict[str, str], float]
+
+
+@dataclass
+class Running:
+    """A trial that is on a worker now."""
+
+    architecture: str
+    number: int
+    epoch: int = 0
+    worker: str = ""
+
+
+@dataclass
+class Observed:
+    """What a search is doing, and the metrics that follow from it.
+
+    Args:
+        run: name of the run, the label of everything.
+        metric: name of the objective that training decides, such as ``val_acc``.
+        better: 1 if more of it is better, else -1.
+        slots: trials at once; may change while the search runs.
+        clock: seconds, never going back.
+    """
+
+    run: str
+    metric: str
+    better: int
+    slots: int
+    clock: Callable[[], float] = time.monotonic
+    running: dict[str, Running] = field(default_factory=dict[str, Running])
+    best: tuple[float, str] | None = None
+
+    def __post_init__(self) -> None:
+        self._epochs: deque[float] = deque()
+        self._began = self._changed = self.clock()
+        self._busy_s = self._slots_s = 0.0
+
+    def start(self, trial: str, architecture: str, number: int) -> None:
+        """A trial got a worker; the same one again if its worker died."""
+        self._count()
+        self.running[trial] = Running(architecture, number)
+
+    def epoch(self, trial: str, epoch: int, worker: str) -> None:
+        """A running trial has done an epoch."""
+        self._epochs.append(self.clock())
+        if trial in self.running:
+            self.running[trial].epoch, self.running[trial].worker = epoch, worker
+
+    def end(self, trial: str, value: float | None = None) -> None:
+        """A trial left its worker; with its value if it was trained to its end."""
+        self._count()
+        gone = self.running.pop(trial, None)
+        if gone is not None and value is not None:
+            better = self.best is None or (value - self.best[0]) * self.better > 0
+            self.best = (value, gone.architecture) if better else self.best
+
+    def samples(self, ends: Mapping[str, int], rejected: int, repeated: int) -> list[Sample]:
+        """All metrics as they are now, as (name, labels, value); starts the next busy share."""
+        self._count()
+        now, run = self.clock(), {"run": self.run}
+        while self._epochs and self._epochs[0] < now - RATE_WINDOW_S:
+            self._epochs.popleft()
+        window = min(RATE_WINDOW_S, now - self._began) or RATE_WINDOW_S
+        counts = dict(ends) | {"running": len(self.running)}
+        found: list[Sample] = [
+            *(("se_nas_trials", run | {"state": s}, float(counts.get(s, 0))) for s in STATES),
+            ("se_nas_proposals", run | {"state": "rejected"}, float(rejected)),
+            ("se_nas_proposals", run | {"state": "repeated"}, float(repeated)),
+            ("se_nas_epochs_per_second", run, len(self._epochs) / window),
+            ("se_nas_slots", run, float(self.slots)),
+        ]
+        if self._slots_s:
+            share = min(1.0, self._busy_s / self._slots_s)
+            found.append(("se_nas_slots_busy_share", run, share))
+        if self.best is not None:
+            labels = run | {"metric": self.metric, "architecture": self.best[1]}
+            found.append(("se_nas_best_value", labels, self.best[0]))
+        for trial in self.running.values():
+            labels = run | {"architecture": trial.architecture, "number": str(trial.number)}
+            labels["worker"] = trial.worker or "starting"
+            found.append(("se_nas_trial_epoch", labels, float(trial.epoch)))
+        self._busy_s = self._slots_s = 0.0
+        return found
+
+    def _count(self) -> None:
+        """Time that slots had, and had a trial, since the last change."""
+        now = self.clock()
+        self._busy_s += len(self.running) * (now - self._changed)
+        self._slots_s += self.slots * (now - self._changed)
+        self._changed = now
+
+
+class Export(tune.Callback):
+    """Keeps ``observed`` up to date and sets Ray's gauges every few seconds."""
+
+    def __init__(self, observed: Observed, searcher: StudySearcher) -> None:
+        from ray.util.metrics import Gauge
+
+        self.observed, self.searcher = observed, searcher
+        self.gauges: dict[str, Any] = {
+            name: Gauge(name, description=text, tag_keys=labels)
+            for name, (labels, text) in GAUGES.items()
+        }
+        self.published = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles callbacks into a file that nobody reads
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self.observed.start(trial.trial_id, trial.config["name"], trial.config["number"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
+    ) -> None:
+        if not result.get("end"):
+            worker = str(result.get("worker", ""))
+            self.observed.epoch(trial.trial_id, int(result.get("epoch", 0)), worker)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self.observed.end(trial.trial_id)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        result = trial.last_result or {}
+        whole = result.get("end") == "" and result.get("epoch", 0) >= self.searcher.epochs
+        self.observed.end(trial.trial_id, float(result[self.observed.metric]) if whole else None)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self.observed.end(trial.trial_id)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **_: Any) -> None:
+        if time.monotonic() - self.published >= PUBLISH_EVERY_S:
+            self.publish()
+
+    def publish(self) -> None:
+        """Set every gauge now."""
+        self.published = time.monotonic()
+        counts = self.searcher.proposals.counts
+        for name, labels, value in self.observed.samples(
+            counts.ends, counts.rejected, counts.duplicates
+        ):
+            self.gauges[name].set(value, labels)

@@ -1,0 +1,40 @@
+"""This SE-NAS to the workers of a running cluster, by Ray's runtime environment.
+
+The nodes need torch, torchvision and Ray; SE-NAS itself travels, so what runs there is what runs
+here, and nothing is installed. A user's space file stays: it is read on the driver, and workers get
+architectures as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import se_nas
+
+# What Ray puts there when a driver is started by ``ray job submit``.
+JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+
+
+def runtime_env(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """What ``ray.init`` is to give to every worker of a running cluster.
+
+    A driver that ``ray job submit`` started with a ``working_dir`` or ``py_modules`` has its code
+    on the nodes already: then none is sent.
+
+    Args:
+        environment: variables of this process.
+
+    >>> [Path(path).name for path in runtime_env({})["py_modules"]]
+    ['se_nas']
+    """
+    # CPU trials must not see a GPU that other people's work runs on: see ``environment.prepare``.
+    sent: dict[str, Any] = {"env_vars": {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}}
+    submitted = json.loads(environment.get(JOB, "{}")).get("runtime_env") or {}
+    if not {"working_dir", "py_modules"} & set(submitted):
+        sent["py_modules"] = [str(Path(se_nas.__file__).parent)]
+        sent["excludes"] = ["__pycache__"]
+    return sent

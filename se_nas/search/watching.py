@@ -1,0 +1,50 @@
+"""What looks at a search and its cluster beside the live line: metrics, TensorBoard, the nodes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ray import tune
+from ray.tune.search import ConcurrencyLimiter
+from rich.console import Console
+
+from se_nas.objectives import Objective
+from se_nas.search.cluster import Slots
+from se_nas.search.directory import RunDirectory
+from se_nas.search.elastic import FollowNodes, living
+from se_nas.search.metrics import Export, Observed
+from se_nas.search.searcher import StudySearcher
+from se_nas.search.settings import RunConfig
+from se_nas.search.tensorboard import TensorBoard
+
+
+def watching(
+    run: RunDirectory,
+    config: RunConfig,
+    objective: Objective,
+    slots: Slots,
+    limiter: ConcurrencyLimiter,
+    console: Console,
+) -> list[tune.Callback]:
+    """Callbacks for Tune, as the settings ask for them.
+
+    Args:
+        objective: whose best value is exported.
+        limiter: around the ``StudySearcher``; in a running cluster it follows the living nodes.
+    """
+    better = 1 if objective.direction == "maximize" else -1
+    observed = Observed(run.path.name, objective.metric, better, slots.count)
+    found: list[tune.Callback] = [Export(observed, cast(StudySearcher, limiter.searcher))]
+    if config.tensorboard:
+        found.append(TensorBoard(run.path / "tensorboard"))
+    if config.address is not None:
+
+        def changed(count: int, before: int) -> None:
+            observed.slots = count
+            console.print(
+                f"note: nodes came or went; room for {count} trials at once, before {before}",
+                soft_wrap=True,
+            )
+
+        found.append(FollowNodes(limiter, config, slots, living, changed))
+    return found

@@ -67,11 +67,11 @@ def paper_table(number: int, width: int = 80) -> Group:
     columns["params"] = [f"{row.params / 1e6:.3f}" for row in rows]
     if any(row.printed_params for row in rows):
         columns["ref"] = [_shown(row.printed_params, 1e6, 1) for row in rows]
-        columns["diff"] = [_difference(row.params, row.printed_params) for row in rows]
+        columns["diff"] = [_off(row.params_difference, 1e6, "+.3f") for row in rows]
     columns["MMACs" if mega else "GMACs"] = [f"{row.macs / unit:.{digits}f}" for row in rows]
     if any(row.printed_macs for row in rows):
         columns["ref "] = [_shown(row.printed_macs, unit, printed_digits) for row in rows]
-        columns["diff "] = [_difference(row.macs, row.printed_macs, percent=True) for row in rows]
+        columns["diff "] = [_off(row.macs_difference, 1, "+.2%") for row in rows]
     columns["err %"] = [_errors(row.top1_pct, row.top5_pct) for row in rows]
     if width >= WIDE and any(row.original_top1_pct for row in rows):
         columns["quoted"] = [_errors(row.original_top1_pct, row.original_top5_pct) for row in rows]
@@ -96,11 +96,8 @@ def _shown(printed: float | None, unit: float, digits: int) -> str:
     return "-" if printed is None else f"{printed / unit:.{digits}f}"
 
 
-def _difference(ours: int, printed: float | None, *, percent: bool = False) -> str:
-    """Ours less the printed figure: in millions, or in percent of it."""
-    if printed is None:
-        return "-"
-    return f"{(ours / printed - 1):+.2%}" if percent else f"{(ours - printed) / 1e6:+.3f}"
+def _off(difference: float | None, unit: float, form: str) -> str:
+    return "-" if difference is None else format(difference / unit, form)
 
 
 def _errors(top1_pct: float | None, top5_pct: float | None) -> str:

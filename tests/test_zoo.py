@@ -86,6 +86,14 @@ def test_table_8_has_both_crops() -> None:
     assert trained_at_320.macs == zoo.table(8)[-1].macs == 42_212_171_776
 
 
+def test_rows_have_the_differences() -> None:
+    row = next(row for row in zoo.table(10) if row.name == "se_resnet50_r8_nobias")
+    assert (row.params_difference, row.macs_difference) == (30_586_920 - 30.7e6, None)
+    row = next(row for row in zoo.table(3) if row.name == "se_mobilenet_v1_r16")
+    assert row.macs_difference == pytest.approx(569_220_096 / 572e6 - 1)
+    assert not row.agrees
+
+
 def test_tables_2_and_3_have_the_errors_that_the_paper_quotes() -> None:
     quoted = {row.name: row.original_top1_pct for n in (2, 3) for row in zoo.table(n)}
     assert quoted["resnet50"] == 24.7

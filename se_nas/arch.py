@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -66,6 +66,13 @@ class SE:
     bias: bool = True
     rounding: Rounding = "floor"
     counted_from: CountedFrom = "channels"
+
+    def __new__(cls, *args: Any, **settings: Any) -> SE:
+        # Before the generated __init__, whose TypeError would not say which fields there are.
+        for name in settings:
+            if name not in cls.__dataclass_fields__:
+                raise unknown("field of an SE block", name, cls.__dataclass_fields__)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, allowed in SE_FIELDS.items():
@@ -221,10 +228,6 @@ def check_placement(trunk: Trunk, number: int, se: SE | None) -> None:
 def _se_from_dict(settings: dict[str, Any] | None) -> SE | None:
     if settings is None:
         return None
-    allowed = [field.name for field in fields(SE)]
-    for field in settings:
-        if field not in allowed:
-            raise unknown("field of an SE block", field, allowed)
     return SE(**settings)
 
 

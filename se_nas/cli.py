@@ -22,6 +22,24 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from se_nas import __version__
+
+        typer.echo(f"se-nas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Neural architecture search with the Squeeze-and-Excitation block as a primitive."""
+
+
 @app.command()
 def search(
     context: typer.Context,
@@ -263,6 +281,7 @@ def materialize(
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")
         return
     architecture = Architecture.parse(name)
+    path = None if out is None else check_path(out)
     if summary:
         console.print(
             tables.summary(
@@ -272,8 +291,7 @@ def materialize(
                 num_classes=num_classes,
             )
         )
-    if out is not None:
-        path = check_path(out)
+    if path is not None:
         deliver(
             architecture,
             path,
@@ -285,7 +303,8 @@ def materialize(
             new_head=new_head,
             optimize=optimize,
         )
-        console.print(f"{architecture} → {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        size = path.stat().st_size / 1e6
+        console.print(f"{architecture} → {path} ({size:.1f} MB)", soft_wrap=True, markup=False)
     elif not summary and table is None:
         raise InputError("nothing to do: give --out FILE, --summary or --table N")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from se_nas.arch import Architecture
+from se_nas.cost import parts
 from se_nas.errors import InputError, unknown
 
 FORMATS = (".safetensors", ".onnx", ".pt2")
@@ -32,7 +33,18 @@ def deliver(
     new_head: bool,
     optimize: bool,
 ) -> None:
-    """Build the network and write it."""
+    """Build the network and write it.
+
+    Raises:
+        InputError: an option does not fit another, or the network; before anything is built
+            wherever that can be known by then.
+    """
+    if weights is None and (new_head or missing_se != "error"):
+        option = "--new-head" if new_head else f"--missing-se {missing_se}"
+        raise InputError(f"{option} says what becomes of a checkpoint: give --weights too")
+    if optimize and path.suffix == ".safetensors":
+        raise InputError("--optimize folds weights that safetensors keeps: write .onnx or .pt2")
+    parts(architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes)
     from se_nas import export
     from se_nas.inference import optimize_for_inference
     from se_nas.materializer import materialize

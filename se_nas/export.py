@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from se_nas.arch import Architecture
-from se_nas.checkpoints import read_metadata
+from se_nas.checkpoints import is_safetensors, read_metadata
+from se_nas.cost import parts
 from se_nas.errors import InputError
 from se_nas.materializer import materialize
 from se_nas.modules import Model
@@ -47,8 +48,12 @@ def save(model: Model, path: str | Path) -> None:
     """Write the weights as safetensors with all that ``load`` needs beside them.
 
     Raises:
-        InputError: the model's batch norms were folded away, or the file cannot be written.
+        InputError: the model's batch norms were folded away, it has no classifier, or the file
+            cannot be written.
     """
+    _check_kind(model, "save")
+    if model.num_classes < 1:
+        raise InputError("save writes whole networks; this one's classifier was left away")
     if model.folded:
         raise InputError(
             "save writes trained models; this one was optimized for inference: save the model it "
@@ -68,6 +73,11 @@ def load(path: str | Path) -> Model:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"load: there is no file {str(path)!r}")
+    if not is_safetensors(path):
+        raise InputError(
+            f"load: {str(path)!r} is no safetensors file, and only those say what network they "
+            "hold; use se_nas.materialize(name, weights=…)"
+        )
     found = read_metadata(path)
     if "architecture" not in found:
         raise InputError(
@@ -99,6 +109,9 @@ def export_program(
 
     Args:
         input_size: side in pixels, or (height, width); the family's own size if not given.
+
+    Raises:
+        InputError: the images are too small for the network, or the file cannot be written.
     """
     images = example(model, input_size)
     with _evaluating(model), _writing(path) as target:
@@ -118,7 +131,8 @@ def export_onnx(
         input_size: side in pixels, or (height, width); the family's own size if not given.
 
     Raises:
-        InputError: the packages of the extra ``onnx`` are missing.
+        InputError: the packages of the extra ``onnx`` are missing, the images are too small for
+            the network, or the file cannot be written.
         RuntimeError: ONNX Runtime's outputs are not the model's (``TOLERANCE``); no file is left.
     """
     lacking = [n for n in ("onnx", "onnxruntime", "onnxscript") if not importlib.util.find_spec(n)]
@@ -149,16 +163,29 @@ def export_onnx(
 
 
 def example(model: Model, input_size: int | tuple[int, int] | None = None) -> Tensor:
-    """Two images of noise, as ``model`` takes them."""
+    """Two images of noise, as ``model`` takes them.
+
+    Raises:
+        InputError: ``model`` is none of ours, or images of that size are too small for it.
+    """
+    _check_kind(model, "export")
     size = model.architecture.trunk.input_size if input_size is None else input_size
     height, width = size if isinstance(size, tuple) else (size, size)
     if min(height, width) < 1:
         raise InputError(f"input_size is {input_size!r}; give a side of at least 1 px")
+    parts(model.architecture, input_size=(height, width))  # by arithmetic, before torch complains
     parameter = next(model.parameters())
     noise = torch.randn(
         2, model.in_channels, height, width, generator=torch.Generator().manual_seed(0)
     )
     return noise.to(parameter)
+
+
+def _check_kind(model: object, what: str) -> None:
+    if not isinstance(model, Model):
+        raise InputError(
+            f"{what} takes a model of se_nas.materialize, not a {type(model).__name__}"
+        )
 
 
 def _batch() -> torch.export.Dim:

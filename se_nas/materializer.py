@@ -9,7 +9,7 @@ from se_nas.arch import Architecture
 from se_nas.checkpoints import Weights
 from se_nas.errors import InputError
 from se_nas.modules import Model
-from se_nas.weights import MissingSE, load_weights
+from se_nas.weights import MissingSE, check_missing_se, load_weights
 
 
 def materialize(
@@ -50,6 +50,7 @@ def materialize(
     for field, value in (("num_classes", num_classes), ("in_channels", in_channels)):
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{field} is {value!r}; give a whole number of at least 1")
+    check_missing_se(missing_se)
     model = Model(architecture, num_classes, in_channels)
     if weights is not None:
         load_weights(model, weights, missing_se=missing_se, new_head=new_head)

@@ -13,6 +13,7 @@ from se_nas import zoo
 from se_nas.arch import SE, Architecture
 from se_nas.cost import cost, parts
 from se_nas.names import se_name
+from se_nas.wrapping import Name
 
 # Characters from which a table has room for more than its narrowest form.
 WIDE = 100
@@ -24,13 +25,13 @@ def summary(
     input_size: int | tuple[int, int] | None = None,
     in_channels: int = 3,
     num_classes: int = 1000,
-) -> Table:
-    """Output shape, parameters, multiply-adds and SE setting of every stage."""
+) -> Group:
+    """The name; output shape, parameters, multiply-adds and SE setting of every stage."""
     sizes = {"input_size": input_size, "in_channels": in_channels, "num_classes": num_classes}
     stages: dict[str, SE | None] = {
         architecture.trunk.stage_name(number): se for number, se in architecture.stages.items()
     }
-    table = _table(str(architecture))
+    table = Table(box=None, pad_edge=False)
     for column in ("part", "output", "params", "MMACs", "SE"):
         table.add_column(column, justify="right" if column in ("params", "MMACs") else "left")
     for name, tally in parts(architecture, **sizes).items():  # type: ignore[arg-type]
@@ -41,7 +42,7 @@ def summary(
     total = cost(architecture, **sizes)  # type: ignore[arg-type]
     table.add_section()
     table.add_row("total", "", f"{total.params:,}", f"{total.macs / 1e6:,.2f}", "")
-    return table
+    return Group(Name(architecture), table)
 
 
 def paper_table(number: int, width: int = 80) -> Group:
@@ -104,7 +105,3 @@ def _errors(top1_pct: float | None, top5_pct: float | None) -> str:
     if top1_pct is None and top5_pct is None:
         return "-"
     return "/".join("-" if error is None else f"{error:.2f}" for error in (top1_pct, top5_pct))
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=None, pad_edge=False)

@@ -148,6 +148,25 @@ def test_a_wrong_onnx_file_is_not_left(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "model.onnx").exists()
 
 
+def test_wrong_models(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    writers: list[Any] = [se_nas.save, se_nas.export_program, se_nas.export_onnx]
+    for write in writers:
+        with pytest.raises(InputError, match=r"takes a model of se_nas.materialize, not a Linear"):
+            write(nn.Linear(2, 2), path)
+    headless = built("se_resnet8_small_r4")
+    headless.num_classes = 0
+    with pytest.raises(InputError, match="classifier was left away"):
+        se_nas.save(headless, path)
+    with pytest.raises(InputError, match="too small"):
+        se_nas.export_program(built("vgg16_bn-depths1.1.1.1.1"), path, 16)
+    with pytest.raises(InputError, match="too small"):
+        se_nas.optimize_for_inference(built("vgg16_bn-depths1.1.1.1.1"), 16)
+    torch.save(built("se_resnet8_small_r4").state_dict(), path)
+    with pytest.raises(InputError, match="no safetensors file"):
+        se_nas.load(path)
+
+
 def test_wrong_files(tmp_path: Path) -> None:
     model = built("se_resnet8_small_r4")
     with pytest.raises(InputError, match="there is no file"):

@@ -14,6 +14,7 @@ from se_nas.search.settings import RunConfig
 from se_nas.search.summary import small_images
 from se_nas.search.trial import load_data
 from se_nas.space import Space
+from se_nas.wrapping import Name
 
 SAMPLES = 8
 
@@ -37,7 +38,7 @@ def show(space: Space, config: RunConfig, console: Console) -> None:
     if uses_latency(space):
         console.print("latency_ms is measured at the start of a search: not counted here")
     table = Table(title=f"{SAMPLES} random architectures", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("architecture", overflow="fold")
+    table.add_column("architecture")
     for column in ("id", "params", "MMACs", "feasible"):
         table.add_column(column, justify="right", no_wrap=True)
     rng = random.Random(config.seed)
@@ -46,7 +47,7 @@ def show(space: Space, config: RunConfig, console: Console) -> None:
         cost = price(architecture)
         broken = [n for n, v in space.violations(vars(cost)).items() if v > 0]
         table.add_row(
-            str(architecture),
+            Name(architecture),
             architecture.id[:8],
             f"{cost.params:,}",
             f"{cost.macs / 1e6:,.2f}",

@@ -20,6 +20,7 @@ from se_nas.search.proposals import Proposals, feasible
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 from se_nas.templates import trunk_values
+from se_nas.wrapping import Name
 
 SO_FAR = 5
 
@@ -83,11 +84,11 @@ def show_so_far(
     """The best of a search that was interrupted, and how to go on."""
     title = f"best so far of {len(ranked)} networks that were trained to their end"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("architecture", overflow="fold")
+    table.add_column("architecture")
     for objective in space.objectives:
         table.add_column(str(objective), justify="right")
     for architecture, values in ranked[:SO_FAR]:
-        table.add_row(str(architecture), *(f"{value:,.6g}" for value in values))
+        table.add_row(Name(architecture), *(f"{value:,.6g}" for value in values))
     if ranked:
         console.print(table)
     console.print(
@@ -102,11 +103,11 @@ def show_front(
     """The Pareto front of a search with several objectives."""
     title = f"Pareto front, {len(ranked)} networks"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("architecture", overflow="fold")
+    table.add_column("architecture")
     for objective in space.objectives:
         table.add_column(str(objective), justify="right")
     for architecture, values in ranked:
-        table.add_row(str(architecture), *(f"{value:,.6g}" for value in values))
+        table.add_row(Name(architecture), *(f"{value:,.6g}" for value in values))
     console.print(table)
 
 
@@ -124,7 +125,7 @@ def show_results(
     title = f"retrained with {seeds} seed{'s' * (seeds != 1)}, accuracy in %"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("role", no_wrap=True)
-    table.add_column("architecture", overflow="fold")
+    table.add_column("architecture")
     timed = isinstance(rows[0].cost, TimedCost)
     times = ("table ms", "ms") if timed else ()
     for column in ("params", "MMACs", *times, "val", "test ± spread"):
@@ -134,7 +135,7 @@ def show_results(
         failed = len(row.runs) - len(row.complete)
         table.add_row(
             row.role + over,
-            str(row.architecture),
+            Name(row.architecture),
             f"{row.cost.params:,}",
             f"{row.cost.macs / 1e6:,.2f}",
             *_times(row),

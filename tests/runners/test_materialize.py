@@ -122,7 +122,12 @@ def test_every_paper_table_fits_the_terminal(
         ([NAME, "--weights", "/none.pth", "--out", "model.onnx"], "there is no file"),
         ([NAME, "--input-size", "0", "--out", "model.pt2"], "input_size"),
         ([NAME, "--missing-se", "no", "--weights", ".", "--out", "a.pt2"], "unknown missing_se"),
-        ([NAME, "--optimize", "--out", "model.safetensors"], "optimized for inference"),
+        ([NAME, "--optimize", "--out", "model.safetensors"], "write .onnx or .pt2"),
+        ([NAME, "--missing-se", "identity", "--out", "a.pt2"], "give --weights too"),
+        ([NAME, "--new-head", "--out", "a.pt2"], "give --weights too"),
+        (["vgg16_bn", "--input-size", "16", "--out", "a.onnx"], "1 px is too small"),
+        (["inception_resnet_v2", "--input-size", "32", "--out", "a.pt2"], "too small"),
+        (["bn_inception", "--input-size", "107", "--out", "a.pt2"], "every stride divides"),
     ],
 )
 def test_wrong_input_is_one_line(
@@ -135,6 +140,13 @@ def test_wrong_input_is_one_line(
     monkeypatch.chdir(tmp_path)
     assert message in refused(capsys, *arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"se-nas {se_nas.__version__}\n"
 
 
 def test_the_script_helps_without_torch() -> None:

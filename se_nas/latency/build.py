@@ -13,7 +13,14 @@ from se_nas.arch import SE, Architecture
 from se_nas.errors import InputError
 from se_nas.latency.blocks import Block, blocks, stage_blocks, stage_shapes
 from se_nas.latency.settings import Signature
-from se_nas.latency.table import Latency, LatencyTable, Measurements, Profile, network_key
+from se_nas.latency.table import (
+    Latency,
+    LatencyTable,
+    Measurements,
+    Profile,
+    Timed,
+    network_key,
+)
 from se_nas.space import Space
 from se_nas.trunks import Trunk
 
@@ -106,7 +113,7 @@ def run(
     jobs += [(a, True) for a in wholes if network_key(a, signature) not in known.networks]
     rng = random.Random(seed)
     samples: dict[Block, list[float]] = {}
-    overheads: dict[str, list[float]] = {}
+    totals: dict[str, list[float]] = {}
     latencies: dict[str, list[Latency]] = {}
     for done in range(sweeps * len(jobs)):
         if done % len(jobs) == 0:
@@ -121,12 +128,14 @@ def run(
                 ordered.sort(key=lambda one: one.median_ms)
                 known.networks[key] = ordered[len(ordered) // 2]
         elif (profile := measurer.profile(architecture)) is not None:
-            for block, ms in zip(blocks(architecture, signature), profile.blocks_ms, strict=True):
+            own = blocks(architecture, signature)
+            for block, ms in zip(own, profile.blocks_ms, strict=True):
                 if block.key not in before:
                     samples.setdefault(block, []).append(ms)
                     known.blocks[block.key] = block, statistics.median(samples[block])
-            overheads.setdefault(key, []).append(profile.overhead_ms)
-            known.overheads[key] = statistics.median(overheads[key])
+            totals.setdefault(key, []).append(profile.whole_ms)
+            keys = tuple(block.key for block in own)
+            known.profiled[key] = Timed(statistics.median(totals[key]), keys)
         on_done(done + 1, sweeps * len(jobs))
     if profiles and not known.blocks:
         raise InputError("latency_ms: no network of the space fits into the device's memory")
@@ -147,7 +156,7 @@ def of_networks(
     own = {network_key(a, signature) for a in networks}
     return Measurements(
         {key: value for key, value in known.blocks.items() if key in keys},
-        {key: value for key, value in known.overheads.items() if key in own},
+        {key: value for key, value in known.profiled.items() if key in own},
         {key: value for key, value in known.networks.items() if key in own},
     )
 

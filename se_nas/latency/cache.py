@@ -38,7 +38,7 @@ class Cache:
     def save(self, found: Measurements, note: Callable[[str], None]) -> None:
         """Replace the file as a whole; what another process has put there meanwhile stays."""
         kept = self.load(lambda _: None)
-        for name in ("blocks", "overheads", "networks"):
+        for name in ("blocks", "profiled", "networks"):
             getattr(kept, name).update(getattr(found, name))
         text = json.dumps({"identity": dict(self.identity)} | kept.to_dict())
         try:

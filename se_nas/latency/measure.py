@@ -30,7 +30,7 @@ from se_nas.modules import Model
 
 Piece = Callable[[Tensor], Tensor]
 
-# Profiled passes to one of the whole network, which tells what is lost between the blocks.
+# Profiled passes to one of the whole network, which tells what a sum of blocks lacks.
 WHOLE_EVERY = 3
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -137,7 +137,7 @@ class LocalMeasurer:
                     totals.append(self._pass(model, images_nchw))
         timed = spans[self.settings.warm_up :]
         medians = tuple(statistics.median(times) for times in zip(*timed, strict=True))
-        return Profile(medians, statistics.median(totals) - sum(medians))
+        return Profile(medians, statistics.median(totals))
 
     @property
     def _passes(self) -> int:

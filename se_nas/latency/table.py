@@ -41,10 +41,18 @@ class Latency:
 
 @dataclass(frozen=True)
 class Profile:
-    """Median milliseconds of each block of a network, and what the whole takes beyond their sum."""
+    """Median milliseconds of each block of a network, and of the whole without a look inside."""
 
     blocks_ms: tuple[float, ...]
-    overhead_ms: float
+    whole_ms: float
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A network that the table is made from: what it takes, and the keys of its blocks."""
+
+    whole_ms: float
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,19 +68,22 @@ class Measurements:
 
     Attributes:
         blocks: milliseconds of each block, by its key.
-        overheads: by ``network_key``, what a network took beyond the sum of its blocks.
+        profiled: by ``network_key``, the networks that the blocks are from.
         networks: by ``network_key``, whole networks.
     """
 
     blocks: dict[str, tuple[Block, float]] = field(default_factory=dict[str, tuple[Block, float]])
-    overheads: dict[str, float] = field(default_factory=dict[str, float])
+    profiled: dict[str, Timed] = field(default_factory=dict[str, Timed])
     networks: dict[str, Latency] = field(default_factory=dict[str, Latency])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         return {
             "blocks": [block.to_dict() | {"ms": ms} for block, ms in self.blocks.values()],
-            "overheads_ms": self.overheads,
+            "profiled": {
+                key: {"ms": timed.whole_ms, "keys": timed.keys}
+                for key, timed in self.profiled.items()
+            },
             "networks": {key: vars(latency) for key, latency in self.networks.items()},
         }
 
@@ -84,9 +95,11 @@ class Measurements:
             ms = _milliseconds(row["ms"])
             block = Block(**{name: value for name, value in row.items() if name != "ms"})
             found.blocks[block.key] = block, ms
-        found.overheads = {
-            str(key): float(value) for key, value in dict(data["overheads_ms"]).items()
-        }
+        for key, row in dict(data["profiled"]).items():
+            keys = tuple(str(one) for one in row["keys"])
+            if not set(keys) <= set(found.blocks):
+                raise ValueError("it lacks a block of one of its networks")
+            found.profiled[str(key)] = Timed(_milliseconds(row["ms"]), keys)
         for key, row in dict(data["networks"]).items():
             found.networks[str(key)] = Latency(**{n: _milliseconds(v) for n, v in row.items()})
         return found
@@ -110,6 +123,10 @@ def _milliseconds(value: Any) -> float:
 class LatencyTable:
     """Predicts the latency of architectures that were not measured.
 
+    It is the sum over the blocks times ``factor``: what whole networks take over such a sum, the
+    median over those that the table is made from. That has the time between the blocks in it, and
+    that a disturbance hits a long pass more often than a short block.
+
     A block that was not measured either is taken from its nearest neighbour: among the measured
     blocks that are the same without SE if there are any, the one with nearly as many parameters;
     else the one with nearly as many MACs, scaled by them.
@@ -117,12 +134,12 @@ class LatencyTable:
 
     def __init__(self, measurements: Measurements, signature: Signature) -> None:
         self.measurements, self.signature = measurements, signature
-        overheads = [
-            value
-            for key, value in measurements.overheads.items()
+        ratios = [
+            timed.whole_ms / math.fsum(measurements.blocks[one][1] for one in timed.keys)
+            for key, timed in measurements.profiled.items()
             if key.endswith(f"-{_suffix(signature)}")
         ]
-        self.overhead_ms = statistics.median(overheads) if overheads else 0.0
+        self.factor = statistics.median(ratios) if ratios else 1.0
         self._by_base: dict[str, list[tuple[Block, float]]] = {}
         for block, ms in measurements.blocks.values():
             self._by_base.setdefault(block.base, []).append((block, ms))
@@ -131,7 +148,7 @@ class LatencyTable:
     def predict(self, architecture: Architecture) -> float:
         """Milliseconds of one pass."""
         found = blocks(architecture, self.signature)
-        return self.overhead_ms + math.fsum(self._block_ms(block) for block in found)
+        return self.factor * math.fsum(self._block_ms(block) for block in found)
 
     def estimated(self, architecture: Architecture) -> int:
         """How many of its blocks were not measured."""

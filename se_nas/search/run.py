@@ -55,18 +55,18 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
     run = directory.create(space, config)
     with lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
         console.print(summary.opening(space, images, run), soft_wrap=True)
-        for line in feasibility(space, price, share, config.seed):
-            console.print(line, soft_wrap=True)
         try:
             opened = study.create(space, config, run)
             slots = stack.enter_context(connected(config))
             console.print(summary.resources(config, slots), soft_wrap=True)
             price = timing.timed(price, space, config, images, slots, run, console)
             if uses_latency(space):
-                check_feasible(space, price, images, config.seed)
+                share = check_feasible(space, price, images, config.seed)
         except InputError:
             run.discard()
             raise
+        for line in feasibility(space, price, share, config.seed):
+            console.print(line, soft_wrap=True)
         proposals = propose(opened, space, price, config)
         return _finish(proposals, config, images, slots, run, console)
 

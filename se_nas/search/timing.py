@@ -164,7 +164,7 @@ class TimedPrice:
             "settings": asdict(self.settings),
             "signature": asdict(self.table.signature),
             "identity": self.identity,
-            "overhead_ms": self.table.overhead_ms,
+            "factor": self.table.factor,
             "held_out": self.held_out,
             "measurements": self.table.measurements.to_dict(),
         }

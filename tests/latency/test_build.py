@@ -24,7 +24,10 @@ SPACE = Space(
 
 
 class Device:
-    """A block takes its MACs and parameters; the n-th measurement is slower by ``noise[n]``."""
+    """A block takes its MACs and parameters, a whole a quarter more than its blocks.
+
+    The n-th measurement is slower by ``noise[n]``.
+    """
 
     def __init__(self, noise: list[float] | None = None, too_large: int | None = None) -> None:
         self.noise, self.too_large = list(noise or []), too_large
@@ -42,8 +45,10 @@ class Device:
 
     def measure(self, architecture: Architecture) -> Latency | None:
         self.measured.append(architecture.id)
-        total = sum(map(self.ms, blocks(architecture, SIGNATURE))) + 0.25
-        return Latency.of([total * self._slower()])
+        return Latency.of([self.total(architecture) * self._slower()])
+
+    def total(self, architecture: Architecture) -> float:
+        return 1.25 * sum(map(self.ms, blocks(architecture, SIGNATURE)))
 
     def profile(self, architecture: Architecture) -> Profile | None:
         self.profiled.append(architecture.id)
@@ -51,7 +56,8 @@ class Device:
         if self.too_large is not None and sum(b.params for b in found) > self.too_large:
             return None
         slower = self._slower()
-        return Profile(tuple(self.ms(block) * slower for block in found), 0.25)
+        whole = self.total(architecture) * slower
+        return Profile(tuple(self.ms(block) * slower for block in found), whole)
 
 
 def known_keys(networks: list[Architecture], signature: Signature = SIGNATURE) -> set[str]:
@@ -180,7 +186,7 @@ def test_the_part_of_a_cache_that_a_run_needs() -> None:
     build.run(Device(), SIGNATURE, known, profiles=networks, wholes=networks[:3])
     part = build.of_networks(known, networks[:1], SIGNATURE)
     assert set(part.blocks) == known_keys(networks[:1])
-    assert len(part.overheads) == len(part.networks) == 1
+    assert len(part.profiled) == len(part.networks) == 1
 
 
 def test_an_order_needs_two_values() -> None:

@@ -11,14 +11,16 @@ from se_nas import Architecture
 from se_nas.latency.blocks import blocks
 from se_nas.latency.cache import open_cache, user_folder
 from se_nas.latency.settings import Signature
-from se_nas.latency.table import Latency, Measurements
+from se_nas.latency.table import Latency, Measurements, Timed
 
 IDENTITY = {"device": "a", "torch": "2", "cudnn": None, "batch": 1}
 
 
 def some(ms: float = 1.0) -> Measurements:
     block = blocks(Architecture("resnet8_small"), Signature(32))[1]
-    return Measurements({block.key: (block, ms)}, {"n": 0.1}, {"n": Latency(ms, ms, ms)})
+    return Measurements(
+        {block.key: (block, ms)}, {"n": Timed(1.0, (block.key,))}, {"n": Latency(ms, ms, ms)}
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -53,12 +55,12 @@ def test_what_another_process_saved_meanwhile_stays(tmp_path: Path) -> None:
         "null",
         "7",
         '{"identity": {}}',
-        '{"identity": %s, "blocks": 3, "overheads_ms": {}, "networks": {}}',
-        '{"identity": %s, "blocks": [{"ms": 1}], "overheads_ms": {}, "networks": {}}',
-        '{"identity": %s, "blocks": [], "overheads_ms": {"a": "b"}, "networks": {}}',
-        '{"identity": %s, "blocks": [], "overheads_ms": {}, "networks": {"a": {"x": 1}}}',
-        '{"identity": %s, "blocks": [], "overheads_ms": {}, "networks": [1]}',
-        '{"identity": %s, "blocks": ["x"], "overheads_ms": {}, "networks": {}}',
+        '{"identity": %s, "blocks": 3, "profiled": {}, "networks": {}}',
+        '{"identity": %s, "blocks": [{"ms": 1}], "profiled": {}, "networks": {}}',
+        '{"identity": %s, "blocks": [], "profiled": {"a": "b"}, "networks": {}}',
+        '{"identity": %s, "blocks": [], "profiled": {}, "networks": {"a": {"x": 1}}}',
+        '{"identity": %s, "blocks": [], "profiled": {}, "networks": [1]}',
+        '{"identity": %s, "blocks": ["x"], "profiled": {}, "networks": {}}',
     ],
 )
 def test_a_broken_file_is_one_line_and_is_replaced(content: str, tmp_path: Path) -> None:

@@ -11,18 +11,21 @@ from se_nas import SE, Architecture
 from se_nas.cost import cost
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import Signature
-from se_nas.latency.table import Latency, LatencyTable, Measurements, TimedCost, network_key
+from se_nas.latency.table import Latency, LatencyTable, Measurements, Timed, TimedCost, network_key
 
 SIGNATURE = Signature(32, 3, 10)
 
 
-def measurements(*architectures: Architecture, overhead: float = 0.0) -> Measurements:
+def measurements(*architectures: Architecture, factor: float = 1.0) -> Measurements:
     """Every block takes its parameters, in thousands of a millisecond."""
     found = Measurements()
     for architecture in architectures:
-        for block in blocks(architecture, SIGNATURE):
+        own = blocks(architecture, SIGNATURE)
+        for block in own:
             found.blocks[block.key] = block, block.params / 1000
-        found.overheads[network_key(architecture, SIGNATURE)] = overhead
+        whole = factor * sum(block.params for block in own) / 1000
+        keys = tuple(block.key for block in own)
+        found.profiled[network_key(architecture, SIGNATURE)] = Timed(whole, keys)
     return found
 
 
@@ -30,19 +33,20 @@ def small(se: SE | None = None) -> Architecture:
     return Architecture("resnet8_small", se)
 
 
-def test_a_prediction_is_the_sum_over_the_blocks_and_the_overhead() -> None:
-    table = LatencyTable(measurements(small(), small(SE(4)), overhead=0.5), SIGNATURE)
+def test_a_prediction_is_the_sum_over_the_blocks_times_what_wholes_take_over_such_a_sum() -> None:
+    table = LatencyTable(measurements(small(), small(SE(4)), factor=1.1), SIGNATURE)
     mixed = Architecture("resnet8_small", (SE(4), None, SE(4)))
     params = cost(mixed, input_size=32, num_classes=10).params
-    assert table.predict(mixed) == pytest.approx(params / 1000 + 0.5)
+    assert table.predict(mixed) == pytest.approx(1.1 * params / 1000)
     assert table.estimated(mixed) == 0
 
 
-def test_the_overhead_is_that_of_the_same_signature() -> None:
-    found = measurements(small(), overhead=0.5)
-    found.overheads["another-64px-3-10"] = 100.0
-    assert LatencyTable(found, SIGNATURE).overhead_ms == 0.5
-    assert LatencyTable(Measurements(), SIGNATURE).overhead_ms == 0
+def test_the_factor_is_that_of_the_same_signature() -> None:
+    found = measurements(small(), factor=1.5)
+    keys = tuple(found.blocks)
+    found.profiled |= {f"other{i}-64px-3-10": Timed(1e6, keys) for i in range(5)}
+    assert LatencyTable(found, SIGNATURE).factor == pytest.approx(1.5)
+    assert LatencyTable(Measurements(), SIGNATURE).factor == 1
 
 
 def test_an_unmeasured_block_is_taken_from_its_nearest_relative() -> None:
@@ -79,9 +83,16 @@ def test_quartiles() -> None:
 
 
 def test_json_gives_the_same_measurements() -> None:
-    found = measurements(small(), overhead=0.1)
+    found = measurements(small(), factor=1.1)
     found.networks["x"] = Latency(1.0, 0.5, 2.0)
     assert Measurements.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_a_network_without_its_blocks_is_refused() -> None:
+    data = measurements(small()).to_dict()
+    data["blocks"].pop()
+    with pytest.raises(ValueError, match="lacks a block"):
+        Measurements.from_dict(data)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, -1, "1", None, math.inf])

@@ -91,6 +91,8 @@ def tune_trials(
         finally:
             progress.close()
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
+    if searcher.broken is not None:
+        raise searcher.broken
     if searcher.too_many_failed:
         raise InputError(
             f"{searcher.too_many_failed}{first_error(run)}; mend that and go on with "

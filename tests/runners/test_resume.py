@@ -199,7 +199,7 @@ import errno, os, runpy, sys
 from optuna.storages.journal import JournalFileBackend
 
 append = JournalFileBackend.append_logs
-left = [60]
+left = [12]
 
 def full(self, logs):
     left[0] -= 1

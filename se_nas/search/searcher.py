@@ -48,6 +48,7 @@ class StudySearcher(Searcher):
         self.live: dict[str, Proposal] = {}
         self.stopped = False
         self.too_many_failed = ""
+        self.out_of_memory: set[str] = set()  # Tune's ids; the workers were killed for memory
         self.broken: Exception | None = None  # the study could not be read or written
         self._started: dict[str, float] = {}
         self._curves: dict[str, list[dict[str, float]]] = {}
@@ -85,7 +86,8 @@ class StudySearcher(Searcher):
         epochs = int(result.get("epoch", len(self._curves.get(trial_id, []))))
         end: End = result.get("end") or ("complete" if epochs >= self.epochs else "stopped_early")
         if error or not result:
-            end = "lost"  # it did not end by itself
+            # It did not end by itself.
+            end = "out_of_memory" if trial_id in self.out_of_memory else "lost"
         if self.stopped and end in ("lost", "stopped_early"):
             return  # nor did it end: it is running in the study, and a new driver goes on with it
         with self._writing(), batch(self.proposals.study):

@@ -80,7 +80,7 @@ def tune_trials(
             storage_path=str(run.path),
             verbose=0,
             stop=StopWhen(searcher),
-            callbacks=[progress, KeepErrors(run, console)],
+            callbacks=[KeepErrors(run, console, searcher.out_of_memory), progress],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

@@ -32,13 +32,13 @@ SMALL = ["--gpus", "0", "--no-dashboard", "--limit-train", "200"]
 FINALS = ["--top", "1", "--final-seeds", "2", "--final-epochs", "1"]
 
 
-def start(*arguments: str, script: str = RUNNER) -> subprocess.Popen[str]:
+def start(*arguments: str, script: str = RUNNER, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, script, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"COLUMNS": "200"},
+        env=os.environ | {"COLUMNS": "200"} | environment,
     )
 
 
@@ -301,3 +301,18 @@ def test_a_bug_in_most_trials_stops_the_search_and_it_goes_on_when_it_is_mended(
     end(start("--resume", str(run), "--trials", "4"))
     ended = [t for t in told(run) if t.state is not TrialState.FAIL and "id" in t.user_attrs]
     assert len(ended) == 4
+
+
+@pytest.mark.slow
+def test_workers_that_ray_kills_for_memory_are_infeasible_and_not_lost(tmp_path: Path) -> None:
+    size = ["--trials", "3", "--epochs", "40", "--first-rung", "1"]
+    process = start(
+        *("--space", "digits_se", *SMALL, *FINALS, *size, "--name", "oom", "--out", str(tmp_path)),
+        RAY_memory_usage_threshold="0.01",
+        RAY_memory_monitor_refresh_ms="1000",
+    )
+    assert end(process, code=2).count("the host ran short of memory") == 3
+    trained = [t for t in told(tmp_path / "oom") if "architecture" in t.user_attrs]
+    assert [t.user_attrs["end"] for t in trained] == ["out_of_memory"] * 3
+    assert all(t.state is TrialState.PRUNED and t.constraints["memory"] > 0 for t in trained)
+    assert not list((tmp_path / "oom" / "errors").iterdir())

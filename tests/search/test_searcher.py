@@ -124,6 +124,17 @@ def test_a_search_in_which_too_many_trials_fail_stops_and_says_why() -> None:
     assert study.trials[0].user_attrs["outcome"]["reason"] == "ValueError: no"
 
 
+def test_a_trial_whose_workers_are_killed_for_memory_is_infeasible_and_not_lost(
+    searcher: StudySearcher,
+) -> None:
+    searcher.suggest("a")
+    searcher.out_of_memory.add("a")
+    searcher.on_trial_complete("a", None, error=True)
+    assert last(searcher).state is TrialState.PRUNED
+    assert last(searcher).constraints["memory"] > 0
+    assert not searcher.failures.failed
+
+
 def test_nothing_is_written_after_a_study_that_could_not_be_written(
     searcher: StudySearcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,10 +38,15 @@ class Failures:
 
 
 class KeepErrors(tune.Callback):
-    """Writes a failed trial's traceback into the run directory, and one line on the screen."""
+    """Writes a failed trial's traceback into the run directory, and one line on the screen.
 
-    def __init__(self, run: RunDirectory, console: Console) -> None:
-        self.run, self.console = run, console
+    Args:
+        out_of_memory: takes the ids of Tune's trials whose workers were killed for memory: their
+            end is known, also if no other worker lives long enough to report it.
+    """
+
+    def __init__(self, run: RunDirectory, console: Console, out_of_memory: set[str]) -> None:
+        self.run, self.console, self.out_of_memory = run, console, out_of_memory
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles callbacks into a file that nobody reads; a terminal cannot be
@@ -52,14 +57,22 @@ class KeepErrors(tune.Callback):
             self._keep(trial, result["traceback"], f"failed: {result.get('reason', '')}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        if trial.trial_id in self.out_of_memory:
+            return
         times = f"its workers died {MAX_DEATHS + 1} times"
         self._keep(trial, error_text(trial) or times, f"is lost: {times}")
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         last = error_text(trial).rpartition("Failure #")[2]
-        # Another worker would only be killed again: it is told to report what happened.
+        # To train it on another worker would only kill that one: it reports what happened.
         if any(sign in last for sign in MEMORY_MONITOR):
+            self.out_of_memory.add(trial.trial_id)
             trial.config["out_of_memory"] = True
+            trial.run_metadata.num_failures = MAX_DEATHS  # the next one is the last
+            self.console.print(
+                f"note: the host ran short of memory; {trial.config['name']} does not fit",
+                soft_wrap=True,
+            )
 
     def _keep(self, trial: Any, text: str, what: str) -> None:
         path = self.run.errors / f"trial-{trial.config['number']:05d}.txt"

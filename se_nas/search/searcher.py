@@ -6,8 +6,9 @@ Tune tells a searcher that a trial ended but not how: an epoch count below the b
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,6 +48,8 @@ class StudySearcher(Searcher):
         self.live: dict[str, Proposal] = {}
         self.stopped = False
         self.too_many_failed = ""
+        self.out_of_memory: set[str] = set()  # Tune's ids; the workers were killed for memory
+        self.broken: Exception | None = None  # the study could not be read or written
         self._started: dict[str, float] = {}
         self._curves: dict[str, list[dict[str, float]]] = {}
 
@@ -54,7 +57,9 @@ class StudySearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        proposal = None if self.stopped else self.proposals.ask()
+        proposal: Proposal | None = None
+        with self._writing():
+            proposal = None if self.stopped else self.proposals.ask()
         if proposal is None:
             return cast(None, Searcher.FINISHED)  # what Tune expects, whatever its type says
         self.live[trial_id] = proposal
@@ -66,24 +71,26 @@ class StudySearcher(Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if not result.get("ready"):
-            self._report(trial_id, self.live[trial_id], result)
+        if self.broken is None and not result.get("ready"):
+            with self._writing():
+                self._report(trial_id, self.live[trial_id], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         proposal = self.live.pop(trial_id, None)
-        if proposal is None:
+        if proposal is None or self.broken is not None:
             return
         result = result or {}
         started = self._started.pop(trial_id)
         epochs = int(result.get("epoch", len(self._curves.get(trial_id, []))))
         end: End = result.get("end") or ("complete" if epochs >= self.epochs else "stopped_early")
         if error or not result:
-            end = "lost"  # it did not end by itself
+            # It did not end by itself.
+            end = "out_of_memory" if trial_id in self.out_of_memory else "lost"
         if self.stopped and end in ("lost", "stopped_early"):
             return  # nor did it end: it is running in the study, and a new driver goes on with it
-        with batch(self.proposals.study):
+        with self._writing(), batch(self.proposals.study):
             if result:
                 # Tune passes a trial's last result here and not to on_trial_result.
                 self._report(trial_id, proposal, result)
@@ -99,6 +106,8 @@ class StudySearcher(Searcher):
                 curve=self._curves.pop(trial_id, []),
             )
             self.proposals.tell(proposal, outcome)
+        if self.broken is not None:
+            return
         self.ended(proposal.number)
         self.too_many_failed = self.too_many_failed or self.failures.count(end)
         if self.too_many_failed:
@@ -107,6 +116,18 @@ class StudySearcher(Searcher):
     def stop(self) -> None:
         """Propose nothing more."""
         self.stopped = True
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tune takes an error in here for the trial's, or for none at all; it ends the search.
+
+        Nothing more is written then: a record after half of one would spoil both.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.broken = error
+            self.stop()
 
     def _report(self, trial_id: str, proposal: Proposal, result: dict[str, Any]) -> None:
         """Epochs that the study does not know yet: this one, and those before a resumed one."""

@@ -90,8 +90,8 @@ def tune_trials(
             verbose=0,
             stop=StopWhen(searcher),
             callbacks=[
+                KeepErrors(run, console, searcher.out_of_memory),
                 progress,
-                KeepErrors(run, console),
                 *watching(run, config, objective, slots, limiter, console),
             ],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
@@ -104,6 +104,8 @@ def tune_trials(
         finally:
             progress.close()
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
+    if searcher.broken is not None:
+        raise searcher.broken
     if searcher.too_many_failed:
         raise InputError(
             f"{searcher.too_many_failed}{first_error(run)}; mend that and go on with "

@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
 
 from se_nas import Space
+from se_nas.cli import main
 from se_nas.search.run import ranking
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,13 +32,13 @@ SMALL = ["--gpus", "0", "--no-dashboard", "--limit-train", "200"]
 FINALS = ["--top", "1", "--final-seeds", "2", "--final-epochs", "1"]
 
 
-def start(*arguments: str, script: str = RUNNER) -> subprocess.Popen[str]:
+def start(*arguments: str, script: str = RUNNER, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, script, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"COLUMNS": "200"},
+        env=os.environ | {"COLUMNS": "200"} | environment,
     )
 
 
@@ -143,15 +144,27 @@ def test_a_driver_that_is_killed_again_and_again(kills: int, trials: int, tmp_pa
     assert before.items() <= completed(run).items()
 
 
-def test_ctrl_c_once_and_twice_and_a_second_driver(tmp_path: Path) -> None:
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of a command that may not begin; it needs no cluster for that."""
+    with pytest.raises(SystemExit) as caught:
+        main(["search", *arguments])
+    assert caught.value.code == 2
+    line = capsys.readouterr().err.strip()
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.slow
+def test_ctrl_c_once_and_twice_and_a_second_driver(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "stopped"
-    size = ["--trials", "4", "--epochs", "6", "--first-rung", "1"]
+    size = ["--trials", "200", "--epochs", "6", "--first-rung", "1"]
     first = ["--space", "digits_se", *SMALL, *FINALS, *size, "--out", str(tmp_path)]
     process = start(*first, "--name", "stopped")
     wait_for_epochs(run, 3, process)
-    refused = end(start("--resume", str(run)), code=2)
-    assert f"in use by process {process.pid}" in refused
-    assert "finish it with --resume" in end(start(*first, "--name", "stopped"), code=2)
+    assert f"in use by process {process.pid}" in refused(capsys, "--resume", str(run))
+    assert "finish it with --resume" in refused(capsys, *first, "--name", "stopped")
     process.send_signal(signal.SIGINT)
     output = end(process, code=130)
     assert "go on with --resume" in output
@@ -161,7 +174,7 @@ def test_ctrl_c_once_and_twice_and_a_second_driver(tmp_path: Path) -> None:
     assert "ranking" in json.loads((run / "results.json").read_text())
 
     (run / "study.journal").open("ab").write(b'{"op_code":8,"worker_id":"cut in the mid')
-    process = start("--resume", "stopped", "--out", str(tmp_path), "--trials", "5")
+    process = start("--resume", "stopped", "--out", str(tmp_path), "--trials", "300")
     seen = sum("intermediate_value" in record for record in records(run))
     wait_for_epochs(run, seen + 2, process)
     process.send_signal(signal.SIGINT)
@@ -171,14 +184,14 @@ def test_ctrl_c_once_and_twice_and_a_second_driver(tmp_path: Path) -> None:
     assert "the study's journal was cut while it was written" in output
     assert "0 of them from a checkpoint" not in output
 
-    output = end(start("--resume", str(run)))
-    check_nothing_is_lost(run, trials=5, epochs=6)
+    output = end(start("--resume", str(run), "--trials", "1"))  # those that run, and no more
+    check_nothing_is_lost(run, trials=len({t.user_attrs["id"] for t in told(run)}), epochs=6)
     for trial in told(run):
         if trial.number in running:
             assert trial.user_attrs["id"] == running[trial.number].user_attrs["id"]
             earlier = running[trial.number].intermediate_values
             assert earlier.items() <= trial.intermediate_values.items()
-    assert "is complete" in end(start("--resume", str(run)), code=2)
+    assert "is complete" in refused(capsys, "--resume", str(run))
 
 
 FULL_DISK = """
@@ -186,7 +199,7 @@ import errno, os, runpy, sys
 from optuna.storages.journal import JournalFileBackend
 
 append = JournalFileBackend.append_logs
-left = [60]
+left = [12]
 
 def full(self, logs):
     left[0] -= 1
@@ -202,6 +215,7 @@ runpy.run_path({runner!r}, run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_search_in_one_line_and_it_goes_on_later(tmp_path: Path) -> None:
     run = tmp_path / "full"
     (tmp_path / "full_disk.py").write_text(FULL_DISK.replace("{runner!r}", repr(RUNNER)))
@@ -232,6 +246,7 @@ def workers(pid: int) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_at_random_go_on_from_their_checkpoints(tmp_path: Path) -> None:
     run, rng = tmp_path / "workers", random.Random(0)
     size = ["--trials", "4", "--epochs", "8", "--first-rung", "1"]
@@ -253,6 +268,7 @@ def test_workers_that_are_killed_at_random_go_on_from_their_checkpoints(tmp_path
     assert curves[0] == curves[1]
 
 
+@pytest.mark.slow
 def test_a_bug_in_most_trials_stops_the_search_and_it_goes_on_when_it_is_mended(
     tmp_path: Path,
 ) -> None:
@@ -285,3 +301,18 @@ def test_a_bug_in_most_trials_stops_the_search_and_it_goes_on_when_it_is_mended(
     end(start("--resume", str(run), "--trials", "4"))
     ended = [t for t in told(run) if t.state is not TrialState.FAIL and "id" in t.user_attrs]
     assert len(ended) == 4
+
+
+@pytest.mark.slow
+def test_workers_that_ray_kills_for_memory_are_infeasible_and_not_lost(tmp_path: Path) -> None:
+    size = ["--trials", "3", "--epochs", "40", "--first-rung", "1"]
+    process = start(
+        *("--space", "digits_se", *SMALL, *FINALS, *size, "--name", "oom", "--out", str(tmp_path)),
+        RAY_memory_usage_threshold="0.01",
+        RAY_memory_monitor_refresh_ms="1000",
+    )
+    assert end(process, code=2).count("the host ran short of memory") == 3
+    trained = [t for t in told(tmp_path / "oom") if "architecture" in t.user_attrs]
+    assert [t.user_attrs["end"] for t in trained] == ["out_of_memory"] * 3
+    assert all(t.state is TrialState.PRUNED and t.constraints["memory"] > 0 for t in trained)
+    assert not list((tmp_path / "oom" / "errors").iterdir())

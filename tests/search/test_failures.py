@@ -19,12 +19,18 @@ def kept(tmp_path: Path) -> tuple[KeepErrors, io.StringIO]:
     run = RunDirectory(tmp_path)
     run.make_folders()
     printed = io.StringIO()
-    return KeepErrors(run, Console(file=printed, width=200)), printed
+    return KeepErrors(run, Console(file=printed, width=200), set()), printed
 
 
 def trial(error_file: Path | None = None, **result: Any) -> Any:
     config = {"number": 7, "name": "resnet8_small"}
-    return SimpleNamespace(config=config, last_result=result, error_file=error_file)
+    return SimpleNamespace(
+        trial_id="id7",
+        config=config,
+        last_result=result,
+        error_file=error_file,
+        run_metadata=SimpleNamespace(num_failures=1),
+    )
 
 
 def test_a_bug_is_one_line_on_the_screen_and_a_traceback_in_the_run(
@@ -65,6 +71,10 @@ def test_only_a_worker_that_was_killed_for_memory_is_not_tried_again(
     died = trial(noted)
     kept[0].on_trial_recover(0, [], died)
     assert died.config.get("out_of_memory", False) is memory
+    assert kept[0].out_of_memory == ({"id7"} if memory else set())
+    kept[0].on_trial_error(0, [], died)
+    assert kept[1].getvalue().count("\n") == 1
+    assert ("does not fit" in kept[1].getvalue()) is memory
 
 
 def test_the_share_that_may_fail() -> None:

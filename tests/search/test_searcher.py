@@ -124,6 +124,41 @@ def test_a_search_in_which_too_many_trials_fail_stops_and_says_why() -> None:
     assert study.trials[0].user_attrs["outcome"]["reason"] == "ValueError: no"
 
 
+def test_a_trial_whose_workers_are_killed_for_memory_is_infeasible_and_not_lost(
+    searcher: StudySearcher,
+) -> None:
+    searcher.suggest("a")
+    searcher.out_of_memory.add("a")
+    searcher.on_trial_complete("a", None, error=True)
+    assert last(searcher).state is TrialState.PRUNED
+    assert last(searcher).constraints["memory"] > 0
+    assert not searcher.failures.failed
+
+
+def test_nothing_is_written_after_a_study_that_could_not_be_written(
+    searcher: StudySearcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        searcher.suggest(name)
+    full = OSError(28, "No space left on device")
+    calls: list[object] = []
+
+    def fail(*arguments: object, **_: object) -> None:
+        calls.append(arguments)
+        raise full
+
+    monkeypatch.setattr(searcher.proposals.study, "tell", fail)
+    searcher.on_trial_complete("a", result(4))
+    assert (searcher.broken, searcher.stopped, len(calls)) == (full, True, 1)
+    monkeypatch.setattr(searcher.proposals, "report", fail)
+    searcher.on_trial_result("b", result(1))
+    searcher.on_trial_complete("b", result(4))
+    searcher.on_trial_complete("c", None, error=True)
+    assert searcher.suggest("d") == Searcher.FINISHED
+    assert len(calls) == 1
+    assert {t.state for t in searcher.proposals.study.trials} == {TrialState.RUNNING}
+
+
 def test_a_clock_that_is_set_changes_no_wall_time(
     searcher: StudySearcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

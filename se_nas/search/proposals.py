@@ -1,7 +1,7 @@
 """Between the sampler and the trainer: every proposal is checked before anything trains.
 
     rejected    a constraint on its cost is broken: told as infeasible, by arithmetic alone
-    duplicate   its network is known: told what that one was told, or waits for it
+    duplicate   its network is known: its outcome is noted, now or when it is known, and no value
     accepted    trained, and told what happened
 
 This file knows Optuna but not Ray.
@@ -112,7 +112,7 @@ class Proposals:
         self.unfinished: list[Proposal] = []  # of an earlier driver: they go on first
         self._random = random.Random(seed)
         self._running: dict[str, list[optuna.Trial]] = {}  # id → duplicates that wait for it
-        self._ended: dict[str, tuple[Outcome, dict[int, float]]] = {}
+        self._ended: dict[str, Outcome] = {}
         self._curves: dict[int, dict[int, float]] = {}  # trial number → value by epoch
 
     def ask(self) -> Proposal | None:
@@ -168,24 +168,24 @@ class Proposals:
                 proposal.trial.report(value, epoch)
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """How the trial ended; duplicates that wait for it are told the same."""
-        curve = self._curves.pop(proposal.number, {})
+        """How the trial ended; duplicates that wait for it end with it."""
+        self._curves.pop(proposal.number, None)
         self.counts.ends[outcome.end] = self.counts.ends.get(outcome.end, 0) + 1
         self.counts.unpreserved += outcome.metrics.get("unpreserved", 0) > 0
         with batch(self.study):
             proposal.trial.set_user_attr("told", self._event())
             self._finish(proposal.trial, proposal.cost, outcome)
             waiting = self._running.pop(proposal.architecture.id, [])
-            self._ended[proposal.architecture.id] = outcome, curve
+            self._ended[proposal.architecture.id] = outcome
             for trial in waiting:
-                self._repeat(trial, proposal.cost, outcome, curve)
+                self._repeat(trial, proposal.cost, outcome)
 
-    def remember(self, architecture_id: str, outcome: Outcome, curve: Mapping[int, float]) -> None:
+    def remember(self, architecture_id: str, outcome: Outcome) -> None:
         """A trial that ended under an earlier driver: its network is known."""
         self.counts.accepted += 1
         self.counts.ends[outcome.end] = self.counts.ends.get(outcome.end, 0) + 1
         self.counts.unpreserved += outcome.metrics.get("unpreserved", 0) > 0
-        self._ended[architecture_id] = outcome, dict(curve)
+        self._ended[architecture_id] = outcome
 
     def go_on(self, proposal: Proposal, curve: Mapping[int, float]) -> None:
         """A trial that an earlier driver did not see the end of: the next ``ask`` gives it."""
@@ -216,7 +216,7 @@ class Proposals:
         key = architecture.id
         if key in self._ended:
             self.counts.duplicates += 1
-            self._repeat(trial, cost, *self._ended[key])
+            self._repeat(trial, cost, self._ended[key])
             return None
         if key in self._running:
             self.counts.duplicates += 1
@@ -229,22 +229,21 @@ class Proposals:
         trial.set_user_attr("cost", asdict(cost))
         return Proposal(trial, architecture, cost)
 
-    def _repeat(
-        self, trial: optuna.Trial, cost: Cost, outcome: Outcome, curve: dict[int, float]
-    ) -> None:
+    def _repeat(self, trial: optuna.Trial, cost: Cost, outcome: Outcome) -> None:
+        """Its network's outcome is noted, but no value: copies of one value draw a sampler to it."""
         trial.set_user_attr("duplicate", True)
-        for epoch, value in curve.items():
-            trial.report(value, epoch)
-        self._finish(trial, cost, outcome)
+        self._finish(trial, cost, outcome, with_value=False)
 
-    def _finish(self, trial: optuna.Trial, cost: Cost, outcome: Outcome) -> None:
+    def _finish(
+        self, trial: optuna.Trial, cost: Cost, outcome: Outcome, with_value: bool = True
+    ) -> None:
         trial.set_user_attr("end", outcome.end)
         trial.set_user_attr("outcome", asdict(outcome))
         measured = {k: v for k, v in outcome.metrics.items() if k not in asdict(cost)}
         self._constrain(trial, measured)
         if outcome.end == "out_of_memory":
             trial.set_constraint("memory", 1.0)
-        if outcome.end == "complete":
+        if outcome.end == "complete" and with_value:
             self.study.tell(trial, self._values(cost, outcome.metrics))
         elif outcome.end in ("error", "lost"):
             self.study.tell(trial, state=TrialState.FAIL)

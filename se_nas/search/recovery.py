@@ -47,7 +47,7 @@ def recover(proposals: Proposals) -> None:
             _take_up(proposals, optuna.Trial(quiet, frozen._trial_id), frozen)
         elif attrs.get("end") not in FAILED:
             outcome = Outcome(**attrs["outcome"])
-            proposals.remember(attrs["id"], outcome, frozen.intermediate_values)
+            proposals.remember(attrs["id"], outcome)
     for trial in undecided:
         with _told_twice():
             proposals.consider_again(trial)

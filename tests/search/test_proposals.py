@@ -73,19 +73,20 @@ def test_a_small_space_is_searched_to_its_end_and_no_further() -> None:
     assert proposals.exhausted
 
 
-def test_a_duplicate_is_told_what_the_first_one_was_told() -> None:
+def test_a_duplicate_names_the_first_ones_outcome_and_adds_no_value() -> None:
     proposals = make(trials=1000)
     while (proposal := proposals.ask()) is not None:
         complete(proposals, proposal, random.Random(proposal.architecture.id).random())
-    values: dict[str, set[tuple[float, ...]]] = {}
-    for trial in proposals.study.trials:
-        assert trial.state is TrialState.COMPLETE
-        values.setdefault(trial.user_attrs["name"], set()).add(
-            (trial.value or 0.0, *trial.intermediate_values.values())
-        )
+    trained = {t.user_attrs["name"]: t for t in proposals.study.trials if "id" in t.user_attrs}
     repeated = [t for t in proposals.study.trials if "duplicate" in t.user_attrs]
     assert len(repeated) == proposals.counts.duplicates > 0
-    assert all(len(told) == 1 for told in values.values())
+    assert len(trained) + len(repeated) == len(proposals.study.trials)
+    assert {t.state for t in trained.values()} == {TrialState.COMPLETE}
+    for trial in repeated:
+        first = trained[trial.user_attrs["name"]]
+        assert (trial.state, trial.value) == (TrialState.PRUNED, None)
+        assert trial.intermediate_values == {}
+        assert trial.user_attrs["outcome"] == first.user_attrs["outcome"]
 
 
 def test_a_duplicate_of_a_running_trial_waits_for_its_result() -> None:
@@ -98,8 +99,10 @@ def test_a_duplicate_of_a_running_trial_waits_for_its_result() -> None:
     complete(proposals, first, 0.25)
     complete(proposals, second, 0.75)
     assert not proposals.study.get_trials(states=(TrialState.RUNNING,))
-    by_name = {t.user_attrs["name"]: t.value for t in proposals.study.trials}
+    told = proposals.study.trials
+    by_name = {t.user_attrs["name"]: t.user_attrs["outcome"]["metrics"]["val_acc"] for t in told}
     assert by_name == {str(first.architecture): 0.25, str(second.architecture): 0.75}
+    assert [t.state for t in told].count(TrialState.COMPLETE) == 2
 
 
 @pytest.mark.parametrize(

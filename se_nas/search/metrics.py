@@ -165,7 +165,7 @@ class Export(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
-        if not result.get("end"):
+        if not result.get("end") and not result.get("ready"):
             worker = str(result.get("worker", ""))
             self.observed.epoch(trial.trial_id, int(result.get("epoch", 0)), worker)
 

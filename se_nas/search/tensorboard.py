@@ -40,7 +40,7 @@ class TensorBoard(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
-        if result.get("end"):
+        if result.get("end") or result.get("ready"):
             return
         if trial.trial_id not in self.open:
             name = f"{trial.config['number']:05d}-{trial.config['name']}"

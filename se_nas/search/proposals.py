@@ -230,7 +230,7 @@ class Proposals:
         return Proposal(trial, architecture, cost)
 
     def _repeat(self, trial: optuna.Trial, cost: Cost, outcome: Outcome) -> None:
-        """Its network's outcome is noted, but no value: copies of one value draw a sampler to it."""
+        """Its network's outcome is noted, but no value: copies of a value draw a sampler to it."""
         trial.set_user_attr("duplicate", True)
         self._finish(trial, cost, outcome, with_value=False)
 

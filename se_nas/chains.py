@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from torch import nn
 
@@ -11,35 +12,62 @@ from se_nas.parts import GlobalPool
 from se_nas.se import SqueezeExcitation
 
 Named = tuple[str, nn.Module]
-Neighbours = tuple[
-    str,
-    SqueezeExcitation,
-    "nn.BatchNorm2d | nn.Conv2d | None",
-    "nn.Conv2d | nn.Linear | None",
-]
+# Layers whose factors reach an SE block; none if there is a way on which no factor does.
+Layers: TypeAlias = tuple["nn.BatchNorm2d | nn.Conv2d | nn.Linear", ...]
+Neighbours: TypeAlias = tuple[str, SqueezeExcitation, Layers, Layers]
 
 
 def neighbours(model: nn.Module) -> Iterator[Neighbours]:
     """Each SE block with the layers whose output or input it alone scales.
 
     Yields:
-        (name, block, batch norm or convolution before, convolution or classifier after); None
-        where there is none. A positive factor passes through a ReLU before the block, and through
-        pooling to one value and dropout after it; it does not pass through ReLU6 or hard swish.
+        (name, block, batch norms or convolutions before, convolutions or classifier after): one of
+        each, or one in every branch of a concatenation; none where there is a way without. A
+        positive factor passes through ReLU and pooling, and through dropout; it does not pass
+        through ReLU6 or hard swish, nor through a batch norm after the block.
     """
     for chain in chains(model):
         for i, (name, module) in enumerate(chain):
-            if not isinstance(module, SqueezeExcitation):
-                continue
-            past = [m for _, m in chain[:i]]
-            if past and isinstance(past[-1], nn.ReLU):
-                past.pop()
-            scalable = (nn.BatchNorm2d, nn.Conv2d)
-            before = past[-1] if past and isinstance(past[-1], scalable) else None
-            future = (m for _, m in chain[i + 1 :] if not isinstance(m, (GlobalPool, nn.Dropout)))
-            follower = next(future, None)
-            after = follower if isinstance(follower, (nn.Conv2d, nn.Linear)) else None
-            yield name, module, before, after
+            if isinstance(module, SqueezeExcitation):
+                modules = [m for _, m in chain]
+                yield name, module, _last(modules[:i]), _first(modules[i + 1 :])
+
+
+HOMOGENEOUS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, GlobalPool, nn.Dropout)
+
+
+def _last(modules: list[nn.Module]) -> Layers:
+    """The layers at the end of a run that scale all of its output."""
+    for module in reversed(modules):
+        if isinstance(module, (nn.BatchNorm2d, nn.Conv2d)):
+            return (module,)
+        if isinstance(module, Concat):
+            return _every(_last(branch) for branch in _branches(module))
+        if not isinstance(module, HOMOGENEOUS):
+            break
+    return ()
+
+
+def _first(modules: list[nn.Module]) -> Layers:
+    """The layers at the start of a run that scale all of its input."""
+    for module in modules:
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            return (module,)
+        if isinstance(module, Concat) and not module.split:
+            return _every(_first(branch) for branch in _branches(module))
+        if not isinstance(module, HOMOGENEOUS):
+            break
+    return ()
+
+
+def _branches(concat: Concat) -> Iterator[list[nn.Module]]:
+    for name in concat.branches:
+        yield [module for _, module in _flat(name, getattr(concat, name))]
+
+
+def _every(found: Iterable[Layers]) -> Layers:
+    sides = list(found)
+    return tuple(layer for side in sides for layer in side) if all(sides) else ()
 
 
 def chains(model: nn.Module) -> Iterator[list[Named]]:

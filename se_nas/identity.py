@@ -27,9 +27,9 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
     """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
 
     W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm or
-    a convolution, also behind a ReLU) or after (a convolution, or the classifier behind the
-    pooling) doubles: exact in binary floating point. Short trials are otherwise biased against SE,
-    because a fresh sigmoid halves the residual branch.
+    a convolution, also behind a ReLU or pooling) or after (a convolution, or the classifier behind
+    the pooling) doubles, in every branch of a concatenation: exact in binary floating point. Short
+    trials are otherwise biased against SE, because a fresh sigmoid halves the residual branch.
 
     Args:
         blocks: names of the SE blocks to start so; all of them if not given.
@@ -50,12 +50,12 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
                 continue
             silence(se)
             gain, _ = NEUTRAL[se.gate]
-            if gain != 1 and before is not None:
-                before.weight.mul_(gain)
-                if before.bias is not None:
-                    before.bias.mul_(gain)
-            elif gain != 1 and after is not None:
-                after.weight.mul_(gain)
+            if gain == 1:
+                continue
+            for layer in before or after:
+                layer.weight.mul_(gain)
+                if before and layer.bias is not None:
+                    layer.bias.mul_(gain)
     return left
 
 
@@ -63,11 +63,11 @@ def without_identity(model: nn.Module, blocks: Collection[str] | None = None) ->
     """Names of the SE blocks that ``init_identity`` cannot start as identities.
 
     These are tanh or relu gates without biases, and places whose neighbours cannot be scaled
-    (``post``, ``identity`` without projection).
+    (``post``, ``identity`` without projection, ``pre`` of pre-activation blocks).
     """
     left: list[str] = []
     for name, se, before, after in neighbours(model):
-        scalable = before is not None or after is not None
+        scalable = bool(before or after)
         possible = can_be_neutral(se) and (NEUTRAL[se.gate][0] == 1 or scalable)
         if not possible and (blocks is None or name in blocks):
             left.append(name)

@@ -55,12 +55,6 @@ def test_wrong_option_names_field_value_and_nearest(field: str, wrong: str, near
 
 
 @pytest.mark.parametrize("field", ["placement", "squeeze", "gate", "rounding", "counted_from"])
-def test_a_wrong_field_names_the_right_one() -> None:
-    with pytest.raises(InputError, match="field of an SE block 'ratio'; did you mean 'reduction'"):
-        SE(ratio=4)  # type: ignore[call-arg]
-    assert pickle.loads(pickle.dumps(SE(4))) == copy.deepcopy(SE(4)) == SE(reduction=4)
-
-
 @pytest.mark.parametrize("wrong", [None, True, 1, "", ["avg"]])
 def test_options_are_texts(field: str, wrong: object) -> None:
     settings_: dict[str, Any] = {field: wrong}
@@ -443,3 +437,9 @@ def test_an_architecture_is_a_value() -> None:
     assert len({a, b}) == 1
     with pytest.raises(AttributeError):
         a.se = (None,) * 4  # type: ignore[misc]
+
+
+def test_a_wrong_field_names_the_right_one() -> None:
+    with pytest.raises(InputError, match="field of an SE block 'ratio'; did you mean 'reduction'"):
+        SE(ratio=4)  # type: ignore[call-arg]
+    assert pickle.loads(pickle.dumps(SE(4))) == copy.deepcopy(SE(4)) == SE(reduction=4)

@@ -310,6 +310,11 @@ def test_identity_start_of_a_resnet_is_bit_exact(trunk: str, gate: Any, bias: bo
         ("shufflenet_v1_g3-depths2.1.1-scale0.5", "identity", 0),
         ("shufflenet_v2_x0_5-depths2.1.1", "standard", 4),  # through the ReLU
         ("shufflenet_v2_x0_5-depths2.1.1", "identity", 3),
+        ("bn_inception", "standard", 10),  # by the norms of all branches, or the next ones' convs
+        ("bn_inception", "pre", 10),
+        ("inception_resnet_v2-depths2.1.1", "pre", 4),
+        ("shake_shake_26_2x96d-depths1.1.1-width4", "pre", 6),  # through the ReLU
+        ("resnet164_preact-depths2.1.1-width4", "pre", 3),  # but where a norm follows
     ],
 )
 def test_which_blocks_can_start_as_the_identity(trunk: str, placement: Any, kept: int) -> None:
@@ -337,8 +342,8 @@ def test_only_a_plain_relu_lets_a_factor_through(between: nn.Module, passes: boo
     norm = nn.BatchNorm2d(6)
     chain = nn.Sequential(norm, between, SqueezeExcitation(6, 3), nn.Identity())
     [(name, se, before, after)] = neighbours(nn.Sequential(chain))
-    assert (name, se, after) == ("0.2", chain[2], None)
-    assert before is (norm if passes else None)
+    assert (name, se, after) == ("0.2", chain[2], ())
+    assert before == ((norm,) if passes else ())
     u_nchw = images(2, 6, 3, 3).float() * 9
     expected = between(norm.eval()(u_nchw))
     assert init_identity(nn.Sequential(chain)) == ([] if passes else ["0.2"])

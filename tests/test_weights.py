@@ -311,7 +311,10 @@ def plain_and_se(plain: str, se: str) -> tuple[Model, Model]:
         ("resnet8_small", "se_resnet8_small_r4_relu"),
         ("se_resnet8_small_s3_r4", "se_resnet8_small_r4"),
         ("resnet50_tv-depths1.1.1.1", "se_resnet50_tv-depths1.1.1.1_r16"),
+        ("resnext50_32x4d_tv-depths1.1.1.1", "se_resnext50_32x4d_tv-depths1.1.1.1_r16"),
         ("mobilenet_v1-width0.25", "se_mobilenet_v1-width0.25_r4_conv3x3"),
+        ("mobilenet_v2-width0.25", "se_mobilenet_v2-width0.25_r4"),
+        ("shake_shake_26_2x96d-depths1.1.1", "se_shake_shake_26_2x96d-depths1.1.1_r16_pre"),
         ("shufflenet_v2_x0_5-depths1.1.1", "se_shufflenet_v2_x0_5-depths1.1.1_r4"),
     ],
 )
@@ -322,6 +325,27 @@ def test_a_checkpoint_without_se_computes_the_same_with_se(plain: str, se: str) 
         expected = source(images)
         assert torch.isfinite(expected).all()
         assert torch.equal(target(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("plain", "se"),
+    [
+        ("shufflenet_v1_g3-scale0.25", "se_shufflenet_v1_g3-scale0.25_r4"),
+        ("bn_inception", "se_bn_inception_r16"),
+        ("bn_inception", "se_bn_inception_r16_pre_hsigmoid"),
+    ],
+)
+def test_deep_checkpoints_without_se_compute_the_same_with_se(plain: str, se: str) -> None:
+    torch.manual_seed(0)
+    source = materialize(plain, num_classes=10)
+    source(torch.randn(2, 3, 64, 64))  # statistics that are those of no other network
+    target = materialize(se, num_classes=10, weights=source.state_dict(), missing_se="identity")
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = source.eval()(images)
+        assert torch.isfinite(expected).all()
+        assert not torch.equal(expected[0], expected[1])
+        assert torch.equal(target.eval()(images), expected)
 
 
 def test_se_that_came_in_learns() -> None:

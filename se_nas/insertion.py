@@ -11,6 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
+from se_nas import dsl
 from se_nas.arch import SE
 from se_nas.errors import InputError
 from se_nas.identity import NEUTRAL, can_be_neutral, silence
@@ -91,6 +92,7 @@ def insert_se(model: nn.Module, se: SE | None = None, where: Where = None) -> In
             exist in a block, or a block could not start as an identity. Nothing was changed then.
     """
     se = SE() if se is None else se
+    _check_arguments(model, se, where)
     kinds = {
         name: BLOCKS[key]
         for name, module in model.named_modules()
@@ -131,6 +133,16 @@ def insert_se(model: nn.Module, se: SE | None = None, where: Where = None) -> In
         width = made[name].fc1.out_features
         changed.append(Inserted(name, place.module, se.placement, place.channels, width))
     return Insertion(tuple(changed), tuple(skipped))
+
+
+def _check_arguments(model: object, se: object, where: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"insert_se takes a torch.nn.Module, not a {type(model).__name__}")
+    if not isinstance(se, SE) or dsl.is_template(se):
+        raise InputError(f"se is {se!r}; give one setting such as SE(reduction=16)")
+    several = isinstance(where, Sequence) and all(isinstance(item, str) for item in where)
+    if not (where is None or callable(where) or several):
+        raise InputError(f"where is {where!r}; give patterns of block names, or a function of one")
 
 
 def _matches(name: str, where: Where) -> bool:

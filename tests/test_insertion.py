@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from se_nas import SE, InputError, insert_se
+from se_nas import SE, InputError, choice, insert_se
 from se_nas.se import SqueezeExcitation
 
 # Blocks of each network, and those of them that have no SE of their own.
@@ -148,3 +148,18 @@ def test_refused_and_unchanged(
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], value) for key, value in after.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("resnet50",), "takes a torch.nn.Module, not a str"),
+        ((nn.Identity(), "r16"), "se is 'r16'; give one setting such as"),
+        ((nn.Identity(), SE(reduction=choice(4, 8))), "se is SE.*; give one setting"),
+        ((nn.Identity(), SE(), 5), "where is 5; give patterns"),
+        ((nn.Identity(), SE(), [1]), r"where is \[1\]; give patterns"),
+    ],
+)
+def test_wrong_arguments(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        insert_se(*arguments)

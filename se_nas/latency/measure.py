@@ -156,6 +156,7 @@ class LocalMeasurer:
         model = materialize(
             architecture, num_classes=signature.num_classes, in_channels=signature.in_channels
         ).eval()
+        as_if_trained(model)
         model = model.to(device=self.device, dtype=dtype)
         model = model.to(memory_format=layout)
         # Not zeros: on a GPU the work on zeros draws less power, so that it runs faster.
@@ -177,6 +178,19 @@ class LocalMeasurer:
                 f"{architecture} in it ({reason})"
             ) from None
         return model, images
+
+
+@torch.no_grad()
+def as_if_trained(model: nn.Module) -> None:
+    """Give the batch norms biases, so that maps stay of the order of 1 as in a trained network.
+
+    Fresh ones hand maps on that shrink from block to block: with a few tanh gates to subnormal
+    numbers, on which a CPU computes many times slower (a MobileNet: 7.6 rather than 6.3 ms).
+    """
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.bias.normal_(generator=generator)
 
 
 def keep_freed_memory() -> None:

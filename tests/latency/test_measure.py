@@ -86,6 +86,25 @@ def test_a_real_measurement(precision: str, channels_last: bool) -> None:
     assert min(profile.blocks_ms) > 0
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "se_mobilenet_v1_s1_r4_tanh_s3_r8_pre_tanh_s5_r32_conv3x3_hsigmoid",
+        "se_resnet18_r16_tanh",
+        "vgg16_bn",
+    ],
+)
+def test_no_block_computes_on_numbers_that_are_next_to_nothing(name: str) -> None:
+    measurer = LocalMeasurer(Signature(64, 3, 10), LatencySettings())
+    model, x = measurer._prepared(Architecture.parse(name))
+    with torch.inference_mode():
+        for piece in cut(model)[:-1]:
+            x = piece(x)
+            assert 1e-2 < x.abs().mean() < 1e4
+            tiny = (x != 0) & (x.abs() < torch.finfo(torch.float32).tiny)
+            assert not tiny.any()
+
+
 def test_what_a_measurement_holds_for() -> None:
     one = LocalMeasurer(SIGNATURE, LatencySettings()).identity()
     assert one["device"] == processor() != ""

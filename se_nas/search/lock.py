@@ -53,6 +53,18 @@ def held(run: RunDirectory) -> Iterator[None]:
         yield
 
 
+def is_held(run: RunDirectory) -> bool:
+    """Whether a driver has the run now, this one too."""
+    try:
+        with run.lock.open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _holder(run: RunDirectory) -> str:
     """Who wrote itself into the lock; nothing if that is not to be read."""
     try:

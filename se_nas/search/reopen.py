@@ -6,10 +6,12 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError
 from se_nas.search.directory import RunDirectory, versions
+from se_nas.search.lock import is_held
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
@@ -89,6 +91,25 @@ def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunCo
             "it goes on"
         )
     return config
+
+
+def cut_before(space: Space, config: RunConfig) -> RunDirectory | None:
+    """The newest run in ``config.out`` with this space and these settings that was cut."""
+    files = Path(config.out).glob("*/settings.json")
+    for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
+        run = RunDirectory(file.parent)
+        try:
+            settings = RunConfig.from_dict(run.read("settings.json"))
+            same = run.read("space.json") == _plain(space) and _fixed(settings) == _fixed(config)
+        except (InputError, TypeError):  # of another version
+            continue
+        if same and not run.complete and not is_held(run):
+            return run
+    return None
+
+
+def _fixed(config: RunConfig) -> dict[str, Any]:
+    return {name: v for name, v in flat(config).items() if name not in MAY_CHANGE | APART}
 
 
 def note_session(run: RunDirectory, config: RunConfig) -> list[str]:

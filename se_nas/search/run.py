@@ -55,6 +55,13 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
     run = directory.create(space, config)
     with lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
         console.print(summary.opening(space, images, run), soft_wrap=True)
+        cut = reopen.cut_before(space, config)
+        if cut is not None:
+            console.print(
+                f"note: {cut.shown} is a run like this one that was cut; to finish it instead, "
+                f"stop and give --resume {cut.shown}",
+                soft_wrap=True,
+            )
         try:
             opened = study.create(space, config, run)
             slots = stack.enter_context(connected(config))

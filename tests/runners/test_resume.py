@@ -155,6 +155,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_ctrl_c_once_and_twice_and_a_second_driver(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,7 +174,8 @@ def test_ctrl_c_once_and_twice_and_a_second_driver(
     assert len(list((run / "checkpoints").iterdir())) == len(running)
     assert "ranking" in json.loads((run / "results.json").read_text())
 
-    (run / "study.journal").open("ab").write(b'{"op_code":8,"worker_id":"cut in the mid')
+    with (run / "study.journal").open("ab") as journal:
+        journal.write(b'{"op_code":8,"worker_id":"cut in the mid')
     process = start("--resume", "stopped", "--out", str(tmp_path), "--trials", "300")
     seen = sum("intermediate_value" in record for record in records(run))
     wait_for_epochs(run, seen + 2, process)
@@ -216,6 +218,7 @@ runpy.run_path({runner!r}, run_name="__main__")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_full_disk_stops_the_search_in_one_line_and_it_goes_on_later(tmp_path: Path) -> None:
     run = tmp_path / "full"
     (tmp_path / "full_disk.py").write_text(FULL_DISK.replace("{runner!r}", repr(RUNNER)))
@@ -247,6 +250,7 @@ def workers(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_workers_that_are_killed_at_random_go_on_from_their_checkpoints(tmp_path: Path) -> None:
     run, rng = tmp_path / "workers", random.Random(0)
     size = ["--trials", "4", "--epochs", "8", "--first-rung", "1"]
@@ -269,6 +273,7 @@ def test_workers_that_are_killed_at_random_go_on_from_their_checkpoints(tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_bug_in_most_trials_stops_the_search_and_it_goes_on_when_it_is_mended(
     tmp_path: Path,
 ) -> None:
@@ -304,6 +309,7 @@ def test_a_bug_in_most_trials_stops_the_search_and_it_goes_on_when_it_is_mended(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_workers_that_ray_kills_for_memory_are_infeasible_and_not_lost(tmp_path: Path) -> None:
     size = ["--trials", "3", "--epochs", "40", "--first-rung", "1"]
     process = start(

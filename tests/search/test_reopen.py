@@ -10,6 +10,7 @@ import pytest
 from se_nas import SE, InputError, Space, choice, params, trunk
 from se_nas.recipes import RECIPES
 from se_nas.search import directory, reopen
+from se_nas.search.lock import held
 from se_nas.search.settings import DataSettings, RunConfig
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
@@ -137,6 +138,23 @@ def test_the_same_command_again_says_how_to_finish_the_run(tmp_path: Path) -> No
     run.write("results.json", {"winner": "resnet8_small"})
     with pytest.raises(InputError, match="is complete"):
         make(tmp_path)
+
+
+def test_a_command_again_finds_the_run_like_it_that_was_cut(tmp_path: Path) -> None:
+    config = RunConfig(out=str(tmp_path), data=DataSettings(limit_train=200))
+    assert reopen.cut_before(SPACE, config) is None
+    run = make(tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "settings.json").write_text('{"of another": "version"}')
+    found = reopen.cut_before(SPACE, replace(config, trials=99))
+    assert found is not None
+    assert found.path == run.path
+    assert reopen.cut_before(replace_width(SPACE), config) is None
+    assert reopen.cut_before(SPACE, replace(config, epochs=9)) is None
+    with held(run):
+        assert reopen.cut_before(SPACE, config) is None
+    run.write("results.json", {"winner": "resnet8_small"})
+    assert reopen.cut_before(SPACE, config) is None
 
 
 def test_a_resumed_session_is_written_down_with_what_differs(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def search(
     gpus: Annotated[
         int | None, typer.Option(help="GPUs to use, 0: CPUs only [default: all there are].")
     ] = None,
-    gpus_per_trial: Annotated[float, typer.Option(help="May be a fraction.")] = 1.0,
+    gpus_per_trial: Annotated[float, typer.Option(help="A fraction, or a whole number.")] = 1.0,
     cpus_per_trial: Annotated[
         float | None, typer.Option(help="May be a fraction [default: 1, or an equal share].")
     ] = None,

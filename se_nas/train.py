@@ -150,6 +150,7 @@ class Training:
             )
         self.unpreserved = init_identity(self.model) if recipe.se_init == "identity" else []
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: nn.Module = self.model  # what a training step calls
         self.optimizer = _optimizer(self.model, recipe)
         self.amp_dtype = _amp_dtype(recipe, self.device)
         self.scaler = torch.amp.GradScaler("cuda", enabled=self.amp_dtype == torch.float16)
@@ -171,8 +172,7 @@ class Training:
         start = time.perf_counter()
         train_loss = self._train()
         self.epochs_done += 1
-        loader = self._eval_loader(self.data.val)
-        val = evaluate(self.model, loader, self.device)
+        val = self._evaluate(self.data.val)
         if not math.isfinite(val.loss):
             raise NonFiniteLoss(self.epochs_done, "validation")
         rate = float(self.optimizer.param_groups[0]["lr"])
@@ -181,8 +181,7 @@ class Training:
 
     def test(self) -> Metrics:
         """Evaluate on the official test part: once, at the end, for a chosen network."""
-        loader = self._eval_loader(self.data.test)
-        return evaluate(self.model, loader, self.device)
+        return self._evaluate(self.data.test)
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on: tensors and plain values, for ``torch.save``.
@@ -215,6 +214,9 @@ class Training:
         self.scaler.load_state_dict(state["scaler"])
         self.epochs_done = state["epochs_done"]
 
+    def _evaluate(self, images: Images) -> Metrics:
+        return evaluate(self.model, self._eval_loader(images), self.device)
+
     def _eval_loader(self, images: Images) -> DataLoader[Batch]:
         # Twice a training batch without gradients takes less memory than training does.
         size = 2 * self.recipe.batch_size
@@ -229,16 +231,22 @@ class Training:
             "seed": self.seed,
         }
 
-    def _train(self) -> float:
-        epoch = self.epochs_done
-        loader = train_loader(
+    def _train_loader(self) -> DataLoader[Batch]:
+        return train_loader(
             self.data.train,
             self.recipe.batch_size,
             seed=self.seed,
-            epoch=epoch,
+            epoch=self.epochs_done,
             device=self.device,
             workers=self.workers,
         )
+
+    def _mean(self, total: Tensor, images: int) -> float:
+        return float(total) / images
+
+    def _train(self) -> float:
+        epoch = self.epochs_done
+        loader = self._train_loader()
         self.model.train()
         if epoch >= self.epochs - min(self.recipe.frozen_norm_epochs, self.epochs // 2):
             freeze_norms(self.model)
@@ -250,14 +258,14 @@ class Training:
                 loss_sum += self._step(*to_device(images_nchw, labels, self.device)) * len(labels)
                 images += len(labels)
                 if i % STEPS_BETWEEN_CHECKS == 0 or i == len(loader):
-                    loss = float(loss_sum) / images
+                    loss = self._mean(loss_sum, images)
                     if not math.isfinite(loss):
                         raise NonFiniteLoss(epoch + 1)
         return loss
 
     def _step(self, x_nchw: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast("cuda", self.amp_dtype, enabled=self.amp_dtype is not None):
-            logits = self.model(x_nchw)
+            logits = self.network(x_nchw)
         smoothing = self.recipe.label_smoothing
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
         self.optimizer.zero_grad(set_to_none=True)
@@ -280,7 +288,7 @@ class Training:
 def freeze_norms(model: nn.Module) -> None:
     """Keep parameters and statistics of the batch norms as they are, for an epoch of training."""
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
             module.eval().requires_grad_(False)
 
 

@@ -32,8 +32,15 @@ class Slots:
     dashboard: str = ""
 
     @property
-    def resources(self) -> dict[str, float]:
-        return {"cpu": self.cpus} | ({"gpu": self.gpus} if self.gpus else {})
+    def processes(self) -> int:
+        """Processes of a trial: one a GPU."""
+        return max(1, int(self.gpus))
+
+    @property
+    def resources(self) -> list[dict[str, float]]:
+        """Of each process of a trial, on one node."""
+        share = {"CPU": self.cpus / self.processes}
+        return [share | ({"GPU": self.gpus / self.processes} if self.gpus else {})] * self.processes
 
 
 @contextlib.contextmanager
@@ -74,7 +81,7 @@ def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: st
         )
     share = config.gpus_per_trial if gpus else 0.0
     per_node = [
-        (node.get("CPU", 0.0), int(1 / share + 1e-9) * int(node.get("GPU", 0)) if share else 0)
+        (node.get("CPU", 0.0), _on(int(node.get("GPU", 0)), share))
         for node in nodes
         if not gpus or node.get("GPU", 0)
     ]
@@ -82,13 +89,20 @@ def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: st
     fit = [int(node_cpus / cpus + 1e-9) for node_cpus, _ in per_node]
     count = sum(min(n, s) if gpus else n for n, (_, s) in zip(fit, per_node, strict=True))
     if gpus:
-        count = min(count, int(1 / share + 1e-9) * gpus)
+        count = min(count, _on(gpus, share))
     if count < 1:
         raise InputError(
             f"a trial needs {cpus:g} CPUs and {share:g} GPUs; no node of the cluster has them "
             f"({cpus_found:g} CPUs in all); lower --cpus-per-trial"
         )
     return Slots(min(count, config.concurrency or count), cpus, share, dashboard)
+
+
+def _on(gpus: int, share: float) -> int:
+    """Trials that fit on so many GPUs of a node: some on each, or each on some."""
+    if not share:
+        return 0
+    return gpus // int(share) if share >= 1 else int(1 / share + 1e-9) * gpus
 
 
 def _share(per_node: Sequence[tuple[float, int]]) -> float:

@@ -19,7 +19,8 @@ from se_nas.space import Space
 MAY_CHANGE = frozenset(
     {
         *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),
-        *("dashboard", "storage", "top", "final_seeds", "final_epochs", "max_failed_share"),
+        *("dashboard", "dashboard_host", "tensorboard", "storage"),
+        *("top", "final_seeds", "final_epochs", "max_failed_share"),
         *("data_dir", "latency_cache"),
     }
 )

@@ -25,6 +25,8 @@ def train_on_ray(
 ) -> list[Retrained]:
     """Train every (architecture, seed) pair; a failure is a result like any other.
 
+    A run takes one GPU at most, also where the trials of the search took several.
+
     Args:
         keep: called with each that is done.
         images: for the workers of a node to share; None if each loads its own.
@@ -32,19 +34,16 @@ def train_on_ray(
     """
     import ray
 
-    remote: Any = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=3)(
-        train_and_test
-    )
+    cpus, gpus = slots.cpus / slots.processes, min(slots.gpus, 1.0)
+    remote: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=3)(train_and_test)
     shared = ray.put(images)
     todo = list(enumerate(pairs))[::-1]
     waiting: dict[Any, int] = {}
     done: dict[int, Retrained] = {}
     while todo or waiting:
-        while todo and len(waiting) < slots.count:
+        while todo and len(waiting) < slots.count * slots.processes:
             index, (architecture, seed) = todo.pop()
-            task = remote.remote(
-                architecture.to_json(), config, seed, slots.gpus > 0, slots.cpus, shared
-            )
+            task = remote.remote(architecture.to_json(), config, seed, gpus > 0, cpus, shared)
             waiting[task] = index
         ready, _ = ray.wait(list(waiting))
         for task in ready:

@@ -43,7 +43,8 @@ class RunConfig:
         epochs: budget of one trial.
         first_rung: share of the budget before which no trial is stopped early; 1 never stops.
         gpus: GPUs to use in the whole cluster, 0 for CPU only, None for all that are there.
-        gpus_per_trial: at most 1; a fraction packs trials on one device.
+        gpus_per_trial: a fraction packs trials on one device; a whole number above 1 trains each
+            trial on so many, with slices of every batch.
         cpus_per_trial: a trial's share; None for 1 on CPUs, an equal share beside GPUs.
         concurrency: trials at once, None for as many as the resources hold.
         sampler: ``tpe``, ``random``, ``nsga2``, ``grid``, or the import path of an Optuna sampler.
@@ -97,10 +98,10 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value}; give a number above 0, such as 0.25 or 1")
-        if self.gpus_per_trial > 1:
+        if self.gpus_per_trial > 1 and self.gpus_per_trial != int(self.gpus_per_trial):
             raise InputError(
-                f"gpus_per_trial is {self.gpus_per_trial:g}; a trial trains on one GPU: give at "
-                "most 1, or a fraction to pack several on one"
+                f"gpus_per_trial is {self.gpus_per_trial:g}; give a whole number of GPUs, or a "
+                "fraction below 1 to pack several trials on one"
             )
         if self.dashboard_host is not None and self.address is not None:
             raise InputError(
@@ -162,6 +163,7 @@ class TrialSettings:
         on_gpu: train on the GPU that was reserved. Logical GPUs have no device: then on the CPU,
             and the search says so.
         checkpoints: folder of the trials' checkpoints; None saves none.
+        processes: of a trial, one a GPU.
     """
 
     data: DataSettings
@@ -171,6 +173,7 @@ class TrialSettings:
     on_gpu: bool = False
     threads: int = 1
     checkpoints: str | None = None
+    processes: int = 1
 
 
 def _at_least(name: str, value: int, least: int) -> None:

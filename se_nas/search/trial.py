@@ -81,6 +81,12 @@ class SETrial(tune.Trainable):
         self.settings = settings
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.device = device(settings.on_gpu)
+        self.shared = images
+        self.peers: Any = None
+        if settings.processes > 1:
+            from se_nas.search.peers import Peers
+
+            self.peers = Peers(settings)
         self.data: data.Data | None = None if images is None else images.data()
         self.broken = False
         torch.set_num_threads(settings.threads)
@@ -143,15 +149,19 @@ class SETrial(tune.Trainable):
             self.data = load_data(self.settings.data, self.settings.seed)
         if self.training is None:
             state = self._load()
-            self.training = Training(
-                self.architecture,
-                self.data,
-                self.settings.recipe,
-                epochs=self.settings.epochs,
-                seed=self.settings.seed,
-                device=self.device,
-                workers=loader_workers(self.data, self.settings.threads),
-            )
+            options: dict[str, Any] = {
+                "epochs": self.settings.epochs,
+                "seed": self.settings.seed,
+                "device": self.device,
+                "workers": loader_workers(self.data, self.settings.threads),
+            }
+            make: Any = Training
+            if self.peers is not None:
+                from se_nas.search.peers import LedTraining
+
+                make, options = LedTraining, options | {"peers": self.peers, "shared": self.shared}
+            self.training = make(self.architecture, self.data, self.settings.recipe, **options)
+            assert self.training is not None, "for the type checker"
             self.measured["unpreserved"] = len(self.training.unpreserved)
             if state is not None:
                 self.training.load_state_dict(state["training"])

@@ -70,7 +70,7 @@ def tune_trials(
     given: dict[str, Any] = {} if images is None else {"images": images}
     worker = tune.with_resources(
         tune.with_parameters(trainable, settings=_trial_settings(config, slots, run), **given),
-        slots.resources,
+        tune.PlacementGroupFactory(slots.resources, strategy="STRICT_PACK"),
     )
     # The dashboard shows the class's name; Tune's wrappers would hide it.
     worker.__name__ = worker.__qualname__ = trainable.__name__
@@ -122,8 +122,9 @@ def _trial_settings(config: RunConfig, slots: Slots, run: directory.RunDirectory
         config.epochs,
         config.seed,
         on_gpu=slots.gpus > 0,
-        threads=max(1, int(slots.cpus)),
+        threads=max(1, int(slots.cpus / slots.processes)),
         checkpoints=str(run.checkpoints),
+        processes=slots.processes,
     )
 
 

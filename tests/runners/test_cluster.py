@@ -83,3 +83,23 @@ def test_32_trials_are_in_flight_on_32_logical_gpus(head: str, tmp_path: Path) -
     assert "32 at once on 1 GPU and 0.062 CPU each" in output
     assert "reserved a GPU but finds no CUDA device" in output
     assert re.search(r"search: 34/34 trials", output)
+
+
+def test_a_trial_trains_on_two_logical_gpus(head: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "digits_se"]
+    command += ["--gpus", "2", "--gpus-per-trial", "2", "--address", head, "--out", str(tmp_path)]
+    command += ["--name", "two", "--trials", "3", "--epochs", "2", "--top", "1"]
+    command += ["--final-seeds", "1", "--limit-train", "200"]
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    peers: set[str] = set()
+    while process.poll() is None:
+        peers |= {a["actor_id"] for a in actors() if a["class_name"] == "Peer"}
+        time.sleep(2)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "1 at once on 2 GPU" in output
+    assert re.search(r"search: 3/3 trials", output)
+    assert "failed" not in output
+    assert len(peers) == 1, "one peer served all trials"

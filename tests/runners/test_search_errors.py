@@ -76,6 +76,10 @@ def test_a_space_file_with_a_mistake(
         (["--space", "digits_se", "--trials", "0"], "trials is 0"),
         (["--space", "digits_se", "--gpus", "-1"], "gpus is -1"),
         (["--space", "digits_se", "--gpus-per-trial", "1.5"], "gpus_per_trial is 1.5"),
+        (
+            ["--space", "digits_se", "--dashboard-host", "0.0.0.0", "--address", "auto"],
+            "dashboard_host is '0.0.0.0'",
+        ),
         (["--space", "digits_se", "--val-images", "2000"], "2000"),
         (["--space", "digits_se", "--learning-rate", "-1"], "learning_rate"),
         (["--space", "digits_se", "--latency-batch", "0"], "latency batch is 0"),

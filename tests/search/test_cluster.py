@@ -25,6 +25,15 @@ from se_nas.search.settings import RunConfig
         (RunConfig(gpus=0, cpus_per_trial=4), [{"CPU": 2.0}, {"CPU": 7.0}], 1, 4.0, 0.0),
         # Two trials of 0.4 fit on a GPU, not five on two.
         (RunConfig(gpus_per_trial=0.4), [{"CPU": 8.0, "GPU": 2.0}], 4, 2.0, 0.4),
+        # A trial of two GPUs stands on one node: three GPUs have room for one.
+        (
+            RunConfig(gpus_per_trial=2),
+            [{"CPU": 8.0, "GPU": 3.0}, {"CPU": 8.0, "GPU": 4.0}],
+            3,
+            4,
+            2,
+        ),
+        (RunConfig(gpus=4, gpus_per_trial=2), [{"CPU": 2.0, "GPU": 32.0}], 2, 0.125, 2),
     ],
 )
 def test_slots(
@@ -32,7 +41,9 @@ def test_slots(
 ) -> None:
     given = slots(config, nodes)
     assert (given.count, given.cpus, given.gpus) == (count, cpus, gpus)
-    assert given.resources == ({"cpu": cpus, "gpu": gpus} if gpus else {"cpu": cpus})
+    processes = max(1, int(gpus))
+    each = {"CPU": cpus / processes} | ({"GPU": gpus / processes} if gpus else {})
+    assert given.resources == [each] * processes
 
 
 def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:

@@ -1,0 +1,113 @@
+"""One training run over several processes: the same batches, a slice of each in every process.
+
+The gradient is that of the whole batch: each process takes the mean over a slice of the same size,
+and DistributedDataParallel averages. Batch norm is synchronised on GPUs, as if one device had the
+batch; on CPUs PyTorch cannot, and each process normalises its own slice. Not run on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Sampler
+
+from se_nas.data import Images
+from se_nas.data.images import Batch
+from se_nas.evaluation import Metrics
+from se_nas.train import EPOCH, Training
+
+# The seed of augmentation and dropout in process r is that of stream EPOCH + r * APART.
+APART = 1000
+
+
+class Slices(Sampler[list[int]]):
+    """One process's part of the batches that a single process would draw.
+
+    All slices of a batch have one size: what is over is left out, and so is a batch whose slices
+    have one image only, since batch norm cannot train on it.
+
+    Args:
+        batches: positions of each batch.
+        images: in all of them.
+        batch_size: of all but the last.
+
+    >>> list(Slices([[5, 3, 1, 4], [0, 6]], images=6, batch_size=4, rank=1, size=2))
+    [[3, 4]]
+    """
+
+    def __init__(self, batches: Any, *, images: int, batch_size: int, rank: int, size: int) -> None:
+        self.batches, self.rank, self.size = batches, rank, size
+        full, last = divmod(images, batch_size)
+        self.count = full * (batch_size // size > 1) + (last // size > 1)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batch: Sequence[int]
+        for batch in self.batches:
+            each = len(batch) // self.size
+            if each > 1:
+                yield list(batch)[self.rank : each * self.size : self.size]
+
+    def __len__(self) -> int:
+        return self.count
+
+
+class ParallelTraining(Training):
+    """``Training`` in one of the processes of the default process group, told the same in each.
+
+    All processes step together. Metrics are those of all of them.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self.device.type == "cuda":
+            convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
+            self.model = convert(self.model)
+        # Batch norms that are frozen for the last epochs have no gradients then.
+        unused = self.recipe.frozen_norm_epochs > 0
+        self.network = DistributedDataParallel(self.model, find_unused_parameters=unused)
+
+    def _train_loader(self) -> DataLoader[Batch]:
+        whole = super()._train_loader()
+        slices = Slices(
+            whole.batch_sampler,
+            images=len(self.data.train),
+            batch_size=self.recipe.batch_size,
+            rank=dist.get_rank(),
+            size=dist.get_world_size(),
+        )
+        return DataLoader(
+            self.data.train,
+            batch_sampler=slices,
+            generator=whole.generator,
+            num_workers=whole.num_workers,
+            collate_fn=whole.collate_fn,
+            pin_memory=whole.pin_memory,
+        )
+
+    def _mean(self, total: Tensor, images: int) -> float:
+        # Of all processes, so that all of them find a loss that is not finite.
+        both = torch.stack([total, torch.full_like(total, images)])
+        dist.all_reduce(both)
+        return float(both[0] / both[1])
+
+    def _evaluate(self, images: Images) -> Metrics:
+        rank, size = dist.get_rank(), dist.get_world_size()
+        found = super()._evaluate(images.select(torch.arange(rank, len(images), size)))
+        share = [found.accuracy * found.images, found.loss * found.images, float(found.images)]
+        sums = torch.tensor(share, dtype=torch.float64, device=self.device)
+        dist.all_reduce(sums)
+        right, loss, count = sums.tolist()
+        return Metrics(right / count, loss / count, int(count))
+
+    @contextmanager
+    def _random(self, epoch: int, stream: int) -> Iterator[None]:
+        # Weights are the same everywhere; augmentation and dropout are not.
+        apart = APART * dist.get_rank() if stream == EPOCH else 0
+        with super()._random(epoch, stream + apart):
+            yield

@@ -1,0 +1,61 @@
+"""A trial of two processes under Ray: a failure in them ends the trial, and the worker goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+from dataclasses import replace
+from se_nas.search.environment import prepare
+prepare(None)
+import ray
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from se_nas import Architecture
+from se_nas.recipes import RECIPES
+from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.trial import SETrial
+
+ray.init(address="local", include_dashboard=False, num_cpus=2, _node_ip_address="127.0.0.1",
+         logging_level="ERROR", log_to_driver=False)
+group = placement_group([{"CPU": 1}] * 2, strategy="STRICT_PACK")
+ray.get(group.ready())
+strategy = PlacementGroupSchedulingStrategy(group, 0)
+settings = TrialSettings(DataSettings(limit_train=200), RECIPES["search"], epochs=2, processes=2)
+
+@ray.remote(num_cpus=1, scheduling_strategy=strategy)
+class Worker:
+    def run(self):
+        names = ["resnet8_small-width8", "resnet8_small-width400000", "resnet8_small-width8"]
+        configs = [{"architecture": Architecture.parse(name).to_json()} for name in names]
+        trial = object.__new__(SETrial)
+        trial.setup(configs[0], settings)
+        told = []
+        for i, config in enumerate(configs):
+            if i == 2:  # it diverges, in both processes
+                recipe = replace(RECIPES["search"], learning_rate=1e12, warmup_epochs=0)
+                trial.settings = trial.peers.settings = replace(settings, recipe=recipe)
+                trial.peers.close()
+            if i:
+                trial.reset_config(config)
+            result = {"done": False}
+            while not result["done"]:
+                result = trial.step()
+            told.append(f"{result['end'] or 'complete'} {result['epoch']}")
+        return told
+
+print(*ray.get(Worker.remote().run.remote()), sep=", ")
+"""
+
+
+def test_how_trials_of_two_processes_end() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "complete 2, out_of_memory 0, not_finite 0"

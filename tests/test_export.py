@@ -148,6 +148,19 @@ def test_a_wrong_onnx_file_is_not_left(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "model.onnx").exists()
 
 
+def test_a_difference_is_held_against_the_models_own_rounding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = built("se_resnet8_small_r4")
+    monkeypatch.setattr(export, "_run_onnx", lambda path, batch: 1.001 * model(batch))
+    with torch.no_grad():
+        assert 0 < export._rounding(model, images(2)) < 1e-5
+    with pytest.raises(RuntimeError, match="differs from the model"):
+        export.export_onnx(model, tmp_path / "model.onnx")
+    monkeypatch.setattr(export, "_rounding", lambda model, batch: 2e-5)
+    export.export_onnx(model, tmp_path / "model.onnx")
+
+
 def test_wrong_models(tmp_path: Path) -> None:
     path = tmp_path / "model"
     writers: list[Any] = [se_nas.save, se_nas.export_program, se_nas.export_onnx]

@@ -19,7 +19,7 @@ def _part(trials: int, share: int, least: int, most: int) -> int:
 
 
 # Samplers learn from a share of the budget's trials: their defaults (10 random trials, populations
-# of 50) are most of a small search. `benchmarks/search_statistics.py --tpe` compares TPE's settings.
+# of 50) are most of a small search. benchmarks/search_statistics.py --tpe compares TPE's settings.
 BUILD_SAMPLER: dict[str, Callable[[int, int], BaseSampler]] = {
     "tpe": lambda seed, trials: TPESampler(
         seed=seed,

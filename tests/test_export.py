@@ -24,6 +24,12 @@ TINY = [
     "mobilenet_v3_small_trunk-width0.25-stem.small",
     "shufflenet_v1_g2-scale0.25-depths2.2.1-stem.small",
     "shufflenet_v2_x0_5-depths2.2.1-stem.small",
+    "vgg16_bn-depths2.1.1.2.1-width8-stem.small",
+    "bn_inception-width0.25-stem.small",
+    "inception_resnet_v2-depths1.2.2-width0.25-stem.small",
+    "resnet164_preact-depths2.2.1-width4",
+    "shake_shake_26_2x96d-depths2.2.1-width8",
+    "shake_even_29_2x4x64d-depths2.2.1-width4-groups2",
 ]
 BOTTLENECKS = "resnet50-depths1.1-width8-stem.small"
 EVERY = [

@@ -11,25 +11,25 @@ from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
-NODE = {
-    "num_cpus": 1,
-    "object_store_memory": 100 * 2**20,
-    "node_ip_address": "127.0.0.1",
-    "temp_dir": os.environ["RAY_TMPDIR"],
-}
-
 
 def main() -> None:
-    (Path(os.environ["RAY_TMPDIR"]) / "ray").mkdir()  # where the cluster writes its address down
-    cluster = Cluster(initialize_head=True, head_node_args=NODE | {"include_dashboard": False})
+    folder = os.environ["RAY_TMPDIR"]
+    (Path(folder) / "ray").mkdir()  # where the cluster writes its address down
+    node = {
+        "num_cpus": 1,
+        "object_store_memory": 100 * 2**20,
+        "node_ip_address": "127.0.0.1",
+        "temp_dir": folder,
+    }
+    cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
     for _ in range(2):
-        cluster.add_node(**NODE)
+        cluster.add_node(**node)
     print(cluster.address, flush=True)
     for line in sys.stdin:
         if line.strip() == "kill":
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
         elif line.strip() == "add":
-            cluster.add_node(**NODE)
+            cluster.add_node(**node)
         print("done", flush=True)
     cluster.shutdown()
 

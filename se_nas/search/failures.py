@@ -43,9 +43,17 @@ class KeepErrors(tune.Callback):
     Args:
         out_of_memory: takes the ids of Tune's trials whose workers were killed for memory: their
             end is known, also if no other worker lives long enough to report it.
+        deaths: counts the workers that died, by the trial's number.
     """
 
-    def __init__(self, run: RunDirectory, console: Console, out_of_memory: set[str]) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        console: Console,
+        out_of_memory: set[str],
+        deaths: dict[int, int] | None = None,
+    ) -> None:
+        self.deaths = {} if deaths is None else deaths
         self.run, self.console, self.out_of_memory = run, console, out_of_memory
 
     def __getstate__(self) -> dict[str, Any]:
@@ -57,12 +65,17 @@ class KeepErrors(tune.Callback):
             self._keep(trial, result["traceback"], f"failed: {result.get('reason', '')}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        if trial.trial_id in self.out_of_memory:
-            return
+        early = trial.run_metadata.num_failures <= MAX_DEATHS
+        if trial.trial_id in self.out_of_memory or (
+            early and trial.config["number"] in self.deaths
+        ):
+            return  # known, or the trial comes again
         times = f"its workers died {MAX_DEATHS + 1} times"
         self._keep(trial, error_text(trial) or times, f"is lost: {times}")
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        number = trial.config["number"]
+        self.deaths[number] = self.deaths.get(number, 0) + 1
         last = error_text(trial).rpartition("Failure #")[2]
         # To train it on another worker would only kill that one: it reports what happened.
         if any(sign in last for sign in MEMORY_MONITOR):

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from ray.tune.search import Searcher
 
-from se_nas.search.failures import Failures
+from se_nas.search.failures import MAX_DEATHS, Failures
 from se_nas.search.journal import batch
 from se_nas.search.proposals import End, Outcome, Proposal, Proposals
 
@@ -48,6 +48,7 @@ class StudySearcher(Searcher):
         self.live: dict[str, Proposal] = {}
         self.stopped = False
         self.too_many_failed = ""
+        self.deaths: dict[int, int] = {}  # of workers, by trial number
         self.out_of_memory: set[str] = set()  # Tune's ids; the workers were killed for memory
         self.broken: Exception | None = None  # the study could not be read or written
         self._started: dict[str, float] = {}
@@ -86,6 +87,11 @@ class StudySearcher(Searcher):
         epochs = int(result.get("epoch", len(self._curves.get(trial_id, []))))
         end: End = result.get("end") or ("complete" if epochs >= self.epochs else "stopped_early")
         if error or not result:
+            if not self.stopped and 0 < self.deaths.get(proposal.number, 0) < MAX_DEATHS:
+                # Tune takes the death of an idle worker for two, and the second as final.
+                self.deaths[proposal.number] += 1
+                self.proposals.unfinished.insert(0, proposal)
+                return
             # It did not end by itself.
             end = "out_of_memory" if trial_id in self.out_of_memory else "lost"
         if self.stopped and end in ("lost", "stopped_early"):

@@ -72,6 +72,10 @@ def test_only_a_worker_that_was_killed_for_memory_is_not_tried_again(
     kept[0].on_trial_recover(0, [], died)
     assert died.config.get("out_of_memory", False) is memory
     assert kept[0].out_of_memory == ({"id7"} if memory else set())
+    if not memory:
+        kept[0].on_trial_error(0, [], died)
+        assert not kept[1].getvalue(), "given up too early: it comes again"
+        died.run_metadata.num_failures = 4
     kept[0].on_trial_error(0, [], died)
     assert kept[1].getvalue().count("\n") == 1
     assert ("does not fit" in kept[1].getvalue()) is memory

@@ -176,3 +176,16 @@ def test_a_network_that_is_measured_over_its_limit_is_not_ranked(searcher: Study
     searcher.on_trial_complete("slow", result(4, 0.9, latency=50))
     ranked = ranking(searcher.proposals.study, SPACE)
     assert [(str(a), values) for a, values in ranked] == [(fast, [0.5])]
+
+
+def test_a_trial_that_tune_gives_up_too_early_comes_again(searcher: StudySearcher) -> None:
+    searcher.suggest("a")
+    proposal = searcher.live["a"]
+    searcher.deaths[proposal.number] = 1  # recovered once; then Tune ends it over the same death
+    searcher.on_trial_complete("a", None, error=True)
+    assert last(searcher).state is TrialState.RUNNING
+    searcher.suggest("b")
+    assert searcher.live["b"] is proposal
+    searcher.deaths[proposal.number] = 3
+    searcher.on_trial_complete("b", None, error=True)
+    assert last(searcher).user_attrs["end"] == "lost"

@@ -39,6 +39,17 @@ def squeeze_width(channels: int, reduction: float, rounding: Rounding = "floor")
     return make_divisible(floor) if rounding == "mobile8" else floor
 
 
+def _not_allowed(field: str, value: object, allowed: tuple[object, ...]) -> InputError:
+    from se_nas.names import TOKENS  # which knows this module
+
+    of, meant = TOKENS.get(str(value), ("", None))
+    if of == field:
+        return InputError(
+            f"{field} of an SE block is {value!r}, as names have it; the value is {meant!r}"
+        )
+    return unknown(f"{field} of an SE block", value, allowed)
+
+
 @dataclass(frozen=True)
 class SE:
     """How a stage recalibrates its channels (paper: section 3, eqs. 2–4; ablations: section 6).
@@ -78,7 +89,7 @@ class SE:
         for name, allowed in SE_FIELDS.items():
             for value in dsl.options(getattr(self, name)):
                 if value not in allowed or isinstance(value, bool) != (name == "bias"):
-                    raise unknown(f"{name} of an SE block", value, allowed)
+                    raise _not_allowed(name, value, allowed)
         for value in dsl.options(self.reduction):
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number or not 1 <= value <= 65536:

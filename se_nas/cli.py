@@ -6,6 +6,7 @@ Bad input is one line on stderr and exit code 2.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -274,14 +275,28 @@ def materialize(
     from se_nas.delivery import check_path, deliver
 
     console = Console(highlight=False)
-    if table is not None:
-        console.print(tables.paper_table(table, console.width))
+    building = {
+        "--weights": weights,
+        "--missing-se": missing_se != "error",
+        "--new-head": new_head,
+        "--optimize": optimize,
+    }
+    idle = [option for option, given in building.items() if given]
+    if out is None and idle:
+        raise InputError(f"{idle[0]} is for the file that is written: give --out FILE too")
     if name is None:
-        if table is None:
+        if table is None or out is not None:
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")
+        console.print(tables.paper_table(table, console.width))
         return
+    if Path(name).is_file():
+        raise InputError(
+            f"NAME is the file {name!r}: give the name of its model, and --weights {name}"
+        )
     architecture = Architecture.parse(name)
     path = None if out is None else check_path(out)
+    if table is not None:
+        console.print(tables.paper_table(table, console.width))
     if summary:
         console.print(
             tables.summary(

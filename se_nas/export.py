@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -123,7 +124,10 @@ def export_program(
         with warnings.catch_warnings():
             # Said of weights that are channels-last; they are written whole.
             warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)
-            torch.export.save(program, target)
+            # Torch's own writer aborts the process on a full disk.
+            content = io.BytesIO()
+            torch.export.save(program, content)
+        target.write_bytes(content.getvalue())
 
 
 def export_onnx(

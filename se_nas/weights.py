@@ -61,8 +61,8 @@ def load_weights(
         if left:
             raise InputError(
                 f"{_listed('SE blocks', left)} of {model.architecture} cannot start as "
-                "identities: their gate is never 1 and no layer beside them can make up for it; "
-                "the gate two_sigmoid can, anywhere"
+                "identities: their gate cannot be 1 at the start and no layer beside them can make "
+                "up for it; 2sigmoid (gate two_sigmoid) with FC biases can, anywhere"
             )
         fresh = tuple(f"{block}." for block in absent)
         found |= {key: value for key, value in target.items() if key.startswith(fresh)}

@@ -443,3 +443,12 @@ def test_a_wrong_field_names_the_right_one() -> None:
     with pytest.raises(InputError, match="field of an SE block 'ratio'; did you mean 'reduction'"):
         SE(ratio=4)  # type: ignore[call-arg]
     assert pickle.loads(pickle.dumps(SE(4))) == copy.deepcopy(SE(4)) == SE(reduction=4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [({"gate": "2sigmoid"}, "two_sigmoid"), ({"squeeze": "nosqueeze"}, "none")],
+)
+def test_a_token_of_names_is_told_its_value(fields: dict[str, Any], value: str) -> None:
+    with pytest.raises(InputError, match=f"as names have it; the value is '{value}'"):
+        SE(16, **fields)

@@ -44,6 +44,7 @@ class KeepErrors(tune.Callback):
         out_of_memory: takes the ids of Tune's trials whose workers were killed for memory: their
             end is known, also if no other worker lives long enough to report it.
         deaths: counts the workers that died, by the trial's number.
+        again: the ids of Tune's trials that ended there and come again.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class KeepErrors(tune.Callback):
         run: RunDirectory,
         console: Console,
         out_of_memory: set[str],
-        deaths: dict[int, int] | None = None,
+        deaths: dict[int, int],
+        again: set[str],
     ) -> None:
-        self.deaths = {} if deaths is None else deaths
+        self.deaths, self.again = deaths, again
         self.run, self.console, self.out_of_memory = run, console, out_of_memory
 
     def __getstate__(self) -> dict[str, Any]:
@@ -65,12 +67,9 @@ class KeepErrors(tune.Callback):
             self._keep(trial, result["traceback"], f"failed: {result.get('reason', '')}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        early = trial.run_metadata.num_failures <= MAX_DEATHS
-        if trial.trial_id in self.out_of_memory or (
-            early and trial.config["number"] in self.deaths
-        ):
+        if trial.trial_id in self.out_of_memory | self.again:
             return  # known, or the trial comes again
-        times = f"its workers died {MAX_DEATHS + 1} times"
+        times = f"its workers died {max(1, self.deaths.get(trial.config['number'], 0))} times"
         self._keep(trial, error_text(trial) or times, f"is lost: {times}")
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
@@ -79,13 +78,14 @@ class KeepErrors(tune.Callback):
         last = error_text(trial).rpartition("Failure #")[2]
         # To train it on another worker would only kill that one: it reports what happened.
         if any(sign in last for sign in MEMORY_MONITOR):
+            if trial.trial_id not in self.out_of_memory:  # one line, though it be killed again
+                self.console.print(
+                    f"note: the host ran short of memory; {trial.config['name']} does not fit",
+                    soft_wrap=True,
+                )
             self.out_of_memory.add(trial.trial_id)
             trial.config["out_of_memory"] = True
             trial.run_metadata.num_failures = MAX_DEATHS  # the next one is the last
-            self.console.print(
-                f"note: the host ran short of memory; {trial.config['name']} does not fit",
-                soft_wrap=True,
-            )
 
     def _keep(self, trial: Any, text: str, what: str) -> None:
         path = self.run.errors / f"trial-{trial.config['number']:05d}.txt"

@@ -131,6 +131,8 @@ def _finish(
     try:
         if proposals.unfinished or proposals.counts.accepted < proposals.trials:
             tune_trials(proposals, space, config, slots, run, console, images=shared(images))
+        while proposals.unfinished:  # one that came again when Tune had ended
+            tune_trials(proposals, space, config, slots, run, console, images=shared(images))
         ranked = ranking(opened, space)
         if not ranked:
             raise InputError(
@@ -166,6 +168,11 @@ def _finish(
         summary.show_so_far(console, so_far, space, run)
         raise
     best = finals.winner(rows, objective)
+    if not best.complete:
+        raise InputError(
+            f"every retraining of the best networks failed{first_error(run)}; the search itself is "
+            f"done: mend that and go on with --resume {run.shown}"
+        )
     run.winner.write_bytes(finals.best_weights(best))
     described = json.loads(best.architecture.to_json())
     run.write("winner.json", described | {"preprocessing": images.preprocessing()})

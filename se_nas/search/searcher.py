@@ -50,7 +50,9 @@ class StudySearcher(Searcher):
         self.too_many_failed = ""
         self.deaths: dict[int, int] = {}  # of workers, by trial number
         self.out_of_memory: set[str] = set()  # Tune's ids; the workers were killed for memory
+        self.again: set[str] = set()  # Tune's ids of trials that ended there and come again
         self.broken: Exception | None = None  # the study could not be read or written
+        self._came_again: dict[int, int] = {}  # deaths at the last time, by trial number
         self._started: dict[str, float] = {}
         self._curves: dict[str, list[dict[str, float]]] = {}
 
@@ -61,6 +63,8 @@ class StudySearcher(Searcher):
         proposal: Proposal | None = None
         with self._writing():
             proposal = None if self.stopped else self.proposals.ask()
+        if proposal is None and self.live and not self.stopped:
+            return None  # one of those that train may come again; Tune asks later
         if proposal is None:
             return cast(None, Searcher.FINISHED)  # what Tune expects, whatever its type says
         self.live[trial_id] = proposal
@@ -86,14 +90,12 @@ class StudySearcher(Searcher):
         started = self._started.pop(trial_id)
         epochs = int(result.get("epoch", len(self._curves.get(trial_id, []))))
         end: End = result.get("end") or ("complete" if epochs >= self.epochs else "stopped_early")
-        if error or not result:
-            if not self.stopped and 0 < self.deaths.get(proposal.number, 0) < MAX_DEATHS:
-                # Tune takes the death of an idle worker for two, and the second as final.
-                self.deaths[proposal.number] += 1
-                self.proposals.unfinished.insert(0, proposal)
-                return
-            # It did not end by itself.
+        if error or not result:  # it did not end by itself
             end = "out_of_memory" if trial_id in self.out_of_memory else "lost"
+        if end == "lost" and not self.stopped and self._comes_again(proposal.number):
+            self.again.add(trial_id)
+            self.proposals.unfinished.insert(0, proposal)
+            return
         if self.stopped and end in ("lost", "stopped_early"):
             return  # nor did it end: it is running in the study, and a new driver goes on with it
         with self._writing(), batch(self.proposals.study):
@@ -122,6 +124,14 @@ class StudySearcher(Searcher):
     def stop(self) -> None:
         """Propose nothing more."""
         self.stopped = True
+
+    def _comes_again(self, number: int) -> bool:
+        """Tune takes the death of an idle worker for two, and the second as final: it is not."""
+        deaths = self.deaths.get(number, 0)
+        if deaths and deaths == self._came_again.get(number):
+            deaths += 1  # a worker that died as it started, which Tune does not recover from
+        self.deaths[number] = self._came_again[number] = deaths
+        return 0 < deaths < MAX_DEATHS
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

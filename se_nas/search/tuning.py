@@ -90,7 +90,7 @@ def tune_trials(
             verbose=0,
             stop=StopWhen(searcher),
             callbacks=[
-                KeepErrors(run, console, searcher.out_of_memory, searcher.deaths),
+                KeepErrors(run, console, searcher.out_of_memory, searcher.deaths, searcher.again),
                 progress,
                 *watching(run, config, objective, slots, limiter, console),
             ],

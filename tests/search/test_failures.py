@@ -19,7 +19,7 @@ def kept(tmp_path: Path) -> tuple[KeepErrors, io.StringIO]:
     run = RunDirectory(tmp_path)
     run.make_folders()
     printed = io.StringIO()
-    return KeepErrors(run, Console(file=printed, width=200), set()), printed
+    return KeepErrors(run, Console(file=printed, width=200), set(), {}, set()), printed
 
 
 def trial(error_file: Path | None = None, **result: Any) -> Any:
@@ -51,6 +51,11 @@ def test_a_trial_whose_workers_die_again_and_again_is_said_once(
     kept: tuple[KeepErrors, io.StringIO],
 ) -> None:
     callback, printed = kept
+    callback.again.add("id7")
+    callback.on_trial_error(0, [], trial())
+    assert not printed.getvalue()
+    callback.again.clear()
+    callback.deaths[7] = 4
     callback.on_trial_error(0, [], trial())
     assert printed.getvalue().count("\n") == 1
     assert "trial 7 is lost: its workers died 4 times" in printed.getvalue()
@@ -72,10 +77,7 @@ def test_only_a_worker_that_was_killed_for_memory_is_not_tried_again(
     kept[0].on_trial_recover(0, [], died)
     assert died.config.get("out_of_memory", False) is memory
     assert kept[0].out_of_memory == ({"id7"} if memory else set())
-    if not memory:
-        kept[0].on_trial_error(0, [], died)
-        assert not kept[1].getvalue(), "given up too early: it comes again"
-        died.run_metadata.num_failures = 4
+    kept[0].on_trial_recover(0, [], died)  # another worker is killed over it
     kept[0].on_trial_error(0, [], died)
     assert kept[1].getvalue().count("\n") == 1
     assert ("does not fit" in kept[1].getvalue()) is memory

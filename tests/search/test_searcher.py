@@ -129,6 +129,7 @@ def test_a_trial_whose_workers_are_killed_for_memory_is_infeasible_and_not_lost(
 ) -> None:
     searcher.suggest("a")
     searcher.out_of_memory.add("a")
+    searcher.deaths[0] = 1  # it recovered from the first kill, to report it, and was killed again
     searcher.on_trial_complete("a", None, error=True)
     assert last(searcher).state is TrialState.PRUNED
     assert last(searcher).constraints["memory"] > 0
@@ -188,4 +189,33 @@ def test_a_trial_that_tune_gives_up_too_early_comes_again(searcher: StudySearche
     assert searcher.live["b"] is proposal
     searcher.deaths[proposal.number] = 3
     searcher.on_trial_complete("b", None, error=True)
+    assert last(searcher).user_attrs["end"] == "lost"
+
+
+def test_the_search_is_not_finished_while_a_trial_may_come_again(searcher: StudySearcher) -> None:
+    searcher.proposals.trials = 1
+    searcher.suggest("a")
+    proposal = searcher.live["a"]
+    assert searcher.suggest("b") is None
+    searcher.deaths[proposal.number] = 1
+    searcher.on_trial_complete("a", None, error=True)
+    assert searcher.suggest("b") is not None
+    assert searcher.live["b"] is proposal
+    searcher.on_trial_complete("b", result(4))
+    assert searcher.suggest("c") == Searcher.FINISHED
+
+
+def test_a_trial_whose_workers_die_as_they_start_does_not_come_again_for_ever(
+    searcher: StudySearcher,
+) -> None:
+    searcher.suggest("0")
+    proposal = searcher.live["0"]
+    searcher.deaths[proposal.number] = 1
+    times = 0
+    while last(searcher).state is TrialState.RUNNING:
+        searcher.on_trial_complete(str(times), None, error=True)
+        times += 1
+        if proposal in searcher.proposals.unfinished:
+            searcher.suggest(str(times))
+    assert times == 3
     assert last(searcher).user_attrs["end"] == "lost"

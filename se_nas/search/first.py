@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import chain, islice
 
 from se_nas import templates
 from se_nas.arch import Architecture
+from se_nas.cost import Cost
 from se_nas.errors import InputError
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
@@ -32,6 +34,22 @@ def first(space: Space, config: RunConfig) -> Iterator[Architecture]:
             f"{GRID_LIMIT:,}; use tpe or random, or a smaller space"
         )
     return chain(known, space)
+
+
+def check_known(space: Space, price: Callable[[Architecture], Cost], config: RunConfig) -> None:
+    """Refuse networks of ``--enqueue`` that could not be tried.
+
+    Raises:
+        InputError: a network breaks a constraint of the space.
+    """
+    for name in config.enqueue:
+        cost = asdict(price(named(space, name)))
+        for constraint in space.constraints:
+            if constraint.violation(cost) > 0:
+                raise InputError(
+                    f"enqueue {name!r} breaks a constraint of space {space.name!r}: {constraint}, "
+                    f"it has {cost[constraint.quantity]:,}"
+                )
 
 
 def named(space: Space, name: str) -> Architecture:

@@ -22,7 +22,7 @@ from se_nas.search import checkpoints, directory, finals, lock, reopen, study, s
 from se_nas.search.cluster import Slots, connected
 from se_nas.search.failures import first_error
 from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
-from se_nas.search.first import first
+from se_nas.search.first import check_known, first
 from se_nas.search.kept import Kept
 from se_nas.search.proposals import RANDOM_DRAWS, Proposals
 from se_nas.search.recovery import recover
@@ -63,12 +63,13 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
                 soft_wrap=True,
             )
         try:
-            opened = study.create(space, config, run)
             slots = stack.enter_context(connected(config))
             console.print(summary.resources(config, slots), soft_wrap=True)
             price = timing.timed(price, space, config, images, slots, run, console)
             if uses_latency(space):
                 share = check_feasible(space, price, images, config.seed)
+            check_known(space, price, config)
+            opened = study.create(space, config, run)
         except InputError:
             run.discard()
             raise

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from se_nas import SE, Space, choice, optional, per_stage, trunk
+from se_nas import SE, Space, choice, optional, params, per_stage, trunk
 from se_nas.arch import Architecture
+from se_nas.cost import cost
 from se_nas.errors import InputError
-from se_nas.search.first import GRID_LIMIT, first, named
+from se_nas.search.first import GRID_LIMIT, check_known, first, named
 from se_nas.search.settings import RunConfig
 
 SPACE = Space(
@@ -54,3 +55,12 @@ def test_an_se_that_the_space_does_not_offer_is_refused_with_the_nearest_that_it
     near = str(caught.value).split("nearest found: ")[1].rstrip(")")
     assert Architecture.parse(near) in SPACE
     assert named(SPACE, near) == Architecture.parse(near)
+
+
+def test_a_known_network_that_breaks_a_constraint_is_refused() -> None:
+    small, large = "resnet8_small-width8", "resnet8_small"
+    limit = (cost(small).params + cost(large).params) // 2
+    space = Space("tight", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= limit])
+    check_known(space, cost, RunConfig(enqueue=(small,)))
+    with pytest.raises(InputError, match=f"breaks .*, it has {cost(large).params:,}"):
+        check_known(space, cost, RunConfig(enqueue=(small, large)))

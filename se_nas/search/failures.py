@@ -100,7 +100,7 @@ def error_text(trial: Any) -> str:
     return noted.read_text(encoding="utf-8") if noted and noted.exists() else ""
 
 
-def first_error(run: RunDirectory) -> str:
-    """The last line of the first traceback in a run, for a one-line message."""
-    files = sorted(run.errors.glob("*.txt"))
-    return f" ({files[0].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""
+def last_error(run: RunDirectory) -> str:
+    """The last line of the newest traceback in a run, for a one-line message."""
+    files = sorted(run.errors.glob("*.txt"), key=lambda file: file.stat().st_mtime)
+    return f" ({files[-1].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""

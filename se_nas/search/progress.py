@@ -34,6 +34,7 @@ class Progress(tune.Callback):
         self.metric, self.better, self.on_gpu = metric, better, on_gpu
         self.workers = workers
         self.started = time.monotonic()
+        self.earlier = sum(searcher.proposals.counts.ends.values())  # under another driver
         self.best: tuple[float, str] | None = None
         self.logged, self.logged_ended = self.started, 0
         self.live = Live(console=console, refresh_per_second=4, transient=True)
@@ -104,8 +105,9 @@ class Progress(tune.Callback):
         if counts.duplicates:
             parts.append(f"{counts.duplicates} repeated")
         elapsed = time.monotonic() - self.started
-        if 0 < ended < proposals.trials:
-            parts.append(f"{_duration(elapsed / ended * (proposals.trials - ended))} left")
+        if self.earlier < ended < proposals.trials:
+            each = elapsed / (ended - self.earlier)
+            parts.append(f"{_duration(each * (proposals.trials - ended))} left")
         else:
             parts.append(_duration(elapsed))
         if self.best is not None:

@@ -6,6 +6,7 @@ told half          its outcome is written but it was not told: told now
 running            goes on under its number, from its checkpoint if there is one
 waiting duplicate  answered, or waits on
 not decided yet    decided now; parameters that it lacks are drawn at random
+enqueued           the same: else it would answer the next question, whatever that was
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ def recover(proposals: Proposals) -> None:
         study_name=study.study_name, storage=study._storage, sampler=RandomSampler(seed=0)
     )
     undecided: list[optuna.Trial] = []
+    enqueued = 0
     for frozen in study.get_trials(deepcopy=False):
         attrs = frozen.user_attrs
         if frozen.state is TrialState.WAITING:
+            enqueued += 1
             continue
         if "architecture" not in attrs:
             if frozen.state is TrialState.RUNNING:
@@ -48,6 +51,7 @@ def recover(proposals: Proposals) -> None:
         elif attrs.get("end") not in FAILED:
             outcome = Outcome(**attrs["outcome"])
             proposals.remember(attrs["id"], outcome)
+    undecided += [study.ask() for _ in range(enqueued)]
     for trial in undecided:
         with _told_twice():
             proposals.consider_again(trial)

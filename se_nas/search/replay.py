@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from se_nas.arch import Architecture
 from se_nas.cost import Cost
 from se_nas.data.loaders import mixed_seed
-from se_nas.search import directory, study
+from se_nas.search import directory, study, timing
 from se_nas.search.proposals import Outcome, Proposal, Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.run import pricer, propose
@@ -58,7 +58,8 @@ def replay(which: str, out: str = "runs") -> Replayed:
     space = Space.from_json((run.path / "space.json").read_text(encoding="utf-8"))
     config = RunConfig.from_dict(run.read("settings.json"))
     recorded = study.read(config, run)
-    return compare(recorded, space, config, pricer(load_data(config.data, config.seed)))
+    price = pricer(load_data(config.data, config.seed))
+    return compare(recorded, space, config, timing.recorded(price, space, config, run))
 
 
 def compare(

@@ -20,7 +20,7 @@ from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search import checkpoints, directory, finals, lock, reopen, study, summary, timing
 from se_nas.search.cluster import Slots, connected
-from se_nas.search.failures import first_error
+from se_nas.search.failures import last_error
 from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
 from se_nas.search.first import check_known, first
 from se_nas.search.kept import Kept
@@ -138,7 +138,7 @@ def _finish(
         if not ranked:
             raise InputError(
                 f"none of {config.trials} trials was trained to its end"
-                f"{first_error(run)}; the tracebacks are in {run.errors}"
+                f"{last_error(run)}; the tracebacks are in {run.errors}"
             )
         results = _search_results(ranked, proposals, space, config)
         run.write("results.json", results)
@@ -171,7 +171,7 @@ def _finish(
     best = finals.winner(rows, objective)
     if not best.complete:
         raise InputError(
-            f"every retraining of the best networks failed{first_error(run)}; the search itself is "
+            f"every retraining of the best networks failed{last_error(run)}; the search itself is "
             f"done: mend that and go on with --resume {run.shown}"
         )
     run.winner.write_bytes(finals.best_weights(best))

@@ -269,6 +269,26 @@ def _kept(
         raise InputError(f"{path}: not a table of latencies ({error!r})") from None
 
 
+def recorded(price: Price, space: Space, config: RunConfig, run: RunDirectory) -> Price:
+    """The price that a run had, without measuring anything.
+
+    Raises:
+        InputError: the space asks for a latency and the run's table is gone or cannot be read.
+    """
+    if not uses_latency(space):
+        return price
+    path = run.path / FILE
+    if not path.exists():
+        raise InputError(f"{path} is missing: the latencies of this run are not known without it")
+    try:
+        signature = Signature(**json.loads(path.read_text(encoding="utf-8"))["signature"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a table of latencies ({error!r})") from None
+    found = _kept(price, config.latency, signature, run)
+    assert found is not None, "the file is there, and of its own signature"
+    return found
+
+
 def measured(
     price: Price, rows: list[Final], slots: Slots, run: RunDirectory, console: Console
 ) -> list[Final]:

@@ -16,7 +16,7 @@ from se_nas.errors import InputError
 from se_nas.objectives import METRICS, Objective, maximize
 from se_nas.search import checkpoints, directory
 from se_nas.search.cluster import Slots
-from se_nas.search.failures import MAX_DEATHS, KeepErrors, first_error
+from se_nas.search.failures import MAX_DEATHS, KeepErrors, last_error
 from se_nas.search.progress import Progress
 from se_nas.search.proposals import Proposals
 from se_nas.search.rungs import Rungs
@@ -108,7 +108,7 @@ def tune_trials(
         raise searcher.broken
     if searcher.too_many_failed:
         raise InputError(
-            f"{searcher.too_many_failed}{first_error(run)}; mend that and go on with "
+            f"{searcher.too_many_failed}{last_error(run)}; mend that and go on with "
             f"--resume {run.shown}, or raise --max-failed-share"
         )
     if searcher.stopped:

@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 ROOT = Path(__file__).resolve().parents[2]
+EPOCHS = 150  # Ray calls a killed node dead after about a minute: the search must last longer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -138,7 +139,7 @@ def test_a_killed_node_loses_no_trial_and_a_new_one_is_used(nodes: Nodes, tmp_pa
     command = [sys.executable, str(ROOT / "runners" / "search.py")]
     command += ["--space", str(tmp_path / "mine.py")]
     command += ["--address", nodes.address, "--gpus", "0", "--out", str(tmp_path)]
-    command += ["--name", "nodes", "--trials", "9", "--epochs", "12", "--first-rung", "1"]
+    command += ["--name", "nodes", "--trials", "9", "--epochs", str(EPOCHS), "--first-rung", "1"]
     command += ["--top", "1", "--final-seeds", "1", "--final-epochs", "1"]
     output, run = tmp_path / "output", tmp_path / "nodes"
     with output.open("w") as file:
@@ -163,5 +164,5 @@ def test_a_killed_node_loses_no_trial_and_a_new_one_is_used(nodes: Nodes, tmp_pa
     told = trained(run)
     assert [trial.state for trial in told] == [TrialState.COMPLETE] * 9
     assert len({trial.user_attrs["id"] for trial in told}) == 9
-    assert all(list(trial.intermediate_values) == list(range(1, 13)) for trial in told)
+    assert all(list(trial.intermediate_values) == list(range(1, EPOCHS + 1)) for trial in told)
     assert re.search(r"search: 9/9 trials", text)

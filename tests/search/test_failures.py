@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from se_nas.search.directory import RunDirectory
-from se_nas.search.failures import Failures, KeepErrors, first_error
+from se_nas.search.failures import Failures, KeepErrors, last_error
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_bug_is_one_line_on_the_screen_and_a_traceback_in_the_run(
     assert printed.getvalue().count("\n") == 1
     assert "trial 7 failed: ValueError: no" in printed.getvalue()
     assert text in (callback.run.errors / "trial-00007.txt").read_text()
-    assert first_error(callback.run) == " (ValueError: no)"
+    assert last_error(callback.run) == " (ValueError: no)"
     callback.on_trial_complete(0, [], trial(end="", val_acc=0.5))
     assert printed.getvalue().count("\n") == 1
 

@@ -171,3 +171,17 @@ def test_several_objectives_go_on_too(tmp_path: Path) -> None:
     second.tell(again, Outcome("complete", {"val_acc": 0.5}, 1))
     assert again.number == running.number
     assert second.study.trials[0].values == [0.5, float(running.cost.macs)]
+
+
+def test_a_network_that_was_enqueued_and_not_asked_for_is_trained_and_answers_nothing_else(
+    tmp_path: Path,
+) -> None:
+    first = driver(tmp_path / "journal")
+    known = [a for a in SPACE if price(a).params <= 90e3][:2]
+    decisions = SPACE.decisions(known[0])
+    assert decisions is not None
+    first.study.enqueue_trial(decisions)
+    again = driver(tmp_path / "journal")
+    again.first = iter(known)
+    assert [ask(again).architecture for _ in range(2)] == known
+    assert not any(t.state is TrialState.WAITING for t in again.study.trials)

@@ -124,7 +124,13 @@ def test_a_run_that_has_its_table_keeps_it(
     assert isinstance(again, timing.TimedPrice)
     assert [again(a) for a in SPACE] == [found(a) for a in SPACE]
     assert "median 1.0 %, at most 2.0 %, Kendall's τ 1.00" in capsys.readouterr().out
+    recorded = timing.recorded(price, SPACE, RunConfig(), run)
+    assert [recorded(a) for a in SPACE] == [found(a) for a in SPACE]
     (tmp_path / timing.FILE).write_text("{")
+    with pytest.raises(InputError, match="not a table of latencies"):
+        timing.recorded(price, SPACE, RunConfig(), run)
+    with pytest.raises(InputError, match=r"latency\.json is missing"):
+        timing.recorded(price, SPACE, RunConfig(), RunDirectory(tmp_path / "other"))
     with pytest.raises(InputError, match="not a table of latencies"):
         timing.timed(price, SPACE, RunConfig(), images, slots, run, Console())
 

@@ -37,7 +37,12 @@ def test_reset_classifier() -> None:
             model.reset_classifier(wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", [NAME, "resnet8_small", f"{NAME}_post", f"{NAME}_identity"])
+SCALED = "se_inception_resnet_v2-depths1.2.2-width0.25-stem.small_r4"
+
+
+@pytest.mark.parametrize(
+    "name", [NAME, "resnet8_small", f"{NAME}_post", f"{NAME}_identity", SCALED]
+)
 def test_outputs_are_equal_with_and_without_gradients(name: str) -> None:
     model = materialize(name).eval()
     images = torch.randn(2, 3, 32, 32)

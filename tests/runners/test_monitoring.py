@@ -155,8 +155,7 @@ def test_optuna_dashboard_shows_the_study_as_it_is(seen: Seen) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [str(Path(sys.executable).with_name("optuna-dashboard"))]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    command += ["--storage-class", "JournalFileStorage", str(seen.run / "study.journal")]
+    command += ["--host", "127.0.0.1", "--port", str(port), str(seen.run / "study.journal")]
     dashboard = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60

@@ -34,7 +34,8 @@ from se_nas.data import load
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, LatencyTable, Measurements
-from se_nas.search import timing
+from se_nas.search import measuring, timing
+from se_nas.search.alone import RayMeasurer, whole_device
 from se_nas.search.cluster import Slots
 from se_nas.search.directory import RunDirectory
 from se_nas.search.finals import Final, Retrained
@@ -75,7 +76,7 @@ def timed_price() -> timing.TimedPrice:
 )
 def test_a_measurement_reserves_the_whole_device(slots: Slots, expected: dict[str, float]) -> None:
     nodes = [{"CPU": 4.0, "GPU": 1.0}, {"CPU": 8.0}]
-    assert timing.whole_device(slots, nodes) == expected
+    assert whole_device(slots, nodes) == expected
 
 
 def test_a_network_over_the_limit_is_rejected_before_training_and_the_rest_has_its_objective() -> (
@@ -107,9 +108,9 @@ def test_a_space_without_latency_keeps_its_price(tmp_path: Path) -> None:
     plain = Space("plain", trunk="resnet8_small")
     run, console = RunDirectory(tmp_path), Console()
     slots = Slots(1, 1.0, 0.0)
-    same = timing.timed(price, plain, RunConfig(), load("digits"), slots, run, console)
+    same = measuring.timed(price, plain, RunConfig(), load("digits"), slots, run, console)
     assert same is price
-    assert timing.measured(price, [], slots, run, console) == []
+    assert measuring.measured(price, [], slots, run, console) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,7 +121,7 @@ def test_a_run_that_has_its_table_keeps_it(
     run.write(timing.FILE, found.to_dict())
     images, slots = load("digits"), Slots(1, 1.0, 0.0)
     # No cluster runs here: a measurement would fail.
-    again = timing.timed(price, SPACE, RunConfig(), images, slots, run, Console())
+    again = measuring.timed(price, SPACE, RunConfig(), images, slots, run, Console())
     assert isinstance(again, timing.TimedPrice)
     assert [again(a) for a in SPACE] == [found(a) for a in SPACE]
     assert "median 1.0 %, at most 2.0 %, Kendall's τ 1.00" in capsys.readouterr().out
@@ -132,7 +133,7 @@ def test_a_run_that_has_its_table_keeps_it(
     with pytest.raises(InputError, match=r"latency\.json is missing"):
         timing.recorded(price, SPACE, RunConfig(), RunDirectory(tmp_path / "other"))
     with pytest.raises(InputError, match="not a table of latencies"):
-        timing.timed(price, SPACE, RunConfig(), images, slots, run, Console())
+        measuring.timed(price, SPACE, RunConfig(), images, slots, run, Console())
 
 
 class Reference:
@@ -154,7 +155,7 @@ def get(reference: Reference) -> object:
 def measured(outcome: object) -> object:
     actor = SimpleNamespace(measure=Reference(outcome))
     fake = SimpleNamespace(get=get, exceptions=ray.exceptions)
-    return timing.RayMeasurer(actor, fake).measure(Architecture("resnet8_small"))
+    return RayMeasurer(actor, fake).measure(Architecture("resnet8_small"))
 
 
 def test_what_the_worker_raises_is_one_line() -> None:
@@ -176,12 +177,12 @@ def test_final_networks_that_cannot_be_timed_keep_their_row(
     def gone(*_: object) -> Any:
         raise InputError("latency_ms cannot be measured: the worker died")
 
-    monkeypatch.setattr(timing, "alone", gone)
+    monkeypatch.setattr(measuring, "alone", gone)
     found = timed_price()
     network = Architecture("resnet8_small")
     rows = [Final("best 1", network, found(network), 0.5, (Retrained("complete"),))]
     slots = Slots(1, 1.0, 0.0)
-    assert timing.measured(found, rows, slots, RunDirectory(tmp_path), Console()) == rows
+    assert measuring.measured(found, rows, slots, RunDirectory(tmp_path), Console()) == rows
     assert "were not timed" in capsys.readouterr().out
 
 
@@ -192,7 +193,7 @@ import ray
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.search.cluster import connected
 from se_nas.search.settings import RunConfig
-from se_nas.search.timing import alone
+from se_nas.search.alone import alone
 
 with connected(RunConfig(gpus=0, dashboard=False)) as slots:
     other = ray.remote(num_cpus=0.01)(lambda: "other")

@@ -51,10 +51,14 @@ class LatencyWorker:
 
 
 class RayMeasurer:
-    """``build.Measurer`` through the actor. Errors of the user's are raised here as they are."""
+    """``build.Measurer`` through the actor; what goes wrong there is raised here as one line.
 
-    def __init__(self, actor: Any, ray: Any) -> None:
-        self.actor, self.ray = actor, ray
+    Args:
+        patience: seconds for an answer; None waits as long as it takes.
+    """
+
+    def __init__(self, actor: Any, ray: Any, patience: float | None = None) -> None:
+        self.actor, self.ray, self.patience = actor, ray, patience
 
     def identity(self) -> dict[str, Any]:
         return dict(self._get(self.actor.identity.remote()))
@@ -69,18 +73,20 @@ class RayMeasurer:
 
     def _get(self, reference: Any) -> Any:
         """The actor's answer; None if the host had not the memory for it."""
+        exceptions = self.ray.exceptions
         try:
-            return self.ray.get(reference)
-        except self.ray.exceptions.OutOfMemoryError:
+            return self.ray.get(reference, timeout=self.patience)
+        except exceptions.OutOfMemoryError:
             return None
-        except self.ray.exceptions.RayTaskError as error:
+        except exceptions.GetTimeoutError:
+            reason = f"no answer for {self.patience:g} s"
+        except exceptions.RayTaskError as error:
             if isinstance(error.cause, InputError):
                 raise InputError(str(error.cause)) from None
-            reason = str(error.cause).splitlines()[0]
-            raise InputError(f"latency_ms cannot be measured: {reason}") from None
-        except self.ray.exceptions.RayActorError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"latency_ms cannot be measured: the worker died ({reason})") from None
+            reason = _first_line(error.cause)
+        except exceptions.RayError as error:
+            reason = f"the worker died ({_first_line(error)})"
+        raise InputError(f"latency_ms cannot be measured: {reason}")
 
 
 def whole_device(slots: Slots, nodes: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -92,9 +98,21 @@ def whole_device(slots: Slots, nodes: Sequence[Mapping[str, float]]) -> dict[str
 
 @contextlib.contextmanager
 def alone(
-    signature: Signature, settings: LatencySettings, slots: Slots, note: Note
+    signature: Signature,
+    settings: LatencySettings,
+    slots: Slots,
+    note: Note,
+    patience: float | None = None,
 ) -> Iterator[RayMeasurer]:
-    """A measurer that has a device to itself, for as long as the block lasts."""
+    """A measurer that has a device to itself, for as long as the block lasts.
+
+    Args:
+        note: told what is waited for, if no device is free.
+        patience: seconds to wait for the device, and then for each answer; None for no limit.
+
+    Raises:
+        InputError: no device was free in time.
+    """
     import ray
 
     api: Any = ray
@@ -105,10 +123,20 @@ def alone(
         .remote(signature, settings, slots.gpus > 0)
     )
     try:
-        begun, _ = api.wait([actor.identity.remote()], timeout=WAIT_S)
+        first = [actor.identity.remote()]
+        begun, _ = api.wait(first, timeout=WAIT_S if patience is None else min(WAIT_S, patience))
         if not begun:
-            what = ", ".join(f"{value:g} {key[4:].upper()}" for key, value in reserved.items())
-            note(f"waiting for a device that is free: {what}")
-        yield RayMeasurer(actor, api)
+            what = " and ".join(f"{n:g} {key[4:-1].upper()}" for key, n in reserved.items() if n)
+            limit = "" if patience is None else f", {patience:g} s at most"
+            note(f"waiting for a device that is free: {what} on one node{limit} (Ctrl-C ends it)")
+            rest = None if patience is None else max(0.0, patience - WAIT_S)
+            begun, _ = api.wait(first, timeout=rest)
+        if not begun:
+            raise InputError(f"no device was free for {patience:g} s ({what} on one node)")
+        yield RayMeasurer(actor, api, patience)
     finally:
         api.kill(actor)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -27,6 +27,9 @@ from se_nas.search.timing import FILE, Price, TimedPrice, kept, say, summary
 from se_nas.space import Space
 
 SAVE_S = 30.0  # between two writes of the cache
+# For the final networks: a trial of somebody else's may end in that time. The run is complete
+# without their latencies, and nobody watches a search that ends at night.
+PATIENCE_S = 600.0
 
 
 def timed(
@@ -114,28 +117,44 @@ def measured(
 ) -> list[Final]:
     """The final networks measured whole, alone: no trial runs any more.
 
-    Without latency in the search the rows are returned as they are.
+    What was trained is worth more than its latency: where there is no device, or anything goes
+    wrong, one line says so and the rows come back as they are; as they do without latency in the
+    search.
+
+    Raises:
+        KeyboardInterrupt: the user ended it.
     """
     if not isinstance(price, TimedPrice):
         return rows
-    table, networks = price.table, [row.architecture for row in rows]
-
     note = partial(say, console)
     try:
-        with alone(table.signature, price.settings, slots, note) as measurer:
-            identity = measurer.identity()
-            if identity != price.identity:
-                note(
-                    f"the final networks are timed on {identity}, the table is of {price.identity}"
-                )
-            cache = open_cache(price.settings.cache, identity)
-            known = cache.load(note)
-            sweeps = price.settings.sweeps
-            build.run(measurer, table.signature, known, wholes=networks, sweeps=sweeps)
-            cache.save(known, note)
-    except InputError as error:  # what was trained is worth more
-        note(f"the final networks were not timed: {error}")
+        return _measured(price, rows, slots, run, note)
+    except KeyboardInterrupt:
+        note("the final networks were not timed: interrupted; the run is complete")
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        if not isinstance(error, InputError):
+            reason = f"{type(error).__name__}: {reason}"
+        note(f"the final networks were not timed: {reason}")
         return rows
+
+
+def _measured(
+    price: TimedPrice, rows: list[Final], slots: Slots, run: RunDirectory, note: Note
+) -> list[Final]:
+    table, networks = price.table, [row.architecture for row in rows]
+    with alone(table.signature, price.settings, slots, note, PATIENCE_S) as measurer:
+        identity = measurer.identity()
+        if identity != price.identity:
+            note(f"the final networks are timed on {identity}, the table is of {price.identity}")
+        cache = open_cache(price.settings.cache, identity)
+        known = cache.load(note)
+        sweeps = price.settings.sweeps
+        try:
+            build.run(measurer, table.signature, known, wholes=networks, sweeps=sweeps)
+        finally:  # Ctrl-C too
+            cache.save(known, note)
     compared = build.compare(table, networks, known)
     latencies = [known.networks.get(network_key(a, table.signature)) for a in networks]
     run.write(FILE, price.to_dict() | {"finals": build.report(compared)})

@@ -73,6 +73,10 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
             if uses_latency(space):
                 share = check_feasible(space, price, images, config.seed)
             check_known(space, price, config)
+        except (InputError, KeyboardInterrupt):  # measured latencies are in their cache
+            run.discard()
+            raise
+        try:
             opened = study.create(space, config, run)
         except InputError:
             run.discard()

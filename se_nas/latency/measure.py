@@ -1,4 +1,4 @@
-"""Networks timed on this process's device. It must have nothing else to do: see ``search.timing``.
+"""Networks timed on this process's device. It must have nothing else to do: see ``search.alone``.
 
 A pass is one batch through the network in eval mode without gradients. Blocks are timed inside
 whole networks and not one at a time: there a block finds caches and clocks as in use, and the

@@ -55,10 +55,17 @@ def connected(config: RunConfig) -> Iterator[Slots]:
     api: Any = ray  # much of its interface is untyped
     try:
         context = _start(config, api) if config.address is None else _join(config, api)
-        nodes = [node["Resources"] for node in api.nodes() if node["Alive"]]
-        yield slots(config, nodes, context.dashboard_url or "")
+        yield slots(config, living(), context.dashboard_url or "")
     finally:
         api.shutdown()
+
+
+def living() -> list[Mapping[str, float]]:
+    """The resources of each node of the connected cluster that is alive."""
+    import ray
+
+    api: Any = ray
+    return [node["Resources"] for node in api.nodes() if node["Alive"]]
 
 
 def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: str = "") -> Slots:

@@ -1,7 +1,8 @@
 """The run directory: complete by itself.
 
-space.json  settings.json  versions.json  study.journal  errors/  checkpoints/  finals/  lock
-results.json  winner.json  winner.safetensors
+space.json  settings.json  versions.json  study.journal  latency.json  errors/  checkpoints/
+finals/  tensorboard/  lock  results.json  winner.json  winner.safetensors
+while trials run: tune/, Ray Tune's own
 """
 
 from __future__ import annotations

@@ -79,11 +79,3 @@ class FollowNodes(tune.Callback):
             self.on_change(count, self.count)
             self.count = count
             self.limiter.max_concurrent = max(1, count)
-
-
-def living() -> list[Mapping[str, float]]:
-    """The resources of each node of the connected cluster that is alive."""
-    import ray
-
-    api: Any = ray
-    return [node["Resources"] for node in api.nodes() if node["Alive"]]

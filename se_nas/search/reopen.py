@@ -113,19 +113,30 @@ def _fixed(config: RunConfig) -> dict[str, Any]:
     return {name: v for name, v in flat(config).items() if name not in MAY_CHANGE | APART}
 
 
-def note_session(run: RunDirectory, config: RunConfig) -> list[str]:
-    """Write the settings that hold from now on, and with which versions; what differs, in words."""
-    began, now = run.read("versions.json"), versions()
-    sessions: list[Any] = began.get("resumed", [])
-    last = began | (sessions[-1] if sessions else {})
-    different = {name: value for name, value in now.items() if last.get(name) != value}
-    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    run.write("versions.json", began | {"resumed": [*sessions, {"at": when, **now}]})
-    run.write("settings.json", config.to_dict())
-    return [
+def notes(run: RunDirectory, repaired: str = "") -> list[str]:
+    """What a user should know of a run that is taken up: what was mended, other versions."""
+    last, now = _last_session(run), versions()
+    different = [
         f"{name} was {last.get(name, 'unknown')} and is {value}"
-        for name, value in different.items()
+        for name, value in now.items()
+        if last.get(name) != value
     ]
+    return [repaired, *different] if repaired else different
+
+
+def note_session(run: RunDirectory, config: RunConfig) -> None:
+    """Write the settings that hold from now on, and with which versions."""
+    began = run.read("versions.json")
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    sessions = [*began.get("resumed", []), {"at": when, **versions()}]
+    run.write("versions.json", began | {"resumed": sessions})
+    run.write("settings.json", config.to_dict())
+
+
+def _last_session(run: RunDirectory) -> dict[str, Any]:
+    began = run.read("versions.json")
+    sessions: list[Any] = began.get("resumed", [])
+    return began | (sessions[-1] if sessions else {})
 
 
 def flat(config: RunConfig) -> dict[str, Any]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import optuna
 from rich.console import Console
@@ -18,7 +15,17 @@ from se_nas.cost import Cost, cost
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
-from se_nas.search import checkpoints, directory, finals, lock, reopen, study, summary, timing
+from se_nas.search import (
+    checkpoints,
+    directory,
+    finals,
+    lock,
+    measuring,
+    reopen,
+    results,
+    study,
+    summary,
+)
 from se_nas.search.cluster import Slots, connected
 from se_nas.search.failures import last_error
 from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
@@ -31,11 +38,8 @@ from se_nas.search.settings import RunConfig
 from se_nas.search.sharing import shared
 from se_nas.search.storage import full_disk_is_one_line, repair
 from se_nas.search.trial import load_data
-from se_nas.search.tuning import training_objective, tune_trials
+from se_nas.search.tuning import tune_trials
 from se_nas.space import Space
-
-# What results.json has only of a run that is complete.
-ENDING = ("winner", "verdict", "finals")
 
 
 def search(space: Space, config: RunConfig, console: Console) -> directory.RunDirectory:
@@ -65,10 +69,14 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
         try:
             slots = stack.enter_context(connected(config))
             console.print(summary.resources(config, slots), soft_wrap=True)
-            price = timing.timed(price, space, config, images, slots, run, console)
+            price = measuring.timed(price, space, config, images, slots, run, console)
             if uses_latency(space):
                 share = check_feasible(space, price, images, config.seed)
             check_known(space, price, config)
+        except (InputError, KeyboardInterrupt):  # measured latencies are in their cache
+            run.discard()
+            raise
+        try:
             opened = study.create(space, config, run)
         except InputError:
             run.discard()
@@ -103,19 +111,18 @@ def resume(
         console.print(summary.opening(space, images, run), soft_wrap=True)
         opened = study.create(space, config, run, resume=True)
         slots = stack.enter_context(connected(config))
-        notes = reopen.note_session(run, config)
-        if run.complete:  # it has more to do now
-            done = run.read("results.json")
-            run.write("results.json", {k: v for k, v in done.items() if k not in ENDING})
         console.print(summary.resources(config, slots), soft_wrap=True)
-        for note in [repaired, *notes] if repaired else notes:
+        for note in reopen.notes(run, repaired):
             console.print(f"note: {note}", soft_wrap=True)
-        price = timing.timed(pricer(images), space, config, images, slots, run, console)
+        price = measuring.timed(pricer(images), space, config, images, slots, run, console)
         proposals = propose(opened, space, price, config)
         recover(proposals)
         going_on = {proposal.number for proposal in proposals.unfinished}
         checkpoints.tidy(run.checkpoints, going_on)
         console.print(summary.taken_up(proposals, run), soft_wrap=True)
+        # Not before: up to here a run that was complete is that still.
+        reopen.note_session(run, config)
+        results.reopen(run)
         return _finish(proposals, config, images, slots, run, console)
 
 
@@ -129,23 +136,23 @@ def _finish(
 ) -> directory.RunDirectory:
     """Train what is missing, then retrain the best and show the results."""
     opened, space, price = proposals.study, proposals.space, proposals.price
+    objective = results.training_objective(space)
     try:
         if proposals.unfinished or proposals.counts.accepted < proposals.trials:
             tune_trials(proposals, space, config, slots, run, console, images=shared(images))
         while proposals.unfinished:  # one that came again when Tune had ended
             tune_trials(proposals, space, config, slots, run, console, images=shared(images))
-        ranked = ranking(opened, space)
+        ranked = results.ranking(opened, space)
         if not ranked:
             raise InputError(
                 f"none of {config.trials} trials was trained to its end"
                 f"{last_error(run)}; the tracebacks are in {run.errors}"
             )
-        results = _search_results(ranked, proposals, space, config)
-        run.write("results.json", results)
+        searched = results.of_search(ranked, proposals, config)
+        run.write(results.FILE, searched)
         if len(space.objectives) > 1:
             summary.show_front(console, ranked, space)
-        objective = training_objective(space)
-        at = space.objectives.index(objective) if objective in space.objectives else 0
+        at = results.decisive(space)
         rows = finals.retrain(
             [(architecture, values[at]) for architecture, values in ranked[: config.top]],
             partial(
@@ -162,10 +169,9 @@ def _finish(
             price,
             objective,
         )
-        rows = timing.measured(price, rows, slots, run, console)
     except KeyboardInterrupt:
-        so_far = ranking(opened, space)
-        run.write("results.json", _search_results(so_far, proposals, space, config))
+        so_far = results.ranking(opened, space)
+        run.write(results.FILE, results.of_search(so_far, proposals, config))
         summary.show_so_far(console, so_far, space, run)
         raise
     best = finals.winner(rows, objective)
@@ -174,14 +180,15 @@ def _finish(
             f"every retraining of the best networks failed{last_error(run)}; the search itself is "
             f"done: mend that and go on with --resume {run.shown}"
         )
-    run.winner.write_bytes(finals.best_weights(best))
-    described = json.loads(best.architecture.to_json())
-    run.write("winner.json", described | {"preprocessing": images.preprocessing()})
-    claim = finals.verdict(rows, objective)
-    finished = (str(best.architecture), claim, [row.to_dict() for row in rows])
-    run.write("results.json", dict(zip(ENDING, finished, strict=True)) | results)
+    results.keep_winner(best, images, run)
+    run.write(results.FILE, results.of_run(rows, objective, searched))
     shutil.rmtree(run.finals, ignore_errors=True)
-    summary.show_results(console, rows, best, claim, proposals, images, run)
+    try:
+        untimed, rows = rows, measuring.measured(price, rows, slots, run, console)
+        if rows is not untimed:
+            run.write(results.FILE, results.of_run(rows, objective, searched))
+    finally:  # Ctrl-C too: the run is complete
+        summary.show_results(console, rows, objective, proposals, images, run)
     return run
 
 
@@ -227,42 +234,6 @@ def check_feasible(
             "see --image-size"
         )
     return share
-
-
-def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list[float]]]:
-    """Completed, feasible trials, best first; for several objectives those of the Pareto front.
-
-    A front is ordered by the objective that training decides.
-    """
-    if len(space.objectives) > 1:
-        ended = opened.best_trials
-    else:
-        complete = opened.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        ended = [t for t in complete if all(v <= 0 for v in t.constraints.values())]
-    objective = training_objective(space)
-    at = space.objectives.index(objective) if objective in space.objectives else 0
-    sign = 1 if space.objectives[at].direction == "maximize" else -1
-    ended = sorted(ended, key=lambda trial: -sign * trial.values[at])
-    return [
-        (Architecture.from_json(trial.user_attrs["architecture"]), trial.values)
-        for trial in ended
-        if "architecture" in trial.user_attrs
-    ]
-
-
-def _search_results(
-    ranked: list[tuple[Architecture, list[float]]],
-    proposals: Proposals,
-    space: Space,
-    config: RunConfig,
-) -> dict[str, Any]:
-    """What the search itself found, before anything is retrained."""
-    return {
-        "objectives": [str(objective) for objective in space.objectives],
-        "ranking": [{"name": str(a), "values": values} for a, values in ranked],
-        "proposals": asdict(proposals.counts),
-        "seed": config.seed,
-    }
 
 
 def _show_retraining(console: Console, what: str, done: int, total: int) -> None:

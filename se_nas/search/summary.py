@@ -13,6 +13,7 @@ from rich.table import Table
 from se_nas.arch import Architecture
 from se_nas.data import Data
 from se_nas.latency.table import TimedCost
+from se_nas.objectives import Objective
 from se_nas.search import checkpoints, finals
 from se_nas.search.cluster import Slots
 from se_nas.search.directory import RunDirectory, shown
@@ -114,13 +115,13 @@ def show_front(
 def show_results(
     console: Console,
     rows: list[finals.Final],
-    best: finals.Final,
-    claim: str,
+    objective: Objective,
     proposals: Proposals,
     images: Data,
     run: RunDirectory,
 ) -> None:
     """The table, the verdict and the line that rebuilds the winner."""
+    best = finals.winner(rows, objective)
     seeds = len(rows[0].runs)
     title = f"retrained with {seeds} seed{'s' * (seeds != 1)}, accuracy in %"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
@@ -146,7 +147,7 @@ def show_results(
             style="bold" if row is best else "",
         )
     console.print(table)
-    console.print(claim, soft_wrap=True)
+    console.print(finals.verdict(rows, objective), soft_wrap=True)
     for note in [*at_chance(best, images), *_notes(proposals, run)]:
         console.print(f"note: {note}", soft_wrap=True)
     call = (

@@ -13,12 +13,13 @@ from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
 from se_nas.errors import InputError
-from se_nas.objectives import METRICS, Objective, maximize
+from se_nas.objectives import METRICS, Objective
 from se_nas.search import checkpoints, directory
 from se_nas.search.cluster import Slots
 from se_nas.search.failures import MAX_DEATHS, KeepErrors, last_error
 from se_nas.search.progress import Progress
 from se_nas.search.proposals import Proposals
+from se_nas.search.results import training_objective
 from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
@@ -142,9 +143,3 @@ def _scheduler(study: optuna.Study, space: Space, config: RunConfig, objective: 
         max_t=config.epochs,
         grace_period=first,
     )
-
-
-def training_objective(space: Space) -> Objective:
-    """The objective that training decides: the first on val_acc or val_loss, else val_acc."""
-    found = (o for o in space.objectives if o.metric in METRICS)
-    return next(found, maximize("val_acc"))

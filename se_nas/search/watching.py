@@ -9,9 +9,9 @@ from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
 from se_nas.objectives import Objective
-from se_nas.search.cluster import Slots
+from se_nas.search.cluster import Slots, living
 from se_nas.search.directory import RunDirectory
-from se_nas.search.elastic import FollowNodes, living
+from se_nas.search.elastic import FollowNodes
 from se_nas.search.metrics import Export, Observed
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig

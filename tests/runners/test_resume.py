@@ -24,7 +24,7 @@ from PIL import Image
 
 from se_nas import Space
 from se_nas.cli import main
-from se_nas.search.run import ranking
+from se_nas.search.results import ranking
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = str(ROOT / "runners" / "search.py")

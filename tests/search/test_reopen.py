@@ -162,8 +162,9 @@ def test_a_resumed_session_is_written_down_with_what_differs(tmp_path: Path) -> 
     versions = run.read("versions.json")
     run.write("versions.json", versions | {"torch": "1.0"})
     config = RunConfig(trials=77, name="run")
-    notes = reopen.note_session(run, config)
-    assert notes == [f"torch was 1.0 and is {versions['torch']}"]
-    assert reopen.note_session(run, config) == []
+    assert reopen.notes(run) == [f"torch was 1.0 and is {versions['torch']}"]
+    reopen.note_session(run, config)
+    assert reopen.notes(run, "mended") == ["mended"]
+    reopen.note_session(run, config)
     assert len(run.read("versions.json")["resumed"]) == 2
     assert run.read("settings.json")["trials"] == 77

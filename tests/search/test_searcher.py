@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 from se_nas import SE, Space, choice, latency_ms, optional, per_stage
 from se_nas.cost import cost
 from se_nas.search.proposals import Proposals
-from se_nas.search.run import ranking
+from se_nas.search.results import ranking
 from se_nas.search.searcher import StudySearcher
 
 SPACE = Space(

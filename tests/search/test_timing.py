@@ -1,18 +1,13 @@
-"""Latency in a search: the device reserved, and constraints decided by arithmetic."""
+"""A price with latency: constraints decided by arithmetic, and a table that a run keeps."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import optuna
 import pytest
-import ray
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 from rich.console import Console
@@ -33,11 +28,10 @@ from se_nas.cost import Cost, cost
 from se_nas.data import load
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
-from se_nas.latency.table import Latency, LatencyTable, Measurements
-from se_nas.search import timing
+from se_nas.latency.table import LatencyTable, Measurements
+from se_nas.search import measuring, timing
 from se_nas.search.cluster import Slots
 from se_nas.search.directory import RunDirectory
-from se_nas.search.finals import Final, Retrained
 from se_nas.search.proposals import Outcome, Proposals
 from se_nas.search.settings import RunConfig
 
@@ -64,18 +58,6 @@ def timed_price() -> timing.TimedPrice:
     report = {"median_error": 0.01, "max_error": 0.02, "kendall_tau": 1.0, "networks": [{}]}
     table = LatencyTable(known, SIGNATURE)
     return timing.TimedPrice(price, table, LatencySettings(), {"device": "made up"}, report)
-
-
-@pytest.mark.parametrize(
-    ("slots", "expected"),
-    [
-        (Slots(4, 1.0, 0.0), {"num_gpus": 0, "num_cpus": 8.0}),
-        (Slots(4, 2.0, 0.25), {"num_gpus": 1, "num_cpus": 2.0}),
-    ],
-)
-def test_a_measurement_reserves_the_whole_device(slots: Slots, expected: dict[str, float]) -> None:
-    nodes = [{"CPU": 4.0, "GPU": 1.0}, {"CPU": 8.0}]
-    assert timing.whole_device(slots, nodes) == expected
 
 
 def test_a_network_over_the_limit_is_rejected_before_training_and_the_rest_has_its_objective() -> (
@@ -107,9 +89,9 @@ def test_a_space_without_latency_keeps_its_price(tmp_path: Path) -> None:
     plain = Space("plain", trunk="resnet8_small")
     run, console = RunDirectory(tmp_path), Console()
     slots = Slots(1, 1.0, 0.0)
-    same = timing.timed(price, plain, RunConfig(), load("digits"), slots, run, console)
+    same = measuring.timed(price, plain, RunConfig(), load("digits"), slots, run, console)
     assert same is price
-    assert timing.measured(price, [], slots, run, console) == []
+    assert measuring.measured(price, [], slots, run, console) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,7 +102,7 @@ def test_a_run_that_has_its_table_keeps_it(
     run.write(timing.FILE, found.to_dict())
     images, slots = load("digits"), Slots(1, 1.0, 0.0)
     # No cluster runs here: a measurement would fail.
-    again = timing.timed(price, SPACE, RunConfig(), images, slots, run, Console())
+    again = measuring.timed(price, SPACE, RunConfig(), images, slots, run, Console())
     assert isinstance(again, timing.TimedPrice)
     assert [again(a) for a in SPACE] == [found(a) for a in SPACE]
     assert "median 1.0 %, at most 2.0 %, Kendall's τ 1.00" in capsys.readouterr().out
@@ -132,84 +114,7 @@ def test_a_run_that_has_its_table_keeps_it(
     with pytest.raises(InputError, match=r"latency\.json is missing"):
         timing.recorded(price, SPACE, RunConfig(), RunDirectory(tmp_path / "other"))
     with pytest.raises(InputError, match="not a table of latencies"):
-        timing.timed(price, SPACE, RunConfig(), images, slots, run, Console())
-
-
-class Reference:
-    """What a remote call returns, and what ``ray.get`` then does."""
-
-    def __init__(self, outcome: object) -> None:
-        self.outcome = outcome
-
-    def remote(self, *_: object) -> Reference:
-        return self
-
-
-def get(reference: Reference) -> object:
-    if isinstance(reference.outcome, Exception):
-        raise reference.outcome
-    return reference.outcome
-
-
-def measured(outcome: object) -> object:
-    actor = SimpleNamespace(measure=Reference(outcome))
-    fake = SimpleNamespace(get=get, exceptions=ray.exceptions)
-    return timing.RayMeasurer(actor, fake).measure(Architecture("resnet8_small"))
-
-
-def test_what_the_worker_raises_is_one_line() -> None:
-    assert measured(Latency(1, 1, 1)) == Latency(1, 1, 1)
-    assert measured(ray.exceptions.OutOfMemoryError("killed")) is None
-    for error, words in (
-        (ray.exceptions.RayTaskError("measure", "traceback", InputError("as it is")), "^as it is$"),
-        (ray.exceptions.RayTaskError("measure", "traceback", ValueError("a\nb")), "measured: a$"),
-        (ray.exceptions.RayActorError(), "the worker died"),
-    ):
-        with pytest.raises(InputError, match=words) as caught:
-            measured(error)
-        assert "\n" not in str(caught.value)
-
-
-def test_final_networks_that_cannot_be_timed_keep_their_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def gone(*_: object) -> Any:
-        raise InputError("latency_ms cannot be measured: the worker died")
-
-    monkeypatch.setattr(timing, "alone", gone)
-    found = timed_price()
-    network = Architecture("resnet8_small")
-    rows = [Final("best 1", network, found(network), 0.5, (Retrained("complete"),))]
-    slots = Slots(1, 1.0, 0.0)
-    assert timing.measured(found, rows, slots, RunDirectory(tmp_path), Console()) == rows
-    assert "were not timed" in capsys.readouterr().out
-
-
-ALONE = """
-from se_nas.search.environment import prepare
-prepare(None)
-import ray
-from se_nas.latency.settings import LatencySettings, Signature
-from se_nas.search.cluster import connected
-from se_nas.search.settings import RunConfig
-from se_nas.search.timing import alone
-
-with connected(RunConfig(gpus=0, dashboard=False)) as slots:
-    other = ray.remote(num_cpus=0.01)(lambda: "other")
-    with alone(Signature(8, 1, 10), LatencySettings(), slots, print) as measurer:
-        print(measurer.identity()["torch"])
-        task = other.remote()
-        print("beside", len(ray.wait([task], timeout=2)[0]))
-    print("after", ray.get(task))
-"""
-
-
-@pytest.mark.slow
-def test_nothing_else_runs_on_the_device_meanwhile() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=200, check=True
-    )
-    assert done.stdout.splitlines()[-2:] == ["beside 0", "after other"]
+        measuring.timed(price, SPACE, RunConfig(), images, slots, run, Console())
 
 
 def test_settings_of_a_run_are_read_back() -> None:

@@ -1,0 +1,142 @@
+"""A device of its own for latency measurements: one plain Ray actor that reserves all of it.
+
+The actor holds a whole GPU, or all CPUs of a node, for as long as it measures: no trial can share
+the device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from se_nas.arch import Architecture
+from se_nas.errors import InputError
+from se_nas.latency.settings import LatencySettings, Signature
+from se_nas.latency.table import Latency, Profile
+from se_nas.search.cluster import Slots, living
+
+Note = Callable[[str], None]
+T = TypeVar("T")
+WAIT_S = 20.0  # before the search says what it waits for
+
+
+class LatencyWorker:
+    """What runs on the reserved device."""
+
+    def __init__(self, signature: Signature, settings: LatencySettings, on_gpu: bool) -> None:
+        from se_nas.latency.measure import LocalMeasurer
+        from se_nas.search.trial import device
+
+        self.measurer = LocalMeasurer(signature, settings, device(on_gpu))
+
+    def identity(self) -> dict[str, Any]:
+        return self.measurer.identity()
+
+    def measure(self, architecture: str) -> Latency | None:
+        return self._fitting(self.measurer.measure, architecture)
+
+    def profile(self, architecture: str) -> Profile | None:
+        return self._fitting(self.measurer.profile, architecture)
+
+    def _fitting(self, timed: Callable[[Architecture], T], architecture: str) -> T | None:
+        from se_nas.search.trial import is_out_of_memory
+
+        try:
+            return timed(Architecture.from_json(architecture))
+        except Exception as error:
+            if is_out_of_memory(error):
+                return None
+            raise
+
+
+class RayMeasurer:
+    """``build.Measurer`` through the actor; what goes wrong there is raised here as one line.
+
+    Args:
+        patience: seconds for an answer; None waits as long as it takes.
+    """
+
+    def __init__(self, actor: Any, ray: Any, patience: float | None = None) -> None:
+        self.actor, self.ray, self.patience = actor, ray, patience
+
+    def identity(self) -> dict[str, Any]:
+        return dict(self._get(self.actor.identity.remote()))
+
+    def measure(self, architecture: Architecture) -> Latency | None:
+        found: Latency | None = self._get(self.actor.measure.remote(architecture.to_json()))
+        return found
+
+    def profile(self, architecture: Architecture) -> Profile | None:
+        found: Profile | None = self._get(self.actor.profile.remote(architecture.to_json()))
+        return found
+
+    def _get(self, reference: Any) -> Any:
+        """The actor's answer; None if the host had not the memory for it."""
+        exceptions = self.ray.exceptions
+        try:
+            return self.ray.get(reference, timeout=self.patience)
+        except exceptions.OutOfMemoryError:
+            return None
+        except exceptions.GetTimeoutError:
+            reason = f"no answer for {self.patience:g} s"
+        except exceptions.RayTaskError as error:
+            if isinstance(error.cause, InputError):
+                raise InputError(str(error.cause)) from None
+            reason = _first_line(error.cause)
+        except exceptions.RayError as error:
+            reason = f"the worker died ({_first_line(error)})"
+        raise InputError(f"latency_ms cannot be measured: {reason}")
+
+
+def whole_device(slots: Slots, nodes: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What a measurement reserves: a GPU and a trial's CPUs, or all CPUs of the largest node."""
+    if slots.gpus:
+        return {"num_gpus": 1, "num_cpus": slots.cpus}
+    return {"num_gpus": 0, "num_cpus": max(node.get("CPU", 0.0) for node in nodes)}
+
+
+@contextlib.contextmanager
+def alone(
+    signature: Signature,
+    settings: LatencySettings,
+    slots: Slots,
+    note: Note,
+    patience: float | None = None,
+) -> Iterator[RayMeasurer]:
+    """A measurer that has a device to itself, for as long as the block lasts.
+
+    Args:
+        note: told what is waited for, if no device is free.
+        patience: seconds to wait for the device, and then for each answer; None for no limit.
+
+    Raises:
+        InputError: no device was free in time.
+    """
+    import ray
+
+    api: Any = ray
+    reserved = whole_device(slots, living())
+    actor = (
+        api.remote(LatencyWorker)
+        .options(max_restarts=3, max_task_retries=3, **reserved)
+        .remote(signature, settings, slots.gpus > 0)
+    )
+    try:
+        first = [actor.identity.remote()]
+        begun, _ = api.wait(first, timeout=WAIT_S if patience is None else min(WAIT_S, patience))
+        if not begun:
+            what = " and ".join(f"{n:g} {key[4:-1].upper()}" for key, n in reserved.items() if n)
+            limit = "" if patience is None else f", {patience:g} s at most"
+            note(f"waiting for a device that is free: {what} on one node{limit} (Ctrl-C ends it)")
+            rest = None if patience is None else max(0.0, patience - WAIT_S)
+            begun, _ = api.wait(first, timeout=rest)
+        if not begun:
+            raise InputError(f"no device was free for {patience:g} s ({what} on one node)")
+        yield RayMeasurer(actor, api, patience)
+    finally:
+        api.kill(actor)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

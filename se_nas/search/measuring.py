@@ -1,0 +1,161 @@
+"""When a search measures latency: a table before any trial starts, the final networks at its end.
+
+In between, predictions are arithmetic.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+from rich.console import Console
+
+from se_nas.data import Data
+from se_nas.errors import InputError
+from se_nas.latency import build
+from se_nas.latency.cache import open_cache
+from se_nas.latency.settings import Signature, uses_latency
+from se_nas.latency.table import LatencyTable, network_key
+from se_nas.search.alone import Note, alone
+from se_nas.search.cluster import Slots
+from se_nas.search.directory import RunDirectory
+from se_nas.search.finals import Final
+from se_nas.search.proposals import feasible
+from se_nas.search.settings import RunConfig
+from se_nas.search.timing import FILE, Price, TimedPrice, kept, say, summary
+from se_nas.space import Space
+
+SAVE_S = 30.0  # between two writes of the cache
+# For the final networks: a trial of somebody else's may end in that time. The run is complete
+# without their latencies, and nobody watches a search that ends at night.
+PATIENCE_S = 600.0
+
+
+def timed(
+    price: Price,
+    space: Space,
+    config: RunConfig,
+    images: Data,
+    slots: Slots,
+    run: RunDirectory,
+    console: Console,
+) -> Price:
+    """``price`` with predicted latencies, if the space asks for any; else ``price`` itself.
+
+    The table is measured, or taken from the cache, or from the run if that is resumed.
+
+    Raises:
+        InputError: the device cannot run the space's networks as the settings want them.
+    """
+    if not uses_latency(space):
+        return price
+
+    note = partial(say, console)
+    signature = Signature(images.image_size, images.in_channels, images.num_classes)
+    found = kept(price, config.latency, signature, run)
+    if found is None:
+        found = _made(price, space, config, signature, slots, console, note)
+        run.write(FILE, found.to_dict())
+    note(summary(found))
+    return found
+
+
+def _made(
+    price: Price,
+    space: Space,
+    config: RunConfig,
+    signature: Signature,
+    slots: Slots,
+    console: Console,
+    note: Note,
+) -> TimedPrice:
+    settings = config.latency
+    networks = build.cover(space, signature, settings.networks, config.seed)
+    held_out = build.draw_held_out(
+        space, settings.held_out, networks, lambda a: feasible(space, price(a)), config.seed
+    )
+    with alone(signature, settings, slots, note) as measurer:
+        identity = measurer.identity()
+        cache = open_cache(settings.cache, identity)
+        known = cache.load(note)
+        missing = build.lacking(networks, signature, known)
+        note(
+            f"{settings} on {identity['device']}, alone: {len(missing)} networks to time, "
+            f"{len(networks) - len(missing)} known"
+        )
+        saved = time.monotonic()
+
+        def on_done(done: int, total: int) -> None:
+            nonlocal saved
+            if console.is_terminal:
+                console.print(f"latency    {done}/{total} measurements", end="\r")
+            if time.monotonic() > saved + SAVE_S:
+                cache.save(known, note)
+                saved = time.monotonic()
+
+        try:
+            build.run(
+                measurer,
+                signature,
+                known,
+                profiles=networks,
+                wholes=held_out,
+                sweeps=settings.sweeps,
+                seed=config.seed,
+                on_done=on_done,
+            )
+        finally:  # Ctrl-C too
+            cache.save(known, note)
+    table = LatencyTable(build.of_networks(known, [*networks, *held_out], signature), signature)
+    report = build.report(build.compare(table, held_out, known))
+    return TimedPrice(price, table, settings, identity, report)
+
+
+def measured(
+    price: Price, rows: list[Final], slots: Slots, run: RunDirectory, console: Console
+) -> list[Final]:
+    """The final networks measured whole, alone: no trial runs any more.
+
+    What was trained is worth more than its latency: where there is no device, or anything goes
+    wrong, one line says so and the rows come back as they are; as they do without latency in the
+    search.
+
+    Raises:
+        KeyboardInterrupt: the user ended it.
+    """
+    if not isinstance(price, TimedPrice):
+        return rows
+    note = partial(say, console)
+    try:
+        return _measured(price, rows, slots, run, note)
+    except KeyboardInterrupt:
+        note("the final networks were not timed: interrupted; the run is complete")
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        if not isinstance(error, InputError):
+            reason = f"{type(error).__name__}: {reason}"
+        note(f"the final networks were not timed: {reason}")
+        return rows
+
+
+def _measured(
+    price: TimedPrice, rows: list[Final], slots: Slots, run: RunDirectory, note: Note
+) -> list[Final]:
+    table, networks = price.table, [row.architecture for row in rows]
+    with alone(table.signature, price.settings, slots, note, PATIENCE_S) as measurer:
+        identity = measurer.identity()
+        if identity != price.identity:
+            note(f"the final networks are timed on {identity}, the table is of {price.identity}")
+        cache = open_cache(price.settings.cache, identity)
+        known = cache.load(note)
+        sweeps = price.settings.sweeps
+        try:
+            build.run(measurer, table.signature, known, wholes=networks, sweeps=sweeps)
+        finally:  # Ctrl-C too
+            cache.save(known, note)
+    compared = build.compare(table, networks, known)
+    latencies = [known.networks.get(network_key(a, table.signature)) for a in networks]
+    run.write(FILE, price.to_dict() | {"finals": build.report(compared)})
+    return [replace(row, latency=own) for row, own in zip(rows, latencies, strict=True)]

@@ -1,0 +1,96 @@
+"""What a search found, in the run directory: results.json, winner.json, winner.safetensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from se_nas.arch import Architecture
+from se_nas.data import Data
+from se_nas.objectives import METRICS, Objective, maximize
+from se_nas.search import finals
+from se_nas.search.directory import RunDirectory
+from se_nas.search.proposals import Proposals
+from se_nas.search.settings import RunConfig
+from se_nas.space import Space
+
+FILE = "results.json"
+# What it has only of a run that is complete.
+ENDING = ("winner", "verdict", "finals")
+
+
+def training_objective(space: Space) -> Objective:
+    """The objective that training decides: the first on val_acc or val_loss, else val_acc."""
+    found = (o for o in space.objectives if o.metric in METRICS)
+    return next(found, maximize("val_acc"))
+
+
+def decisive(space: Space) -> int:
+    """Which of a trial's values ranks it: that of the objective that training decides, if any."""
+    objective = training_objective(space)
+    return space.objectives.index(objective) if objective in space.objectives else 0
+
+
+def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list[float]]]:
+    """Completed, feasible trials, best first; for several objectives those of the Pareto front.
+
+    A front is ordered by the objective that training decides.
+    """
+    if len(space.objectives) > 1:
+        ended = opened.best_trials
+    else:
+        complete = opened.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        ended = [t for t in complete if all(v <= 0 for v in t.constraints.values())]
+    at = decisive(space)
+    sign = 1 if space.objectives[at].direction == "maximize" else -1
+    ended = sorted(ended, key=lambda trial: -sign * trial.values[at])
+    return [
+        (Architecture.from_json(trial.user_attrs["architecture"]), trial.values)
+        for trial in ended
+        if "architecture" in trial.user_attrs
+    ]
+
+
+def of_search(
+    ranked: Sequence[tuple[Architecture, list[float]]], proposals: Proposals, config: RunConfig
+) -> dict[str, Any]:
+    """What the search itself found, before anything is retrained."""
+    return {
+        "objectives": [str(objective) for objective in proposals.space.objectives],
+        "ranking": [{"name": str(a), "values": values} for a, values in ranked],
+        "proposals": asdict(proposals.counts),
+        "seed": config.seed,
+    }
+
+
+def of_run(
+    rows: Sequence[finals.Final], objective: Objective, searched: dict[str, Any]
+) -> dict[str, Any]:
+    """What a complete run found: ``of_search`` and the final networks."""
+    ending = (
+        str(finals.winner(rows, objective).architecture),
+        finals.verdict(rows, objective),
+        [row.to_dict() for row in rows],
+    )
+    return dict(zip(ENDING, ending, strict=True)) | searched
+
+
+def keep_winner(best: finals.Final, images: Data, run: RunDirectory) -> None:
+    """Write the winner's weights, its architecture and how it wants its images."""
+    part = run.winner.with_suffix(".part")
+    part.write_bytes(finals.best_weights(best))
+    part.replace(run.winner)  # an earlier winner's are there until these are whole
+    described = json.loads(best.architecture.to_json())
+    run.write("winner.json", described | {"preprocessing": images.preprocessing()})
+
+
+def reopen(run: RunDirectory) -> None:
+    """Take the ending out of a complete run's results: it has more to do now."""
+    if run.complete:
+        done = run.read(FILE)
+        run.write(FILE, {key: value for key, value in done.items() if key not in ENDING})

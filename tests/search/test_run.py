@@ -1,0 +1,191 @@
+"""The way through a search, with neither Ray nor training: what is on the disk at which moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from se_nas import SE, InputError, Space, choice, latency_ms, optional, per_stage
+from se_nas.arch import Architecture
+from se_nas.latency.blocks import blocks
+from se_nas.latency.settings import LatencySettings, Signature
+from se_nas.latency.table import Latency, Profile
+from se_nas.search import directory, measuring, run
+from se_nas.search.cluster import Slots
+from se_nas.search.finals import Retrained
+from se_nas.search.proposals import Outcome, Proposals
+from se_nas.search.settings import DataSettings, RunConfig
+
+SPACE = Space(
+    "small",
+    trunk="resnet8_small",
+    se=per_stage(optional(SE(reduction=choice(2, 4)))),
+    constraints=[latency_ms <= 1e6],
+)
+CONSOLE = Console(width=200)
+
+
+class Measurer:
+    """Every block takes a millisecond."""
+
+    def identity(self) -> dict[str, Any]:
+        return {"device": "made up"}
+
+    def measure(self, architecture: Architecture) -> Latency:
+        return Latency(7.0, 6.0, 8.0)
+
+    def profile(self, architecture: Architecture) -> Profile:
+        count = len(blocks(architecture, Signature(8, 1, 10)))
+        return Profile((1.0,) * count, float(count))
+
+
+class Device:
+    """Stands for ``measuring.alone``: the n-th time it fails as it is told, or is free."""
+
+    def __init__(self, *failures: BaseException | None) -> None:
+        self.failures = list(failures)
+        self.seen: list[bool] = []  # whether the run was complete by then
+        self.run: Path | None = None
+
+    @contextlib.contextmanager
+    def __call__(self, *_: object) -> Iterator[Measurer]:
+        complete = self.run is not None and directory.RunDirectory(self.run).complete
+        winner = self.run is not None and (self.run / "winner.safetensors").is_file()
+        self.seen.append(complete and winner)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        yield Measurer()
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """A search in which trials end at once and retrainings are good from the start."""
+    found = Device()
+    found.run = tmp_path / "run"
+
+    @contextlib.contextmanager
+    def connected(config: RunConfig) -> Iterator[Slots]:
+        yield Slots(1, 1.0, 0.0)
+
+    def tune_trials(proposals: Proposals, *_: object, **__: object) -> None:
+        while (proposal := proposals.ask()) is not None:
+            proposals.tell(proposal, Outcome("complete", {"val_acc": 0.5}, 1))
+
+    def train_on_ray(pairs: list[Any], *_: object, **__: object) -> list[Retrained]:
+        return [Retrained("complete", 0.5, 1.0, 0.5, b"weights") for _ in pairs]
+
+    monkeypatch.setattr(run, "connected", connected)
+    monkeypatch.setattr(run, "tune_trials", tune_trials)
+    monkeypatch.setattr(run, "train_on_ray", train_on_ray)
+    monkeypatch.setattr(measuring, "alone", found)
+    return found
+
+
+def settings(tmp_path: Path) -> RunConfig:
+    return RunConfig(
+        data=DataSettings(limit_train=200),
+        trials=2,
+        epochs=1,
+        top=1,
+        final_seeds=1,
+        name="run",
+        out=str(tmp_path),
+        latency=LatencySettings(cache=str(tmp_path / "cache"), held_out=2),
+    )
+
+
+def test_the_final_latencies_come_when_everything_else_is_written(
+    device: Device, tmp_path: Path
+) -> None:
+    done = run.search(SPACE, settings(tmp_path), CONSOLE)
+    assert device.seen == [False, True]
+    finals = done.read("results.json")["finals"]
+    assert [final["latency"]["median_ms"] for final in finals] == [7.0] * len(finals)
+    assert len(done.read("latency.json")["finals"]["networks"]) == len(finals)
+    assert done.winner.read_bytes() == b"weights"
+    assert {path.name for path in done.path.iterdir()} == {
+        *("space.json", "settings.json", "versions.json", "study.journal", "latency.json"),
+        *("errors", "checkpoints", "lock", "results.json", "winner.json", "winner.safetensors"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (InputError("no device was free for 600 s (8 CPU on one node)"), "no device was free for"),
+        (ValueError("a bug\nin two lines"), "ValueError: a bug\n"),
+        (OSError(28, "No space left on device"), "No space left"),
+    ],
+)
+def test_a_run_is_complete_though_its_networks_cannot_be_timed(
+    failure: Exception,
+    reason: str,
+    device: Device,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    device.failures = [None, failure]
+    done = run.search(SPACE, settings(tmp_path), CONSOLE)
+    output = capsys.readouterr().out
+    assert output.count("the final networks were not timed: ") == 1
+    assert reason in output
+    assert "the winner, trained" in output
+    assert done.complete
+    assert all(final["latency"] is None for final in done.read("results.json")["finals"])
+
+
+def test_ctrl_c_while_the_final_networks_are_timed_costs_nothing_else(
+    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device.failures = [None, KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        run.search(SPACE, settings(tmp_path), CONSOLE)
+    output = capsys.readouterr().out
+    assert "not timed: interrupted; the run is complete" in output
+    assert "the winner, trained" in output
+    assert directory.RunDirectory(tmp_path / "run").complete
+
+
+def test_ctrl_c_before_the_first_trial_leaves_no_run_behind(device: Device, tmp_path: Path) -> None:
+    device.failures = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        run.search(SPACE, settings(tmp_path), CONSOLE)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_complete_run_that_cannot_be_taken_up_is_complete_still(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run.search(SPACE, settings(tmp_path), CONSOLE)
+    before = {
+        name: json.loads((done.path / name).read_text())
+        for name in ("results.json", "settings.json", "versions.json")
+    }
+    more = replace(settings(tmp_path), trials=4)
+    (done.path / "latency.json").unlink()  # to be measured again
+    device.failures = [InputError("latency_ms cannot be measured: no answer")]
+    with pytest.raises(InputError, match="cannot be measured"):
+        run.resume(str(done.path), None, more, ["trials"], CONSOLE)
+    assert before == {name: json.loads((done.path / name).read_text()) for name in before}
+
+    began: list[bool] = []
+    tune_trials = run.tune_trials
+
+    def train(*arguments: Any, **options: Any) -> None:
+        began.append(done.complete)
+        tune_trials(*arguments, **options)
+
+    monkeypatch.setattr(run, "tune_trials", train)
+    run.resume(str(done.path), None, more, ["trials"], CONSOLE)
+    assert began == [False]  # one that is cut now has to go on
+    assert done.complete
+    assert done.read("settings.json")["trials"] == 4
+    assert len(done.read("results.json")["ranking"]) == 4

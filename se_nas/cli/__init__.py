@@ -6,11 +6,12 @@ Bad input is one line on stderr and exit code 2.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Any
 
 import typer
 
 from se_nas.cli import materialize, search
+from se_nas.cli.usage import UsageError, Version, line
 from se_nas.errors import InputError
 
 app = typer.Typer(
@@ -26,28 +27,32 @@ app.command()(search.replay)
 app.command()(materialize.materialize)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from se_nas import __version__
-
-        typer.echo(f"se-nas {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
+def options(version: Version = False) -> None:
     """Neural architecture search with the Squeeze-and-Excitation block as a primitive."""
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; ``arguments`` default to the process's."""
+def main(arguments: list[str] | None = None, *, alone: str | None = None) -> None:
+    """Run the command line and exit.
+
+    Args:
+        arguments: those behind the program's name; the process's if not given.
+        alone: the one command that the program is, as ``runners/search.py`` is ``search``.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    program: Any = typer.main.get_command(app)
+    if alone is not None:
+        program = program.commands[alone]
     try:
-        app(args=arguments, standalone_mode=True)
+        code = program(args=arguments, standalone_mode=False)
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        message = str(error)
+    except UsageError as error:
+        if not arguments:  # then it is the help
+            error.show()
+            sys.exit(2)
+        message = line(error, arguments)
+    else:
+        sys.exit(code or 0)
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(2)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from se_nas.cli.usage import Version
 from se_nas.errors import InputError
 
 
@@ -38,6 +39,7 @@ def materialize(
     table: Annotated[
         int | None, typer.Option(help="Print a table of the paper beside our figures.")
     ] = None,
+    version: Version = False,
 ) -> None:
     """Build a network and write it as safetensors, ONNX or a torch.export program."""
     from rich.console import Console

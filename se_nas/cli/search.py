@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from se_nas.cli.usage import Version
 from se_nas.errors import InputError
 
 
@@ -105,6 +106,7 @@ def search(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the space and its costs; train nothing.")
     ] = False,
+    version: Version = False,
 ) -> None:
     """Search a space on a data set; retrain and test the best beside two controls."""
     from dataclasses import replace

@@ -8,4 +8,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from se_nas.cli import main
 
 if __name__ == "__main__":
-    main(["materialize", *sys.argv[1:]])
+    main(alone="materialize")

@@ -12,4 +12,4 @@ os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, *filter(None, [os.environ.get(
 from se_nas.cli import main  # noqa: E402
 
 if __name__ == "__main__":
-    main(["search", *sys.argv[1:]])
+    main(alone="search")

@@ -1,47 +1,15 @@
-"""The command ``se-nas``; ``runners/*.py`` are its parts. Heavy imports wait until they are needed.
-
-Bad input is one line on stderr and exit code 2.
-"""
+"""The commands ``search`` and ``replay``: one option for each setting of a run."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from se_nas.cli.usage import Version
 from se_nas.errors import InputError
 
-app = typer.Typer(
-    name="se-nas",
-    help="Neural architecture search with the Squeeze-and-Excitation block as a primitive.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from se_nas import __version__
-
-        typer.echo(f"se-nas {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
-    """Neural architecture search with the Squeeze-and-Excitation block as a primitive."""
-
-
-@app.command()
 def search(
     context: typer.Context,
     space: Annotated[
@@ -138,6 +106,7 @@ def search(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the space and its costs; train nothing.")
     ] = False,
+    version: Version = False,
 ) -> None:
     """Search a space on a data set; retrain and test the best beside two controls."""
     from dataclasses import replace
@@ -223,7 +192,6 @@ def named(context: typer.Context) -> list[str]:
     return [name for name in context.params if getattr(source(name), "name", "") == "COMMANDLINE"]
 
 
-@app.command()
 def replay(
     run: Annotated[str, typer.Argument(help="A run's folder, or its name in --out.")],
     out: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
@@ -235,99 +203,3 @@ def replay(
     typer.echo(str(found))
     if found.different is not None:
         raise typer.Exit(1)
-
-
-@app.command()
-def materialize(
-    name: Annotated[str | None, typer.Argument(help="A model, such as se_resnet50_r16.")] = None,
-    out: Annotated[
-        str | None, typer.Option(help="The file to write: .safetensors, .onnx or .pt2.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="A checkpoint: ours, torchvision's or timm's.")
-    ] = None,
-    num_classes: Annotated[int, typer.Option(help="Classes of the head.")] = 1000,
-    in_channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
-    input_size: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels [default: the family's].")
-    ] = None,
-    missing_se: Annotated[
-        str, typer.Option(help="error, or identity: take a checkpoint without SE, outputs equal.")
-    ] = "error",
-    new_head: Annotated[
-        bool, typer.Option("--new-head", help="Leave the classifier fresh.")
-    ] = False,
-    optimize: Annotated[
-        bool, typer.Option("--optimize", help="Fold batch norms first (.onnx, .pt2).")
-    ] = False,
-    summary: Annotated[
-        bool, typer.Option("--summary", help="Print shape, parameters, MACs and SE by stage.")
-    ] = False,
-    table: Annotated[
-        int | None, typer.Option(help="Print a table of the paper beside our figures.")
-    ] = None,
-) -> None:
-    """Build a network and write it as safetensors, ONNX or a torch.export program."""
-    from rich.console import Console
-
-    from se_nas import tables
-    from se_nas.arch import Architecture
-    from se_nas.delivery import check_path, deliver
-
-    console = Console(highlight=False)
-    building = {
-        "--weights": weights,
-        "--missing-se": missing_se != "error",
-        "--new-head": new_head,
-        "--optimize": optimize,
-    }
-    idle = [option for option, given in building.items() if given]
-    if out is None and idle:
-        raise InputError(f"{idle[0]} is for the file that is written: give --out FILE too")
-    if name is None:
-        if table is None or out is not None:
-            raise InputError("NAME is missing: give a model such as se_resnet50_r16")
-        console.print(tables.paper_table(table, console.width))
-        return
-    if Path(name).is_file():
-        raise InputError(
-            f"NAME is the file {name!r}: give the name of its model, and --weights {name}"
-        )
-    architecture = Architecture.parse(name)
-    path = None if out is None else check_path(out)
-    if table is not None:
-        console.print(tables.paper_table(table, console.width))
-    if summary:
-        console.print(
-            tables.summary(
-                architecture,
-                input_size=input_size,
-                in_channels=in_channels,
-                num_classes=num_classes,
-            )
-        )
-    if path is not None:
-        deliver(
-            architecture,
-            path,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            input_size=input_size,
-            weights=weights,
-            missing_se=missing_se,
-            new_head=new_head,
-            optimize=optimize,
-        )
-        size = path.stat().st_size / 1e6
-        console.print(f"{architecture} → {path} ({size:.1f} MB)", soft_wrap=True, markup=False)
-    elif not summary and table is None:
-        raise InputError("nothing to do: give --out FILE, --summary or --table N")
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; ``arguments`` default to the process's."""
-    try:
-        app(args=arguments, standalone_mode=True)
-    except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)

@@ -1,0 +1,58 @@
+"""The command ``se-nas``; ``runners/*.py`` are its parts. Heavy imports wait until they are needed.
+
+Bad input is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from se_nas.cli import materialize, search
+from se_nas.cli.usage import UsageError, Version, line
+from se_nas.errors import InputError
+
+app = typer.Typer(
+    name="se-nas",
+    help="Neural architecture search with the Squeeze-and-Excitation block as a primitive.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(search.search)
+app.command()(search.replay)
+app.command()(materialize.materialize)
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """Neural architecture search with the Squeeze-and-Excitation block as a primitive."""
+
+
+def main(arguments: list[str] | None = None, *, alone: str | None = None) -> None:
+    """Run the command line and exit.
+
+    Args:
+        arguments: those behind the program's name; the process's if not given.
+        alone: the one command that the program is, as ``runners/search.py`` is ``search``.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    program: Any = typer.main.get_command(app)
+    if alone is not None:
+        program = program.commands[alone]
+    try:
+        code = program(args=arguments, standalone_mode=False)
+    except InputError as error:
+        message = str(error)
+    except UsageError as error:
+        if not arguments:  # then it is the help
+            error.show()
+            sys.exit(2)
+        message = line(error, arguments)
+    else:
+        sys.exit(code or 0)
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(2)

@@ -1,0 +1,98 @@
+"""The command ``materialize``: a network from its name into a file, or into a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from se_nas.cli.usage import Version
+from se_nas.errors import InputError
+
+
+def materialize(
+    name: Annotated[str | None, typer.Argument(help="A model, such as se_resnet50_r16.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The file to write: .safetensors, .onnx or .pt2.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="A checkpoint: ours, torchvision's or timm's.")
+    ] = None,
+    num_classes: Annotated[int, typer.Option(help="Classes of the head.")] = 1000,
+    in_channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
+    input_size: Annotated[
+        int | None, typer.Option(help="Side of the images in pixels [default: the family's].")
+    ] = None,
+    missing_se: Annotated[
+        str, typer.Option(help="error, or identity: take a checkpoint without SE, outputs equal.")
+    ] = "error",
+    new_head: Annotated[
+        bool, typer.Option("--new-head", help="Leave the classifier fresh.")
+    ] = False,
+    optimize: Annotated[
+        bool, typer.Option("--optimize", help="Fold batch norms first (.onnx, .pt2).")
+    ] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Print shape, parameters, MACs and SE by stage.")
+    ] = False,
+    table: Annotated[
+        int | None, typer.Option(help="Print a table of the paper beside our figures.")
+    ] = None,
+    version: Version = False,
+) -> None:
+    """Build a network and write it as safetensors, ONNX or a torch.export program."""
+    from rich.console import Console
+
+    from se_nas import tables
+    from se_nas.arch import Architecture
+    from se_nas.delivery import check_path, deliver
+
+    console = Console(highlight=False)
+    building = {
+        "--weights": weights,
+        "--missing-se": missing_se != "error",
+        "--new-head": new_head,
+        "--optimize": optimize,
+    }
+    idle = [option for option, given in building.items() if given]
+    if out is None and idle:
+        raise InputError(f"{idle[0]} is for the file that is written: give --out FILE too")
+    if name is None:
+        if table is None or out is not None:
+            raise InputError("NAME is missing: give a model such as se_resnet50_r16")
+        console.print(tables.paper_table(table, console.width))
+        return
+    if Path(name).is_file():
+        raise InputError(
+            f"NAME is the file {name!r}: give the name of its model, and --weights {name}"
+        )
+    architecture = Architecture.parse(name)
+    path = None if out is None else check_path(out)
+    if table is not None:
+        console.print(tables.paper_table(table, console.width))
+    if summary:
+        console.print(
+            tables.summary(
+                architecture,
+                input_size=input_size,
+                in_channels=in_channels,
+                num_classes=num_classes,
+            )
+        )
+    if path is not None:
+        deliver(
+            architecture,
+            path,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            input_size=input_size,
+            weights=weights,
+            missing_se=missing_se,
+            new_head=new_head,
+            optimize=optimize,
+        )
+        size = path.stat().st_size / 1e6
+        console.print(f"{architecture} → {path} ({size:.1f} MB)", soft_wrap=True, markup=False)
+    elif not summary and table is None:
+        raise InputError("nothing to do: give --out FILE, --summary or --table N")

@@ -1,0 +1,72 @@
+"""What the commands share: ``--version``, and a line for what the parser of options refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from se_nas.errors import unknown
+
+# Of click, or of the copy that newer versions of typer have inside; neither way typer exports it.
+UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from se_nas import __version__
+
+        typer.echo(f"se-nas {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+]
+
+
+def line(error: Any, arguments: Sequence[str]) -> str:
+    """A usage error in the words of the other errors: field, value, what is allowed.
+
+    Args:
+        error: a ``UsageError``.
+        arguments: those of the command line.
+    """
+    context, parameter = error.ctx, getattr(error, "param", None)
+    command = None if context is None else context.command
+    if hasattr(error, "possibilities") and command is not None:
+        options = [name for p in command.params for name in _options(p)]
+        return str(unknown("option", error.option_name, [*options, "--help"]))
+    if parameter is not None and command is not None:
+        name = next(iter(_options(parameter)), parameter.name.upper())
+        value = _given(_options(parameter), arguments)
+        if value is not None:
+            return f"{name} is {value!r}; give a {_kind(command.callback, parameter.name)}"
+        return f"{name} is missing: {parameter.help}"
+    words = [word for word in arguments if not word.startswith("-")]
+    commands = getattr(command, "commands", None)
+    if commands and words:
+        return str(unknown("command", words[0], commands))
+    text = " ".join(error.format_message().split()).rstrip(".")
+    see = "" if context is None else f"; see {context.command_path} --help"
+    return text[:1].lower() + text[1:] + see
+
+
+def _options(parameter: Any) -> list[str]:
+    names = [*parameter.opts, *parameter.secondary_opts]
+    return [name for name in names if name.startswith("-")]
+
+
+def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
+    """What was written behind the last of ``options``; the error does not keep it."""
+    for i in reversed(range(len(arguments))):
+        name, equals, value = arguments[i].partition("=")
+        if name in options:
+            return value if equals else " ".join(arguments[i + 1 : i + 2])
+    return None
+
+
+def _kind(command: Any, parameter: str) -> str:
+    hint = str(get_type_hints(command)[parameter])
+    return "whole number" if "int" in hint else "number" if "float" in hint else "value"

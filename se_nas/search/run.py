@@ -19,6 +19,7 @@ from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search import checkpoints, directory, finals, lock, reopen, study, summary, timing
+from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots, connected
 from se_nas.search.failures import last_error
 from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
@@ -31,7 +32,7 @@ from se_nas.search.settings import RunConfig
 from se_nas.search.sharing import shared
 from se_nas.search.storage import full_disk_is_one_line, repair
 from se_nas.search.trial import load_data
-from se_nas.search.tuning import training_objective, tune_trials
+from se_nas.search.tuning import tune_trials
 from se_nas.space import Space
 
 # What results.json has only of a run that is complete.

@@ -14,17 +14,28 @@ from typing import Any
 
 from ray import tune
 
+from se_nas.search.best import Best
+from se_nas.search.proposals import Counts
 from se_nas.search.searcher import StudySearcher
 
 PUBLISH_EVERY_S = 2.0
 RATE_WINDOW_S = 60.0
 
+STATES = (
+    "running",
+    "complete",
+    "stopped_early",
+    "not_finite",
+    "out_of_memory",
+    "error",
+    "lost",
+)
+
 # Name, without Ray's prefix → (labels, what it says). docs/monitoring.md lists the same.
 GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "se_nas_trials": (
         ("run", "state"),
-        "Trials by state: running, complete, stopped_early, not_finite, out_of_memory, "
-        "infeasible, error, lost",
+        f"Trials by state: {', '.join(STATES)}",
     ),
     "se_nas_proposals": (
         ("run", "state"),
@@ -45,10 +56,6 @@ GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
         "Epochs done of every running trial",
     ),
 }
-STATES = (
-    *("running", "complete", "stopped_early", "not_finite"),
-    *("out_of_memory", "infeasible", "error", "lost"),
-)
 
 Sample = tuple[str, dict[str, str], float]
 
@@ -69,19 +76,14 @@ class Observed:
 
     Args:
         run: name of the run, the label of everything.
-        metric: name of the objective that training decides, such as ``val_acc``.
-        better: 1 if more of it is better, else -1.
         slots: trials at once; may change while the search runs.
         clock: seconds, never going back.
     """
 
     run: str
-    metric: str
-    better: int
     slots: int
     clock: Callable[[], float] = time.monotonic
     running: dict[str, Running] = field(default_factory=dict[str, Running])
-    best: tuple[float, str] | None = None
 
     def __post_init__(self) -> None:
         self._epochs: deque[float] = deque()
@@ -99,35 +101,32 @@ class Observed:
         if trial in self.running:
             self.running[trial].epoch, self.running[trial].worker = epoch, worker
 
-    def end(self, trial: str, value: float | None = None) -> None:
-        """A trial left its worker; with its value if it was trained to its end."""
+    def end(self, trial: str) -> None:
+        """A trial left its worker."""
         self._count()
-        gone = self.running.pop(trial, None)
-        if gone is not None and value is not None:
-            better = self.best is None or (value - self.best[0]) * self.better > 0
-            self.best = (value, gone.architecture) if better else self.best
+        self.running.pop(trial, None)
 
-    def samples(self, ends: Mapping[str, int], rejected: int, repeated: int) -> list[Sample]:
+    def samples(self, counts: Counts, best: Best) -> list[Sample]:
         """All metrics as they are now, as (name, labels, value); starts the next busy share."""
         self._count()
         now, run = self.clock(), {"run": self.run}
         while self._epochs and self._epochs[0] < now - RATE_WINDOW_S:
             self._epochs.popleft()
         window = min(RATE_WINDOW_S, now - self._began) or RATE_WINDOW_S
-        counts = dict(ends) | {"running": len(self.running)}
+        states = counts.ends | {"running": len(self.running)}
         found: list[Sample] = [
-            *(("se_nas_trials", run | {"state": s}, float(counts.get(s, 0))) for s in STATES),
-            ("se_nas_proposals", run | {"state": "rejected"}, float(rejected)),
-            ("se_nas_proposals", run | {"state": "repeated"}, float(repeated)),
+            *(("se_nas_trials", run | {"state": s}, float(states.get(s, 0))) for s in STATES),
+            ("se_nas_proposals", run | {"state": "rejected"}, float(counts.rejected)),
+            ("se_nas_proposals", run | {"state": "repeated"}, float(counts.duplicates)),
             ("se_nas_epochs_per_second", run, len(self._epochs) / window),
             ("se_nas_slots", run, float(self.slots)),
         ]
         if self._slots_s:
             share = min(1.0, self._busy_s / self._slots_s)
             found.append(("se_nas_slots_busy_share", run, share))
-        if self.best is not None:
-            labels = run | {"metric": self.metric, "architecture": self.best[1]}
-            found.append(("se_nas_best_value", labels, self.best[0]))
+        if best.architecture:
+            labels = run | {"metric": best.objective.metric, "architecture": best.architecture}
+            found.append(("se_nas_best_value", labels, best.value))
         for trial in self.running.values():
             labels = run | {"architecture": trial.architecture, "number": str(trial.number)}
             labels["worker"] = trial.worker or "starting"
@@ -173,9 +172,7 @@ class Export(tune.Callback):
         self.observed.end(trial.trial_id)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        result = trial.last_result or {}
-        whole = result.get("end") == "" and result.get("epoch", 0) >= self.searcher.epochs
-        self.observed.end(trial.trial_id, float(result[self.observed.metric]) if whole else None)
+        self.observed.end(trial.trial_id)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         self.observed.end(trial.trial_id)
@@ -187,8 +184,6 @@ class Export(tune.Callback):
     def publish(self) -> None:
         """Set every gauge now."""
         self.published = time.monotonic()
-        counts = self.searcher.proposals.counts
-        for name, labels, value in self.observed.samples(
-            counts.ends, counts.rejected, counts.duplicates
-        ):
+        counts, best = self.searcher.proposals.counts, self.searcher.best
+        for name, labels, value in self.observed.samples(counts, best):
             self.gauges[name].set(value, labels)

@@ -25,17 +25,13 @@ class Progress(tune.Callback):
         self,
         console: Console,
         searcher: StudySearcher,
-        metric: str,
-        better: int,
         on_gpu: bool = False,
         workers: WorkersFirst | None = None,
     ) -> None:
         self.console, self.searcher = console, searcher
-        self.metric, self.better, self.on_gpu = metric, better, on_gpu
-        self.workers = workers
+        self.on_gpu, self.workers = on_gpu, workers
         self.started = time.monotonic()
         self.earlier = sum(searcher.proposals.counts.ends.values())  # under another driver
-        self.best: tuple[float, str] | None = None
         self.logged, self.logged_ended = self.started, 0
         self.live = Live(console=console, refresh_per_second=4, transient=True)
 
@@ -69,11 +65,6 @@ class Progress(tune.Callback):
         )
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        result = trial.last_result or {}
-        if result.get("end") == "" and self.metric in result:
-            value = float(result[self.metric])
-            if self.best is None or (value - self.best[0]) * self.better > 0:
-                self.best = value, trial.config["name"]
         self._show()
 
     def close(self) -> None:
@@ -94,7 +85,6 @@ class Progress(tune.Callback):
             ("stopped_early", "stopped early"),
             ("not_finite", "diverged"),
             ("out_of_memory", "out of memory"),
-            ("infeasible", "too slow"),
             ("error", "failed"),
             ("lost", "lost"),
         ):
@@ -106,12 +96,15 @@ class Progress(tune.Callback):
             parts.append(f"{counts.duplicates} repeated")
         elapsed = time.monotonic() - self.started
         if self.earlier < ended < proposals.trials:
-            each = elapsed / (ended - self.earlier)
-            parts.append(f"{_duration(each * (proposals.trials - ended))} left")
+            # Running trials count by their epochs: else many slots make the first end look slow.
+            begun = self.searcher.trials_under_way()
+            left = proposals.trials - ended - begun
+            parts.append(f"{_duration(elapsed / (ended - self.earlier + begun) * left)} left")
         else:
             parts.append(_duration(elapsed))
-        if self.best is not None:
-            parts.append(f"best {self.metric} {self.best[0]:.4f} {self.best[1]}")
+        best = self.searcher.best
+        if best.architecture:
+            parts.append(f"best {best.objective.metric} {best.value:.4f} {best.architecture}")
         return "search: " + " · ".join(parts)
 
     def _show(self) -> None:
@@ -127,4 +120,7 @@ class Progress(tune.Callback):
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -12,8 +12,9 @@ from optuna.trial import TrialState
 
 from se_nas.arch import Architecture
 from se_nas.data import Data
-from se_nas.objectives import METRICS, Objective, maximize
+from se_nas.objectives import Objective
 from se_nas.search import finals
+from se_nas.search.best import training_objective
 from se_nas.search.directory import RunDirectory
 from se_nas.search.proposals import Proposals
 from se_nas.search.settings import RunConfig
@@ -22,12 +23,6 @@ from se_nas.space import Space
 FILE = "results.json"
 # What it has only of a run that is complete.
 ENDING = ("winner", "verdict", "finals")
-
-
-def training_objective(space: Space) -> Objective:
-    """The objective that training decides: the first on val_acc or val_loss, else val_acc."""
-    found = (o for o in space.objectives if o.metric in METRICS)
-    return next(found, maximize("val_acc"))
 
 
 def decisive(space: Space) -> int:

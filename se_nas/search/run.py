@@ -26,6 +26,7 @@ from se_nas.search import (
     study,
     summary,
 )
+from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots, connected
 from se_nas.search.failures import last_error
 from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
@@ -136,7 +137,7 @@ def _finish(
 ) -> directory.RunDirectory:
     """Train what is missing, then retrain the best and show the results."""
     opened, space, price = proposals.study, proposals.space, proposals.price
-    objective = results.training_objective(space)
+    objective = training_objective(space)
     try:
         if proposals.unfinished or proposals.counts.accepted < proposals.trials:
             tune_trials(proposals, space, config, slots, run, console, images=shared(images))

@@ -1,4 +1,8 @@
-"""ASHA that knows the results of an earlier driver: its rungs are in the study, not in a file."""
+"""ASHA that knows the results of an earlier driver: its rungs are in the study, not in a file.
+
+A trial counts once in a rung, under its number in the study: after the death of a worker it may
+come again under another id of Tune's.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +35,31 @@ class Rungs(ASHAScheduler):
             grace_period=grace_period,
             reduction_factor=2,
         )
-        self.running: dict[int, dict[int, float]] = {}
         for trial in study.get_trials(deepcopy=False):
-            if "architecture" not in trial.user_attrs:
-                continue  # repeated or rejected: not trained
-            if trial.state is TrialState.RUNNING:
-                self.running[trial.number] = dict(trial.intermediate_values)
-            elif trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
-                self._replay(SimpleNamespace(trial_id=f"ended-{trial.number}"), trial)
+            trained = "architecture" in trial.user_attrs  # neither repeated nor rejected
+            if trained and trial.state is not TrialState.FAIL:
+                self._replay(trial)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        super().on_trial_add(tune_controller, trial)
-        for epoch, value in self.running.pop(trial.config["number"], {}).items():
-            self._count(trial, epoch, value)
+        super().on_trial_add(tune_controller, _numbered(trial))
 
-    def _replay(self, ended: Any, trial: optuna.trial.FrozenTrial) -> None:
-        super().on_trial_add(NO_CONTROLLER, ended)
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        return str(super().on_trial_result(tune_controller, _numbered(trial), result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        super().on_trial_complete(tune_controller, _numbered(trial), result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        super().on_trial_remove(tune_controller, _numbered(trial))
+
+    def _replay(self, trial: optuna.trial.FrozenTrial) -> None:
+        """Count a trial in the rungs that it passed; one that goes on is not judged there again."""
+        known = SimpleNamespace(config={"number": trial.number})
+        self.on_trial_add(NO_CONTROLLER, known)
         for epoch, value in sorted(trial.intermediate_values.items()):
-            self._count(ended, epoch, value)
+            self.on_trial_result(NO_CONTROLLER, known, {"epoch": epoch, str(self._metric): value})
 
-    def _count(self, trial: Any, epoch: int, value: float) -> None:
-        self.on_trial_result(NO_CONTROLLER, trial, {"epoch": epoch, self._metric: value})
+
+def _numbered(trial: Any) -> Any:
+    """A trial as ASHA is to know it; it looks at nothing but the id."""
+    return SimpleNamespace(trial_id=str(trial.config["number"]))

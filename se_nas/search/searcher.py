@@ -1,7 +1,8 @@
 """Ray Tune's ``Searcher`` over ``Proposals``: a translation, no decisions.
 
-Tune tells a searcher that a trial ended but not how: an epoch count below the budget, or the
-``end`` that the trial reports itself, says it.
+Tune tells a searcher that a trial ended but not how. The ``end`` that the trial reports itself
+says it, else its epochs: fewer than the budget mean that it was stopped early. By whom says
+``done``, which Tune sets where the scheduler stopped it and not where all of Tune's loop ends.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Any, cast
 
 from ray.tune.search import Searcher
 
+from se_nas.search.best import best_of
 from se_nas.search.failures import MAX_DEATHS, Failures
 from se_nas.search.journal import batch
 from se_nas.search.proposals import End, Outcome, Proposal, Proposals
 
 CURVE = ("val_acc", "val_loss")
-METRICS = ("val_acc", "val_loss", "latency_ms", "unpreserved")
+METRICS = (*CURVE, "unpreserved")
 
 
 class StudySearcher(Searcher):
@@ -45,6 +47,7 @@ class StudySearcher(Searcher):
         super().__init__()
         self.proposals, self.epochs, self.seed, self.ended = proposals, epochs, seed, ended
         self.failures = Failures(max_failed_share)
+        self.best = best_of(proposals.study, proposals.space)
         self.live: dict[str, Proposal] = {}
         self.stopped = False
         self.too_many_failed = ""
@@ -96,8 +99,9 @@ class StudySearcher(Searcher):
             self.again.add(trial_id)
             self.proposals.unfinished.insert(0, proposal)
             return
-        if self.stopped and end in ("lost", "stopped_early"):
-            return  # nor did it end: it is running in the study, and a new driver goes on with it
+        cut = end == "lost" or (end == "stopped_early" and not result.get("done"))
+        if self.stopped and cut:
+            return  # it did not end: it is running in the study, and a new driver goes on with it
         with self._writing(), batch(self.proposals.study):
             if result:
                 # Tune passes a trial's last result here and not to on_trial_result.
@@ -114,6 +118,8 @@ class StudySearcher(Searcher):
                 curve=self._curves.pop(trial_id, []),
             )
             self.proposals.tell(proposal, outcome)
+            if end == "complete":
+                self.best.see(outcome.metrics, str(proposal.architecture))
         if self.broken is not None:
             return
         self.ended(proposal.number)
@@ -124,6 +130,11 @@ class StudySearcher(Searcher):
     def stop(self) -> None:
         """Propose nothing more."""
         self.stopped = True
+
+    def trials_under_way(self) -> float:
+        """How many trials the running ones amount to; half of the epochs are half a trial."""
+        epochs = (len(self._curves.get(trial_id, ())) for trial_id in self.live)
+        return sum(min(1.0, done / self.epochs) for done in epochs)
 
     def _comes_again(self, number: int) -> bool:
         """Tune takes the death of an idle worker for two, and the second as final: it is not."""

@@ -148,7 +148,7 @@ def show_results(
         )
     console.print(table)
     console.print(finals.verdict(rows, objective), soft_wrap=True)
-    for note in [*at_chance(best, images), *_notes(proposals, run)]:
+    for note in [*at_chance(best, images), *notes(proposals, run)]:
         console.print(f"note: {note}", soft_wrap=True)
     call = (
         f'se_nas.materialize("{best.architecture}", num_classes={images.num_classes}, '
@@ -191,19 +191,26 @@ def _times(row: finals.Final) -> list[str]:
     return [f"{row.cost.latency_ms:.3g}", told]
 
 
-def _notes(proposals: Proposals, run: RunDirectory) -> list[str]:
-    notes: list[str] = []
+def notes(proposals: Proposals, run: RunDirectory) -> list[str]:
+    """What a reader of the table has to know of the search behind it."""
+    found: list[str] = []
     if proposals.exhausted:
-        notes.append("the sampler found no further network that keeps the constraints")
+        keeping = " within the constraints" if proposals.space.constraints else ""
+        count = proposals.counts.accepted
+        found.append(
+            f"the sampler found no further network{keeping}"
+            if proposals.sampled
+            else f"the grid is done: {count} network{'s' * (count != 1)}{keeping}"
+        )
     failed = proposals.counts.ends.get("error", 0) + proposals.counts.ends.get("lost", 0)
     if failed:
-        notes.append(
+        found.append(
             f"{failed} trial{'s' * (failed != 1)} failed; tracebacks are in {shown(run.errors)}"
         )
     count = proposals.counts.unpreserved
     if count:
-        notes.append(
+        found.append(
             f"in {count} trial{'s' * (count != 1)} an SE block could not start as if it were not "
             "there, and short budgets are biased against it (docs/search.md, 4)"
         )
-    return notes
+    return found

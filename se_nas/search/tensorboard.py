@@ -13,7 +13,7 @@ from ray import tune
 
 from se_nas.errors import InputError
 
-SCALARS = ("val_acc", "val_loss", "latency_ms")
+SCALARS = ("val_acc", "val_loss")
 
 
 class TensorBoard(tune.Callback):

@@ -15,11 +15,11 @@ from rich.console import Console
 from se_nas.errors import InputError
 from se_nas.objectives import METRICS, Objective
 from se_nas.search import checkpoints, directory
+from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots
 from se_nas.search.failures import MAX_DEATHS, KeepErrors, last_error
 from se_nas.search.progress import Progress
 from se_nas.search.proposals import Proposals
-from se_nas.search.results import training_objective
 from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
@@ -63,11 +63,8 @@ def tune_trials(
     )
     limiter = ConcurrencyLimiter(searcher, max_concurrent=slots.count)
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
-    better = 1 if objective.direction == "maximize" else -1
     scheduler = WorkersFirst(_scheduler(proposals.study, space, config, objective))
-    progress = Progress(
-        console, searcher, objective.metric, better, on_gpu=slots.gpus > 0, workers=scheduler
-    )
+    progress = Progress(console, searcher, on_gpu=slots.gpus > 0, workers=scheduler)
     given: dict[str, Any] = {} if images is None else {"images": images}
     worker = tune.with_resources(
         tune.with_parameters(trainable, settings=_trial_settings(config, slots, run), **given),
@@ -93,7 +90,7 @@ def tune_trials(
             callbacks=[
                 KeepErrors(run, console, searcher.out_of_memory, searcher.deaths, searcher.again),
                 progress,
-                *watching(run, config, objective, slots, limiter, console),
+                *watching(run, config, slots, limiter, console),
             ],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

@@ -8,7 +8,6 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
-from se_nas.objectives import Objective
 from se_nas.search.cluster import Slots, living
 from se_nas.search.directory import RunDirectory
 from se_nas.search.elastic import FollowNodes
@@ -21,7 +20,6 @@ from se_nas.search.tensorboard import TensorBoard
 def watching(
     run: RunDirectory,
     config: RunConfig,
-    objective: Objective,
     slots: Slots,
     limiter: ConcurrencyLimiter,
     console: Console,
@@ -29,11 +27,9 @@ def watching(
     """Callbacks for Tune, as the settings ask for them.
 
     Args:
-        objective: whose best value is exported.
         limiter: around the ``StudySearcher``; in a running cluster it follows the living nodes.
     """
-    better = 1 if objective.direction == "maximize" else -1
-    observed = Observed(run.path.name, objective.metric, better, slots.count)
+    observed = Observed(run.path.name, slots.count)
     found: list[tune.Callback] = [Export(observed, cast(StudySearcher, limiter.searcher))]
     if config.tensorboard:
         found.append(TensorBoard(run.path / "tensorboard"))

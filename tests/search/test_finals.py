@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
+from scipy import stats
 
 from se_nas import SE, Architecture, maximize, minimize
 from se_nas.cost import cost
@@ -83,10 +84,15 @@ def test_retraining_trains_the_best_then_the_controls_of_the_winner_each_once() 
 @pytest.mark.parametrize(
     ("se_accs", "plain_accs", "expected"),
     [
-        ((0.90, 0.91, 0.92), (0.80, 0.81, 0.82), "+10.00 points (3 seeds, p = 0.00): SE won."),
-        ((0.80, 0.81, 0.82), (0.90, 0.91, 0.92), "-10.00 points (3 seeds, p = 0.00): SE lost."),
+        ((0.90, 0.91, 0.92), (0.80, 0.81, 0.82), "+10.00 points (3 seeds, p < 0.001): SE won."),
+        ((0.80, 0.81, 0.82), (0.90, 0.91, 0.92), "-10.00 points (3 seeds, p < 0.001): SE lost."),
         ((0.80, 0.90, 0.85), (0.80, 0.88, 0.84), "not to be told apart"),
-        ((0.80, 0.80), (0.80, 0.80), "not to be told apart"),
+        ((0.80, 0.80), (0.80, 0.80), "(2 seeds, p = 1.00): not to be told apart"),
+        ((0.80, 0.80 + 1e-16), (0.80, 0.80), "(2 seeds, p = 1.00): not to be told apart"),
+        ((0.81, 0.81, 0.81), (0.80, 0.80, 0.80), "+1.00 points (3 seeds without any spread): no v"),
+        ((0.81, 0.81, 0.81), (0.80, 0.80, 0.81), "+0.67 points (3 seeds, p = 0.18): not to be"),
+        ((0.90, 0.90, 0.90), (0.80, 0.80, 0.81), "+9.67 points (3 seeds, p = 0.001): SE won."),
+        ((0.90, 0.90 + 1e-15), (0.80, 0.81), "+9.50 points (2 seeds, p = 0.033): SE won."),
         ((0.80,), (0.70,), "no verdict"),
         ((), (0.70, 0.8), "no verdict"),
     ],
@@ -96,6 +102,15 @@ def test_the_verdict_is_no_more_than_the_seeds_support(
 ) -> None:
     rows = [final("best 1", SE(4), se_accs), final("no SE", None, plain_accs, search_value=None)]
     assert expected in verdict(rows, VAL_ACC)
+
+
+def test_the_test_is_scipys_where_scipy_can_do_it() -> None:
+    rng = random.Random(0)
+    for _ in range(50):
+        a, b = ([rng.random() for _ in range(rng.randint(2, 6))] for _ in range(2))
+        p = float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+        rows = [final("best 1", SE(4), a), final("no SE", None, b, search_value=None)]
+        assert (f"p = {p:.2f})" if p >= 0.1 else f"p = {p:.3f})") in verdict(rows, VAL_ACC)
 
 
 def test_a_difference_that_is_none_is_claimed_in_five_percent_of_cases() -> None:
@@ -113,7 +128,7 @@ def test_a_winner_without_se_is_said_to_be_one_and_compared_with_se_everywhere()
     control = final("SE r16", SE(), (0.80, 0.81, 0.82), search_value=None)
     said = verdict([best, control], VAL_ACC)
     assert said.startswith("SE did not win: the best network of the search has no SE. ")
-    assert "-10.00 points (3 seeds, p = 0.00): that control lost." in said
+    assert "-10.00 points (3 seeds, p < 0.001): that control lost." in said
 
 
 def test_the_spread_is_the_standard_deviation_over_seeds() -> None:

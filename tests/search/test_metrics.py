@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from se_nas.objectives import Objective, maximize, minimize
+from se_nas.search.best import Best
 from se_nas.search.metrics import GAUGES, STATES, Observed
+from se_nas.search.proposals import Counts, End
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORTED = {f"ray_{name}" for name in GAUGES}
@@ -24,10 +27,13 @@ class Clock:
         return self.now
 
 
-def values(observed: Observed, ends: dict[str, int] | None = None) -> dict[tuple[str, ...], float]:
+def values(
+    observed: Observed, ends: dict[str, int] | None = None, best: Best | None = None
+) -> dict[tuple[str, ...], float]:
     """Samples by name and the labels beside the run."""
     found: dict[tuple[str, ...], float] = {}
-    for name, labels, value in observed.samples(ends or {}, rejected=4, repeated=2):
+    counts = Counts(rejected=4, duplicates=2, ends=ends or {})
+    for name, labels, value in observed.samples(counts, best or Best(maximize("val_acc"))):
         assert set(labels) == set(GAUGES[name][0])
         assert labels["run"] == "r"
         found[(name, *(labels[key] for key in GAUGES[name][0][1:]))] = value
@@ -35,7 +41,7 @@ def values(observed: Observed, ends: dict[str, int] | None = None) -> dict[tuple
 
 
 def test_running_and_ended_trials() -> None:
-    observed = Observed("r", "val_acc", 1, slots=2, clock=Clock())
+    observed = Observed("r", slots=2, clock=Clock())
     observed.start("a", "resnet8", 0)
     observed.start("b", "se_resnet8_r4", 1)
     observed.epoch("b", 3, "host:7")
@@ -48,23 +54,28 @@ def test_running_and_ended_trials() -> None:
     assert seen["se_nas_proposals", "repeated"] == 2
     assert seen["se_nas_trial_epoch", "resnet8", "0", "starting"] == 0
     assert seen["se_nas_trial_epoch", "se_resnet8_r4", "1", "host:7"] == 3
-    observed.end("b", 0.5)
+    observed.end("b")
     assert ("se_nas_trial_epoch", "se_resnet8_r4", "1", "host:7") not in values(observed)
 
 
-@pytest.mark.parametrize(("better", "best"), [(1, "a"), (-1, "b")])
-def test_the_best_value_is_a_complete_trials(better: int, best: str) -> None:
-    observed = Observed("r", "val", better, slots=2, clock=Clock())
-    for name, value in (("a", 0.9), ("b", 0.1), ("c", None)):
-        observed.start(name, name, 0)
-        observed.end(name, value)
-    seen = [key for key in values(observed) if key[0] == "se_nas_best_value"]
-    assert seen == [("se_nas_best_value", "val", best)]
+@pytest.mark.parametrize(
+    ("objective", "best", "value"),
+    [(maximize("val_acc"), "a", 0.9), (minimize("val_loss"), "b", 1)],
+)
+def test_the_best_value_is_exported_once_there_is_one(
+    objective: Objective, best: str, value: float
+) -> None:
+    observed, seen = Observed("r", slots=2, clock=Clock()), Best(objective)
+    assert "se_nas_best_value" not in {key[0] for key in values(observed, best=seen)}
+    seen.see({"val_acc": 0.9, "val_loss": 2.0}, "a")
+    seen.see({"val_acc": 0.1, "val_loss": 1.0}, "b")
+    found = {key: v for key, v in values(observed, best=seen).items() if "best_value" in key[0]}
+    assert found == {("se_nas_best_value", objective.metric, best): value}
 
 
 def test_the_busy_share_is_of_the_time_since_the_last_report() -> None:
     clock = Clock()
-    observed = Observed("r", "val_acc", 1, slots=2, clock=clock)
+    observed = Observed("r", slots=2, clock=clock)
     observed.start("a", "a", 0)
     clock.now = 3.0
     observed.start("b", "b", 1)
@@ -78,7 +89,7 @@ def test_the_busy_share_is_of_the_time_since_the_last_report() -> None:
 
 def test_epochs_per_second_are_of_the_last_minute() -> None:
     clock = Clock()
-    observed = Observed("r", "val_acc", 1, slots=2, clock=clock)
+    observed = Observed("r", slots=2, clock=clock)
     observed.start("a", "a", 0)
     for epoch in range(1, 11):
         clock.now = float(epoch)
@@ -108,3 +119,11 @@ def test_the_docs_list_exactly_what_is_exported() -> None:
     for name, (labels, _) in GAUGES.items():
         (row,) = (line for line in text.splitlines() if line.startswith(f"| `ray_{name}`"))
         assert set(re.findall(r"`(\w+)`", row.split("|")[2])) == set(labels)
+
+
+def test_the_docs_list_exactly_the_states_of_trials() -> None:
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    (row,) = (line for line in text.splitlines() if line.startswith("| `ray_se_nas_trials`"))
+    listed = row.split("|")[3].partition("trials: ")[2]
+    assert tuple(listed.strip().split(", ")) == STATES
+    assert set(STATES) - {"running"} <= set(get_args(End))

@@ -67,6 +67,26 @@ def test_a_trial_that_passed_a_rung_is_not_judged_there_again() -> None:
     assert step(scheduler, trial(1), 8, 0.95) == "STOP"  # its budget is spent
 
 
+@pytest.mark.parametrize("by_an_earlier_driver", [True, False])
+def test_a_trial_that_comes_again_under_another_id_counts_once(by_an_earlier_driver: bool) -> None:
+    told = study()
+    if by_an_earlier_driver:
+        run(told, {4: 0.9}, None)
+    scheduler = rungs(told)
+    first, again, other = trial(0), trial(0), trial(1)
+    again.trial_id = "another"
+    if not by_an_earlier_driver:
+        scheduler.on_trial_add(None, first)
+        step(scheduler, first, 4, 0.9)
+    scheduler.on_trial_add(None, again)
+    assert step(scheduler, again, 4, 0.9) == "CONTINUE"
+    scheduler.on_trial_add(None, other)
+    assert step(scheduler, other, 4, 0.5) == "STOP"
+    scheduler.on_trial_add(None, trial(2))
+    # The median of 0.9 and 0.5, not of 0.9, 0.9 and 0.5.
+    assert step(scheduler, trial(2), 4, 0.75) == "CONTINUE"
+
+
 def test_repeated_and_rejected_proposals_are_no_trials() -> None:
     told = study()
     asked = told.ask()

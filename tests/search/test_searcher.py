@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import optuna
 import pytest
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from se_nas import SE, Space, choice, latency_ms, optional, per_stage
+from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost import cost
+from se_nas.objectives import Objective, maximize, minimize
+from se_nas.search.best import best_of
 from se_nas.search.proposals import Proposals
 from se_nas.search.results import ranking
 from se_nas.search.searcher import StudySearcher
@@ -18,7 +22,6 @@ SPACE = Space(
     "small",
     trunk="resnet8_small",
     se=per_stage(optional(SE(reduction=choice(2, 4)))),
-    constraints=[latency_ms <= 5],
 )
 
 
@@ -28,8 +31,8 @@ def searcher() -> StudySearcher:
     return StudySearcher(Proposals(study, SPACE, cost, trials=10), epochs=4)
 
 
-def result(epoch: int, val_acc: float = 0.5, latency: float = 1.0) -> dict[str, object]:
-    return {"epoch": epoch, "val_acc": val_acc, "latency_ms": latency, "end": ""}
+def result(epoch: int, val_acc: float = 0.5) -> dict[str, object]:
+    return {"epoch": epoch, "val_acc": val_acc, "end": ""}
 
 
 def last(searcher: StudySearcher) -> optuna.trial.FrozenTrial:
@@ -60,6 +63,17 @@ def test_a_trial_that_the_user_interrupts_is_told_nothing_and_is_running_still(
     assert "end" not in last(searcher).user_attrs
     assert not ended, "its checkpoint stays"
     assert searcher.suggest("b") == Searcher.FINISHED
+
+
+def test_a_trial_that_the_scheduler_ends_while_the_user_interrupts_is_told(
+    searcher: StudySearcher,
+) -> None:
+    searcher.suggest("a")
+    searcher.on_trial_result("a", result(1, 0.3))
+    searcher.stop()
+    searcher.on_trial_complete("a", result(2, 0.4) | {"done": True})
+    assert last(searcher).state is TrialState.PRUNED
+    assert last(searcher).intermediate_values == {1: 0.3, 2: 0.4}
 
 
 def test_a_trial_that_ends_while_the_user_interrupts_is_told(searcher: StudySearcher) -> None:
@@ -169,14 +183,52 @@ def test_a_clock_that_is_set_changes_no_wall_time(
     assert 0 <= last(searcher).user_attrs["outcome"]["seconds"] < 60
 
 
-def test_a_network_that_is_measured_over_its_limit_is_not_ranked(searcher: StudySearcher) -> None:
-    searcher.suggest("fast")
-    fast = str(searcher.live["fast"].architecture)
-    searcher.on_trial_complete("fast", result(4, 0.5, latency=1))
-    searcher.suggest("slow")
-    searcher.on_trial_complete("slow", result(4, 0.9, latency=50))
-    ranked = ranking(searcher.proposals.study, SPACE)
-    assert [(str(a), values) for a, values in ranked] == [(fast, [0.5])]
+def test_only_what_was_trained_to_its_end_and_keeps_the_constraints_is_ranked_or_best(
+    searcher: StudySearcher,
+) -> None:
+    study = searcher.proposals.study
+    for name, value, epochs in (("low", 0.4, 4), ("high", 0.5, 4), ("stopped", 0.9, 2)):
+        searcher.suggest(name)
+        if name == "high":
+            high = str(searcher.live[name].architecture)
+        searcher.on_trial_complete(name, result(epochs, value) | {"done": True})
+    assert (searcher.best.value, searcher.best.architecture) == (0.5, high)
+    searcher.suggest("over")
+    searcher.live["over"].trial.set_constraint("params", 1.0)
+    searcher.on_trial_complete("over", result(4, 0.9))
+    ranked = ranking(study, SPACE)
+    assert [values for _, values in ranked] == [[0.5], [0.4]]
+    assert str(ranked[0][0]) == high
+    assert (best_of(study, SPACE).value, best_of(study, SPACE).architecture) == (0.5, high)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "metric", "value"),
+    [
+        ([maximize("val_acc")], "val_acc", 0.6),
+        ([minimize("val_loss")], "val_loss", 1.0),
+        ([minimize("macs"), maximize("val_acc")], "val_acc", 0.6),
+        ([minimize("macs")], "val_acc", 0.6),
+    ],
+)
+def test_a_new_driver_knows_the_best_of_the_earlier_ones(
+    objectives: list[Objective], metric: str, value: float
+) -> None:
+    space = replace(SPACE, objectives=tuple(objectives))
+    study = optuna.create_study(
+        directions=[objective.direction for objective in objectives], sampler=RandomSampler(seed=0)
+    )
+    first = StudySearcher(Proposals(study, space, cost, trials=10), epochs=4)
+    assert not first.best.architecture
+    for name, val_acc, val_loss in (("a", 0.5, 1.0), ("b", 0.6, 2.0)):
+        first.suggest(name)
+        first.on_trial_complete(name, result(4, val_acc) | {"val_loss": val_loss})
+    second = StudySearcher(Proposals(study, space, cost, trials=10), epochs=4)
+    assert second.best == first.best
+    assert (second.best.objective.metric, second.best.value) == (metric, value)
+    second.suggest("c")
+    second.on_trial_complete("c", result(4, 0.1) | {"val_loss": 3.0})
+    assert second.best == first.best, "a worse one"
 
 
 def test_a_trial_that_tune_gives_up_too_early_comes_again(searcher: StudySearcher) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
 
-from se_nas import SE, Architecture, data
+import optuna
+import pytest
+from optuna.samplers import RandomSampler
+
+from se_nas import SE, Architecture, Space, choice, data, optional, params, per_stage
 from se_nas.cost import cost
+from se_nas.search.directory import RunDirectory
 from se_nas.search.finals import Final, Retrained
-from se_nas.search.summary import at_chance
+from se_nas.search.proposals import Outcome
+from se_nas.search.run import propose
+from se_nas.search.settings import RunConfig
+from se_nas.search.summary import at_chance, notes
+
+WHOLE = Space("small", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(4)))))
+LIMIT = sorted(cost(architecture).params for architecture in WHOLE)[3]
 
 
 @pytest.mark.parametrize(("val_acc", "said"), [(0.09, True), (0.12, True), (0.2, False)])
@@ -20,3 +32,24 @@ def test_a_winner_that_knows_nothing_is_said_to(val_acc: float, said: bool) -> N
     if said:
         assert f"{100 * val_acc:.1f} %" in notes[0]
         assert "--epochs" in notes[0]
+
+
+@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("sampler", ["random", "grid"])
+def test_the_end_of_a_space_is_told_as_what_it_was(
+    tmp_path: Path, sampler: str, limited: bool
+) -> None:
+    space = replace(WHOLE, constraints=(params <= LIMIT,)) if limited else WHOLE
+    size = sum(cost(architecture).params <= LIMIT for architecture in WHOLE) if limited else 8
+    study = optuna.create_study(sampler=RandomSampler(seed=0), direction="maximize")
+    proposals = propose(study, space, cost, RunConfig(sampler=sampler, trials=20))
+    run = RunDirectory(tmp_path)
+    assert notes(proposals, run) == []
+    while (proposal := proposals.ask()) is not None:
+        proposals.tell(proposal, Outcome("complete", {"val_acc": 0.5}))
+    limits = " within the constraints" if limited else ""
+    assert notes(proposals, run) == [
+        f"the grid is done: {size} networks{limits}"
+        if sampler == "grid"
+        else f"the sampler found no further network{limits}"
+    ]

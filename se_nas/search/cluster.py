@@ -86,6 +86,11 @@ def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: st
             f"--gpus {gpus}: the cluster has {found} GPU{'s' * (found != 1)} and {cpus_found:g} "
             f"CPUs; use {fewer}--gpus 0 to train on CPUs, or --address of a cluster that has them"
         )
+    if not gpus and config.processes > 1:
+        raise InputError(
+            f"--gpus-per-trial {config.gpus_per_trial:g}: the cluster has no GPU; leave it out to "
+            "train on CPUs, or give --address of a cluster that has them"
+        )
     share = config.gpus_per_trial if gpus else 0.0
     per_node = [
         (node.get("CPU", 0.0), _on(int(node.get("GPU", 0)), share))

@@ -12,10 +12,10 @@ from typing import Any
 from se_nas.errors import InputError
 from se_nas.search.directory import RunDirectory, versions
 from se_nas.search.lock import is_held
-from se_nas.search.settings import RunConfig
+from se_nas.search.settings import HIDDEN, RunConfig
 from se_nas.space import Space
 
-# What the trials that are there do not depend on.
+# What the trials that are there do not depend on; ``RunConfig.processes`` they do depend on.
 MAY_CHANGE = frozenset(
     {
         *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),
@@ -81,7 +81,14 @@ def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunCo
         cache = changes.pop("latency_cache")
         stored = replace(stored, latency=replace(stored.latency, cache=cache))
     config = replace(stored, **changes)
-    if config.storage is not None and ":***@" in config.storage:
+    if config.processes != stored.processes:
+        raise InputError(
+            f"--gpus-per-trial is {config.gpus_per_trial:g}, in the run {run.shown} it is "
+            f"{stored.gpus_per_trial:g}: every batch would be trained in {config.processes} "
+            f"part{'s' * (config.processes != 1)} instead of {stored.processes}, and that cannot "
+            "change; leave it out, or start a new run"
+        )
+    if config.storage is not None and HIDDEN in config.storage:
         raise InputError(
             f"the storage of the run {run.shown} needs its password, which is not kept: give "
             f"--storage {config.storage}"
@@ -110,7 +117,8 @@ def cut_before(space: Space, config: RunConfig) -> RunDirectory | None:
 
 
 def _fixed(config: RunConfig) -> dict[str, Any]:
-    return {name: v for name, v in flat(config).items() if name not in MAY_CHANGE | APART}
+    fixed = {name: v for name, v in flat(config).items() if name not in MAY_CHANGE | APART}
+    return fixed | {"processes": config.processes}
 
 
 def notes(run: RunDirectory, repaired: str = "") -> list[str]:

@@ -85,6 +85,7 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
         for line in feasibility(space, price, share, config.seed):
             console.print(line, soft_wrap=True)
         proposals = propose(opened, space, price, config)
+        run.write(results.FILE, results.of_search([], proposals, config))
         return _finish(proposals, config, images, slots, run, console)
 
 

@@ -12,6 +12,7 @@ from se_nas.errors import InputError, unknown
 from se_nas.latency.settings import LatencySettings
 from se_nas.recipes import RECIPES, Recipe
 
+HIDDEN = "***"  # in the place of a password
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
 
 
@@ -103,6 +104,11 @@ class RunConfig:
                 f"gpus_per_trial is {self.gpus_per_trial:g}; give a whole number of GPUs, or a "
                 "fraction below 1 to pack several trials on one"
             )
+        if self.gpus == 0 and self.gpus_per_trial > 1:
+            raise InputError(
+                f"gpus is 0, but gpus_per_trial is {self.gpus_per_trial:g}: a trial on CPUs is one "
+                "process; leave one of them out"
+            )
         if self.dashboard_host is not None and self.address is not None:
             raise InputError(
                 f"dashboard_host is {self.dashboard_host!r}, but the dashboard of a running "
@@ -122,10 +128,14 @@ class RunConfig:
                 "and give the folder with --out"
             )
 
+    @property
+    def processes(self) -> int:
+        """Processes of a trial, one a GPU, each with a slice of every batch."""
+        return max(1, int(self.gpus_per_trial))
+
     def to_dict(self) -> dict[str, Any]:
         """All settings as JSON values; a password in the storage URL is left out."""
-        storage = self.storage and re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", self.storage)
-        return asdict(self) | {"storage": storage}
+        return asdict(self) | {"storage": self.storage and without_password(self.storage)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
@@ -174,6 +184,16 @@ class TrialSettings:
     threads: int = 1
     checkpoints: str | None = None
     processes: int = 1
+
+
+def without_password(url: str) -> str:
+    """A storage URL that may be shown.
+
+    >>> without_password("mysql://me:secret@host/db"), without_password("sqlite:///study.db")
+    ('mysql://me:***@host/db', 'sqlite:///study.db')
+    """
+    url = re.sub(r"(://[^:/@]*):[^@]*@", rf"\1:{HIDDEN}@", url)
+    return re.sub(r"([?&]password=)[^&]*", rf"\1{HIDDEN}", url)
 
 
 def _at_least(name: str, value: int, least: int) -> None:

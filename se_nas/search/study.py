@@ -7,11 +7,12 @@ from optuna.storages import BaseStorage, JournalStorage
 
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
-from se_nas.search.directory import RunDirectory
+from se_nas.search import results
+from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.journal import BatchedJournal
 from se_nas.search.proposals import last_event
 from se_nas.search.samplers import build
-from se_nas.search.settings import RunConfig
+from se_nas.search.settings import RunConfig, without_password
 from se_nas.search.storage import check_url
 from se_nas.space import Space
 
@@ -36,13 +37,16 @@ def create(
     try:
         storage = _storage(config, run)
         name = config.name or run.path.name  # the folder may have been moved
-        opened = optuna.create_study(
-            study_name=name,
-            storage=storage,
-            sampler=sampler,
-            directions=[objective.direction for objective in space.objectives],
-            load_if_exists=resume,
-        )
+        if resume and (run.path / results.FILE).exists():
+            opened = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+        else:
+            opened = optuna.create_study(
+                study_name=name,
+                storage=storage,
+                sampler=sampler,
+                directions=[objective.direction for objective in space.objectives],
+                load_if_exists=resume,  # a driver that was killed here
+            )
         asked = len(opened.get_trials(deepcopy=False)) if resume else 0
         if asked:
             seed = mixed_seed(config.seed, asked) % 2**32
@@ -53,11 +57,16 @@ def create(
         return opened
     except optuna.exceptions.DuplicatedStudyError:
         raise InputError(
-            f"the storage {config.storage!r} has a study {name!r}; give another --name"
+            f"the storage {_place(config, run)} has a study {name!r}; give another --name"
+        ) from None
+    except KeyError:
+        raise InputError(
+            f"the study {name!r} of the run {run.shown} is not in {_place(config, run)}; if it was "
+            "moved, give its --storage"
         ) from None
     except Exception as error:  # the drivers behind a URL raise many types
-        reason = str(error).splitlines()[0]
-        raise InputError(f"storage {config.storage!r} cannot be opened: {reason}") from None
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"storage {_place(config, run)} cannot be opened: {reason}") from None
 
 
 def read(config: RunConfig, run: RunDirectory) -> optuna.Study:
@@ -75,6 +84,12 @@ def read(config: RunConfig, run: RunDirectory) -> optuna.Study:
     except Exception as error:  # the drivers behind a URL raise many types
         reason = str(error).partition("\n")[0]
         raise InputError(f"the study of {run.shown} cannot be opened: {reason}") from None
+
+
+def _place(config: RunConfig, run: RunDirectory) -> str:
+    """Where the study is, as it may be shown."""
+    place = shown(run.journal) if config.storage is None else without_password(config.storage)
+    return repr(place)
 
 
 def _storage(config: RunConfig, run: RunDirectory) -> BaseStorage:

@@ -62,3 +62,10 @@ def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
 def test_a_trial_that_fits_nowhere_is_an_error(config: RunConfig) -> None:
     with pytest.raises(InputError, match="a trial needs"):
         slots(config, [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 2.0}])
+
+
+def test_several_gpus_a_trial_need_gpus() -> None:
+    with pytest.raises(InputError, match="--gpus-per-trial 2: the cluster has no GPU"):
+        slots(RunConfig(gpus_per_trial=2), [{"CPU": 2.0}])
+    with pytest.raises(InputError, match="gpus is 0, but gpus_per_trial is 2"):
+        RunConfig(gpus=0, gpus_per_trial=2)

@@ -73,6 +73,25 @@ def test_what_the_results_depend_on_cannot_change(
     assert "cannot change" in message
 
 
+def test_more_gpus_a_trial_are_refused_and_another_fraction_of_one_is_not(tmp_path: Path) -> None:
+    run = make(tmp_path, gpus_per_trial=0.5)
+    packed = reopen.settle(run, RunConfig(gpus_per_trial=0.25), ["gpus_per_trial"])
+    assert packed.gpus_per_trial == 0.25
+    assert reopen.settle(run, RunConfig(gpus=0), ["gpus"]).gpus == 0
+    message = refused(run, RunConfig(gpus_per_trial=2), "gpus_per_trial")
+    assert message.startswith("--gpus-per-trial is 2, in the run")
+    assert "it is 0.5: every batch would be trained in 2 parts instead of 1" in message
+
+    (tmp_path / "wide").mkdir()
+    wide = make(tmp_path / "wide", gpus_per_trial=2)
+    assert reopen.settle(wide, RunConfig(gpus=8), ["gpus"]).gpus == 8
+    assert "in 1 part instead of 2" in refused(wide, RunConfig(gpus_per_trial=1), "gpus_per_trial")
+    assert "gpus is 0, but gpus_per_trial is 2" in refused(wide, RunConfig(gpus=0), "gpus")
+    like = RunConfig(out=str(tmp_path / "wide"), data=DataSettings(limit_train=200))
+    assert reopen.cut_before(SPACE, like) is None
+    assert reopen.cut_before(SPACE, replace(like, gpus_per_trial=2)) is not None
+
+
 def test_the_same_value_again_is_no_change(tmp_path: Path) -> None:
     run = make(tmp_path, epochs=3)
     assert reopen.settle(run, RunConfig(epochs=3), ["epochs", "seed"]).epochs == 3
@@ -92,6 +111,8 @@ def test_a_password_is_asked_for_again(tmp_path: Path) -> None:
     run = make(tmp_path, storage="postgresql://me:secret@host/db")
     assert "secret" not in (run.path / "settings.json").read_text()
     assert "give --storage postgresql://me:***@host/db" in refused(run, RunConfig())
+    run.write("settings.json", RunConfig(storage="mysql://h/db?password=secret&x=1").to_dict())
+    assert "give --storage mysql://h/db?password=***&x=1" in refused(run, RunConfig())
     url = "postgresql://me:secret@host/db"
     assert reopen.settle(run, RunConfig(storage=url), ["storage"]).storage == url
 

@@ -189,3 +189,35 @@ def test_a_complete_run_that_cannot_be_taken_up_is_complete_still(
     assert done.complete
     assert done.read("settings.json")["trials"] == 4
     assert len(done.read("results.json")["ranking"]) == 4
+
+
+def test_a_run_whose_study_was_moved_does_not_begin_again(device: Device, tmp_path: Path) -> None:
+    url, moved = f"sqlite:///{tmp_path}/study.db", f"sqlite:///{tmp_path}/moved.db"
+    plain = Space("plain", trunk="resnet8_small", se=SPACE.se)
+    run.search(plain, replace(settings(tmp_path), storage=url), CONSOLE)
+    (tmp_path / "study.db").rename(tmp_path / "moved.db")
+    asked = replace(settings(tmp_path), trials=3)
+    with pytest.raises(InputError) as caught:
+        run.resume("run", None, asked, ["trials"], CONSOLE)
+    assert f"the study 'run' of the run {tmp_path / 'run'} is not in {url!r}" in str(caught.value)
+    assert "give its --storage" in str(caught.value)
+    done = run.resume("run", None, replace(asked, storage=moved), ["trials", "storage"], CONSOLE)
+    assert len(done.read("results.json")["ranking"]) == 3
+    assert done.read("settings.json")["storage"] == moved
+
+
+def test_a_run_whose_journal_is_gone_does_not_begin_again(device: Device, tmp_path: Path) -> None:
+    done = run.search(SPACE, settings(tmp_path), CONSOLE)
+    done.journal.unlink()
+    with pytest.raises(InputError, match=r"is not in '.*study\.journal'"):
+        run.resume("run", None, replace(settings(tmp_path), trials=3), ["trials"], CONSOLE)
+
+
+def test_a_storage_that_cannot_be_opened_is_named_without_its_password(
+    device: Device, tmp_path: Path
+) -> None:
+    config = replace(settings(tmp_path), storage="nosuch://me:secret@host/db")
+    with pytest.raises(InputError, match="cannot be opened") as caught:
+        run.search(SPACE, config, CONSOLE)
+    assert "secret" not in str(caught.value)
+    assert not (tmp_path / "run").exists()

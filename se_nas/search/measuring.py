@@ -80,8 +80,11 @@ def _made(
         cache = open_cache(settings.cache, identity)
         known = cache.load(note)
         missing = build.lacking(networks, signature, known)
+        # A logical GPU keeps nobody else from the CPU that is timed then.
+        shared = slots.gpus > 0 and identity.get("cudnn") is None
+        how = "not alone, the reserved GPU is no CUDA device" if shared else "alone"
         note(
-            f"{settings} on {identity['device']}, alone: {len(missing)} networks to time, "
+            f"{settings} on {identity['device']}, {how}: {len(missing)} networks to time, "
             f"{len(networks) - len(missing)} known"
         )
         saved = time.monotonic()

@@ -103,3 +103,24 @@ def test_a_trial_trains_on_two_logical_gpus(head: str, tmp_path: Path) -> None:
     assert re.search(r"search: 3/3 trials", output)
     assert "failed" not in output
     assert len(peers) == 1, "one peer served all trials"
+
+
+def test_four_trials_share_a_logical_gpu(head: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "digits_se"]
+    command += ["--gpus", "1", "--gpus-per-trial", "0.25", "--address", head]
+    command += ["--out", str(tmp_path), "--name", "four", "--trials", "6", "--epochs", "1"]
+    command += ["--top", "1", "--final-seeds", "1", "--limit-train", "200"]
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    most = 0
+    while process.poll() is None:
+        alive = [a for a in actors() if a["state"] == "ALIVE" and a["class_name"] == "SETrial"]
+        most = max(most, len(alive))
+        time.sleep(2)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "4 at once on 0.25 GPU" in output
+    assert re.search(r"search: 6/6 trials", output)
+    assert "failed" not in output
+    assert most == 4

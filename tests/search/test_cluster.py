@@ -17,6 +17,9 @@ from se_nas.search.settings import RunConfig
         (RunConfig(gpus=32), [{"CPU": 2.0, "GPU": 32.0}], 32, 0.062, 1.0),
         (RunConfig(), [{"CPU": 64.0, "GPU": 8.0}], 8, 8.0, 1.0),
         (RunConfig(gpus=2, gpus_per_trial=0.25), [{"CPU": 16.0, "GPU": 8.0}], 8, 0.5, 0.25),
+        (RunConfig(gpus=1, gpus_per_trial=0.25), [{"CPU": 4.0, "GPU": 1.0}], 4, 1.0, 0.25),
+        # More trials than CPUs: a fraction of one each.
+        (RunConfig(gpus=1, gpus_per_trial=0.25), [{"CPU": 2.0, "GPU": 1.0}], 4, 0.5, 0.25),
         (RunConfig(gpus=0, concurrency=1), [{"CPU": 8.0}], 1, 1.0, 0.0),
         (RunConfig(gpus=0, cpus_per_trial=0.5), [{"CPU": 2.0}], 4, 0.5, 0.0),
         # A head without GPUs gives no CPUs to trials that need a GPU.

@@ -1,15 +1,19 @@
-"""Ctrl-C in the step in which ASHA stops a trial, with Ray Tune as it is."""
+"""Ctrl-C once and twice; and in the step in which ASHA stops a trial, with Ray Tune as it is."""
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from se_nas.search.stopping import StopWhen, ctrl_c
 
 # Trial 0 passes ASHA's rung at epoch 2 and is in a long epoch when trial 1 is stopped there, and
 # Ctrl-C comes before Tune acts on that.
@@ -70,6 +74,47 @@ with connected(config) as slots:
 """
 
 
+def test_the_first_ctrl_c_stops_in_good_order_and_the_second_at_once() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    calls: list[str] = []
+
+    def search() -> None:
+        with ctrl_c(lambda: calls.append("stop")):
+            signal.raise_signal(signal.SIGINT)
+            calls.append("its trials end")
+            signal.raise_signal(signal.SIGINT)
+            calls.append("not reached")
+
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    assert calls == ["stop", "its trials end"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_search_outside_of_the_main_thread_leaves_ctrl_c_alone() -> None:
+    handlers: list[object] = []
+
+    def search() -> None:
+        with ctrl_c(lambda: None):
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGINT)]
+
+
+def test_tunes_loop_ends_when_the_searcher_was_told_to_stop() -> None:
+    searcher: Any = SimpleNamespace(stopped=False)
+    stop = StopWhen(searcher)
+    assert not stop.stop_all()
+    assert not stop("id", {})
+    searcher.stopped = True
+    assert stop.stop_all()
+    assert not stop("id", {}), "each trial would be told as if it had ended"
+
+
+@pytest.mark.slow
 def test_what_asha_stopped_is_told_and_what_was_running_goes_on_later(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, timeout=200

@@ -44,7 +44,8 @@ class KeepErrors(tune.Callback):
         out_of_memory: takes the ids of Tune's trials whose workers were killed for memory: their
             end is known, also if no other worker lives long enough to report it.
         deaths: counts the workers that died, by the trial's number.
-        again: the ids of Tune's trials that ended there and come again.
+        again: the ids of Tune's trials that ended there and not in the study: they come again, if
+            only when the run is taken up.
     """
 
     def __init__(
@@ -69,7 +70,8 @@ class KeepErrors(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         if trial.trial_id in self.out_of_memory | self.again:
             return  # known, or the trial comes again
-        times = f"its workers died {max(1, self.deaths.get(trial.config['number'], 0))} times"
+        count = self.deaths.get(trial.config["number"], 0)
+        times = f"its workers died {count} times" if count > 1 else "its worker died"
         self._keep(trial, error_text(trial) or times, f"is lost: {times}")
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:

@@ -53,7 +53,7 @@ class StudySearcher(Searcher):
         self.too_many_failed = ""
         self.deaths: dict[int, int] = {}  # of workers, by trial number
         self.out_of_memory: set[str] = set()  # Tune's ids; the workers were killed for memory
-        self.again: set[str] = set()  # Tune's ids of trials that ended there and come again
+        self.again: set[str] = set()  # Tune's ids of trials that ended there, not in the study
         self.broken: Exception | None = None  # the study could not be read or written
         self._came_again: dict[int, int] = {}  # deaths at the last time, by trial number
         self._started: dict[str, float] = {}
@@ -90,42 +90,53 @@ class StudySearcher(Searcher):
         if proposal is None or self.broken is not None:
             return
         result = result or {}
-        started = self._started.pop(trial_id)
-        epochs = int(result.get("epoch", len(self._curves.get(trial_id, []))))
-        end: End = result.get("end") or ("complete" if epochs >= self.epochs else "stopped_early")
-        if error or not result:  # it did not end by itself
-            end = "out_of_memory" if trial_id in self.out_of_memory else "lost"
-        if end == "lost" and not self.stopped and self._comes_again(proposal.number):
+        end = self._end(trial_id, result, error)
+        cut = end == "lost" or (end == "stopped_early" and not result.get("done"))
+        if self.stopped and cut:
+            self.again.add(trial_id)
+            return  # it did not end: it is running in the study, and a new driver goes on with it
+        if end == "lost" and self._comes_again(proposal.number):
             self.again.add(trial_id)
             self.proposals.unfinished.insert(0, proposal)
             return
-        cut = end == "lost" or (end == "stopped_early" and not result.get("done"))
-        if self.stopped and cut:
-            return  # it did not end: it is running in the study, and a new driver goes on with it
         with self._writing(), batch(self.proposals.study):
-            if result:
-                # Tune passes a trial's last result here and not to on_trial_result.
-                self._report(trial_id, proposal, result)
-            seconds = float(result.get("seconds") or time.monotonic() - started)
-            outcome = Outcome(
-                end,
-                _metrics(result),
-                epochs,
-                seconds,
-                worker=str(result.get("worker", "")),
-                reason=str(result.get("reason", "")),
-                seed=self.seed,
-                curve=self._curves.pop(trial_id, []),
-            )
-            self.proposals.tell(proposal, outcome)
-            if end == "complete":
-                self.best.see(outcome.metrics, str(proposal.architecture))
+            self._tell(trial_id, proposal, result, end)
         if self.broken is not None:
             return
         self.ended(proposal.number)
         self.too_many_failed = self.too_many_failed or self.failures.count(end)
         if self.too_many_failed:
             self.stop()
+
+    def _end(self, trial_id: str, result: dict[str, Any], error: bool) -> End:
+        """How a trial ended, as far as its last result and what Tune says of it tell."""
+        if error or not result:  # it did not end by itself
+            return "out_of_memory" if trial_id in self.out_of_memory else "lost"
+        whole = self._epochs(trial_id, result) >= self.epochs
+        end: End = result.get("end") or ("complete" if whole else "stopped_early")
+        return end
+
+    def _epochs(self, trial_id: str, result: dict[str, Any]) -> int:
+        return int(result.get("epoch", len(self._curves.get(trial_id, []))))
+
+    def _tell(self, trial_id: str, proposal: Proposal, result: dict[str, Any], end: End) -> None:
+        epochs = self._epochs(trial_id, result)
+        if result:
+            # Tune passes a trial's last result to on_trial_complete and not to on_trial_result.
+            self._report(trial_id, proposal, result)
+        outcome = Outcome(
+            end,
+            _metrics(result),
+            epochs,
+            float(result.get("seconds") or time.monotonic() - self._started[trial_id]),
+            worker=str(result.get("worker", "")),
+            reason=str(result.get("reason", "")),
+            seed=self.seed,
+            curve=self._curves.pop(trial_id, []),
+        )
+        self.proposals.tell(proposal, outcome)
+        if end == "complete":
+            self.best.see(outcome.metrics, str(proposal.architecture))
 
     def stop(self) -> None:
         """Propose nothing more."""

@@ -83,15 +83,11 @@ def show_so_far(
     run: RunDirectory,
 ) -> None:
     """The best of a search that was interrupted, and how to go on."""
-    title = f"best so far of {len(ranked)} networks that were trained to their end"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("architecture")
-    for objective in space.objectives:
-        table.add_column(str(objective), justify="right")
-    for architecture, values in ranked[:SO_FAR]:
-        table.add_row(Name(architecture), *(f"{value:,.6g}" for value in values))
-    if ranked:
-        console.print(table)
+    if ranked and len(space.objectives) > 1:
+        console.print(_by_objective(f"Pareto front so far, {_networks(ranked)}", ranked, space))
+    elif ranked:
+        title = f"best so far of {_networks(ranked)} that were trained to their end"
+        console.print(_by_objective(title, ranked[:SO_FAR], space))
     console.print(
         f"stopped: what was trained is in {run.shown}; go on with --resume {run.shown}",
         soft_wrap=True,
@@ -102,14 +98,23 @@ def show_front(
     console: Console, ranked: Sequence[tuple[Architecture, Sequence[float]]], space: Space
 ) -> None:
     """The Pareto front of a search with several objectives."""
-    title = f"Pareto front, {len(ranked)} networks"
+    console.print(_by_objective(f"Pareto front, {_networks(ranked)}", ranked, space))
+
+
+def _networks(ranked: Sequence[object]) -> str:
+    return f"{len(ranked)} network{'s' * (len(ranked) != 1)}"
+
+
+def _by_objective(
+    title: str, ranked: Sequence[tuple[Architecture, Sequence[float]]], space: Space
+) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("architecture")
     for objective in space.objectives:
         table.add_column(str(objective), justify="right")
     for architecture, values in ranked:
         table.add_row(Name(architecture), *(f"{value:,.6g}" for value in values))
-    console.print(table)
+    return table
 
 
 def show_results(

@@ -55,6 +55,9 @@ def test_a_trial_whose_workers_die_again_and_again_is_said_once(
     callback.on_trial_error(0, [], trial())
     assert not printed.getvalue()
     callback.again.clear()
+    callback.on_trial_error(0, [], trial())
+    assert "trial 7 is lost: its worker died (" in printed.getvalue()
+    printed.truncate(printed.seek(0))
     callback.deaths[7] = 4
     callback.on_trial_error(0, [], trial())
     assert printed.getvalue().count("\n") == 1

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost import cost
-from se_nas.search.progress import Progress
+from se_nas.search.progress import LOG_AT_LEAST_EVERY_S, LOG_EVERY_S, Progress
 from se_nas.search.proposals import End, Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.searcher import StudySearcher
@@ -140,6 +140,43 @@ def test_the_time_left_counts_running_trials_by_their_epochs(study: optuna.Study
     shown.started = time.monotonic() - 60
     # One and three halves in 60 s are 24 s each; seven and a half are left.
     assert "3 min 00 s left" in shown.line()
+
+
+def test_a_log_has_a_line_now_and_then_and_at_the_end(study: optuna.Study) -> None:
+    searcher = driver(study)
+    shown = progress(searcher)
+    printed: Any = shown.console.file
+    shown.on_step_end(0, [])
+    assert not printed.getvalue()
+    shown.logged -= LOG_EVERY_S + 1
+    shown.on_step_end(1, [])
+    assert not printed.getvalue(), "nothing has ended"
+    train(searcher, "a")
+    shown.on_step_end(2, [])
+    shown.on_step_end(3, [])
+    assert printed.getvalue().count("\n") == 1
+    assert "1/10 trials" in printed.getvalue()
+    shown.logged -= LOG_AT_LEAST_EVERY_S + 1
+    shown.on_step_end(4, [])
+    assert printed.getvalue().count("\n") == 2
+    shown.close()
+    assert printed.getvalue().splitlines()[-1] == shown.line()
+
+
+def test_a_gpu_that_is_reserved_in_vain_is_said_once(study: optuna.Study) -> None:
+    shown = progress(driver(study), on_gpu=True)
+    printed: Any = shown.console.file
+    for device in ("cuda", "cpu", "cpu"):
+        shown.on_trial_result(0, [], None, {"device": device, "worker": "host:1"})
+    assert printed.getvalue().count("host:1 reserved a GPU but finds no CUDA device") == 1
+
+
+def test_a_worker_that_died_is_a_line_unless_its_end_is_known(study: optuna.Study) -> None:
+    shown = progress(driver(study))
+    printed: Any = shown.console.file
+    for config in ({"name": "a"}, {"name": "b", "out_of_memory": True}):
+        shown.on_trial_recover(0, [], SimpleNamespace(config=config))
+    assert printed.getvalue() == "note: a worker died; a goes on from its last checkpoint\n"
 
 
 def end_somehow(rng: random.Random) -> Callable[[StudySearcher, str], None]:

@@ -62,6 +62,7 @@ def test_a_trial_that_the_user_interrupts_is_told_nothing_and_is_running_still(
     assert last(searcher).state is TrialState.RUNNING
     assert "end" not in last(searcher).user_attrs
     assert not ended, "its checkpoint stays"
+    assert "a" in searcher.again, "nobody is told that it is lost"
     assert searcher.suggest("b") == Searcher.FINISHED
 
 

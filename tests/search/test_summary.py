@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.samplers import RandomSampler
+from rich.console import Console
 
-from se_nas import SE, Architecture, Space, choice, data, optional, params, per_stage
+from se_nas import (
+    SE,
+    Architecture,
+    Space,
+    choice,
+    data,
+    maximize,
+    minimize,
+    optional,
+    params,
+    per_stage,
+)
 from se_nas.cost import cost
 from se_nas.search.directory import RunDirectory
 from se_nas.search.finals import Final, Retrained
 from se_nas.search.proposals import Outcome
 from se_nas.search.run import propose
 from se_nas.search.settings import RunConfig
-from se_nas.search.summary import at_chance, notes
+from se_nas.search.summary import SO_FAR, at_chance, notes, show_so_far
 
 WHOLE = Space("small", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(4)))))
 LIMIT = sorted(cost(architecture).params for architecture in WHOLE)[3]
@@ -53,3 +66,25 @@ def test_the_end_of_a_space_is_told_as_what_it_was(
         if sampler == "grid"
         else f"the sampler found no further network{limits}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("several", "said"),
+    [
+        (False, "best so far of 8 networks that were trained to their end"),
+        (True, "Pareto front so far, 8 networks"),
+    ],
+)
+def test_what_was_found_so_far_is_called_what_it_is(
+    tmp_path: Path, several: bool, said: str
+) -> None:
+    goals = (maximize("val_acc"), minimize("macs")) if several else (maximize("val_acc"),)
+    space = replace(WHOLE, objectives=goals)
+    ranked = [(architecture, [0.5] * len(goals)) for architecture in WHOLE]
+    console = Console(file=io.StringIO(), width=120)
+    show_so_far(console, ranked, space, RunDirectory(tmp_path))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert said in " ".join(text.split())
+    assert text.count("resnet8_small") == (8 if several else SO_FAR)
+    show_so_far(console, [], space, RunDirectory(tmp_path))
+    assert "--resume" in console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]

@@ -21,6 +21,8 @@ from se_nas.trunks import Trunk
 Placement: TypeAlias = Literal["standard", "pre", "post", "identity", "conv3x3"]
 Rounding: TypeAlias = Literal["floor", "round8", "mobile8"]
 CountedFrom: TypeAlias = Literal["channels", "block_input"]
+# A typing error beyond that: no network is so wide.
+MAX_REDUCTION = 65536
 
 
 def squeeze_width(channels: int, reduction: float, rounding: Rounding = "floor") -> int:
@@ -55,7 +57,8 @@ class SE:
     """How a stage recalibrates its channels (paper: section 3, eqs. 2–4; ablations: section 6).
 
     Attributes:
-        reduction: the paper's ratio r ≥ 1: channels that the block rescales over squeeze width.
+        reduction: the paper's ratio r ≥ 1: channels that the block rescales over squeeze width,
+            which is 1 where r is larger than the channels.
         placement: where in the residual block (Fig. 5; section 6.5 for conv3x3).
         squeeze: avg, max, avgmax (the sum of both) or none (NoSqueeze, section 7.1).
         gate: sigmoid, tanh, relu, hard_sigmoid or two_sigmoid (2·sigmoid: 1 at its start).
@@ -92,8 +95,11 @@ class SE:
                     raise _not_allowed(name, value, allowed)
         for value in dsl.options(self.reduction):
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not 1 <= value <= 65536:
-                raise InputError(f"reduction of an SE block is {value!r}; give a ratio r ≥ 1")
+            if not number or not 1 <= value <= MAX_REDUCTION:
+                raise InputError(
+                    f"reduction of an SE block is {value!r}; give a ratio r ≥ 1, "
+                    f"at most {MAX_REDUCTION}"
+                )
         if isinstance(self.reduction, float) and self.reduction == int(self.reduction):
             object.__setattr__(self, "reduction", int(self.reduction))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -39,6 +40,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The state dict in a file: safetensors, or what ``torch.save`` wrote, told by its content."""
     if not Path(path).is_file():
         raise InputError(f"weights: there is no file {str(path)!r}")
+    program = _program(Path(path))
+    if program:
+        raise InputError(
+            f"weights: {str(path)!r} is {program}, a network to run and no checkpoint; give "
+            "safetensors, or what torch.save wrote of a state_dict()"
+        )
     try:
         if is_safetensors(path):
             from safetensors.torch import load_file
@@ -58,6 +65,19 @@ def is_safetensors(path: str | Path) -> bool:
     with Path(path).open("rb") as file:
         start = file.read(9)
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") < 1 << 32
+
+
+def _program(path: Path) -> str:
+    """What a file is that holds a network ready to run, empty if it is none of those."""
+    if path.suffix == ".onnx":
+        return "an ONNX model"
+    if not zipfile.is_zipfile(path):
+        return ""
+    with zipfile.ZipFile(path) as archive:
+        inside = {name.partition("/")[2] for name in archive.namelist()}
+    if any(name.startswith("code/") for name in inside):
+        return "a TorchScript program"
+    return "a torch.export program" if "archive_format" in inside else ""
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:

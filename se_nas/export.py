@@ -72,6 +72,9 @@ def save(model: Model, path: str | Path) -> None:
 def load(path: str | Path) -> Model:
     """Rebuild a model from a file of ``save`` or of a search, with its weights.
 
+    It is in training mode, as models of torchvision and timm are when they come with weights:
+    call ``.eval()`` before inference.
+
     Raises:
         InputError: there is no such file, or it does not say what network it holds.
     """

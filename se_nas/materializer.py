@@ -34,7 +34,8 @@ def materialize(
         new_head: leave the classifier fresh, whatever number of classes the checkpoint has.
 
     Returns:
-        An ``nn.Module``: (N, in_channels, H, W) images → (N, num_classes) logits.
+        An ``nn.Module``: (N, in_channels, H, W) images → (N, num_classes) logits, in training mode
+        with weights too, as torchvision's and timm's: call ``.eval()`` before inference.
 
     Raises:
         InputError: the name is unknown (the message has the nearest), or the weights do not fit.

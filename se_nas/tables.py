@@ -86,7 +86,8 @@ def paper_table(number: int, width: int = 80) -> Group:
     title = f"Table {number} of the SENet paper: {classes} classes"
     if len(sizes) == 1:
         title += f", {rows[0].input_size} px"
-    legend = "params in millions; ref: as printed there; err %: its top-1/top-5"
+    ref = "; ref: as printed there" if {"ref", "ref "} & set(columns) else ""
+    legend = f"params in millions{ref}; err %: the paper's top-1/top-5"
     if "quoted" in columns:
         legend += "; quoted: the network's own paper's"
     texts = [Text(f"[{i + 1}] {note}") for i, note in enumerate(notes)]

@@ -21,6 +21,10 @@ from se_nas.trunks import Trunk
 from se_nas.weights import MissingSE, load_weights
 
 POOLS = ("avg", "")
+SETTINGS = (
+    *("architecture", "num_classes", "in_chans", "global_pool", "drop_rate"),
+    *("weights", "missing_se", "new_head", "features_only", "out_indices"),
+)
 LARGE = 1024  # side of an image on which odd sizes and paddings do not blur the strides
 
 
@@ -39,6 +43,10 @@ class TimmModel(Model):
             ``num_classes`` must be 0.
         drop_rate: of the dropout before the classifier; the network's own if not given.
         weights, missing_se, new_head: as in ``se_nas.materialize``.
+
+    Raises:
+        InputError: as ``se_nas.materialize``, or a setting of other models of timm, such as
+            ``output_stride`` and ``drop_path_rate``.
     """
 
     def __init__(
@@ -51,7 +59,10 @@ class TimmModel(Model):
         weights: Weights | None = None,
         missing_se: MissingSE = "error",
         new_head: bool = False,
+        **others: Any,
     ) -> None:
+        for setting in others:  # timm hands on what it does not know
+            raise unknown("setting of a timm model", setting, SETTINGS)
         _check_pool(global_pool, num_classes)
         if isinstance(architecture, str):
             architecture = Architecture.parse(architecture)

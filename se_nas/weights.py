@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -13,10 +11,11 @@ import torch
 from torch import Tensor
 
 from se_nas import trunks
-from se_nas.arch import SE, Architecture, Rounding
+from se_nas.arch import Architecture
 from se_nas.checkpoints import Weights, is_safetensors, read_metadata, state_dict
 from se_nas.errors import InputError, unknown
 from se_nas.identity import init_identity, without_identity
+from se_nas.likeness import SHOWN, as_large, right_se
 from se_nas.modules import Model
 from se_nas.se import SqueezeExcitation
 
@@ -92,6 +91,8 @@ def _check_keys(
         hint = "; missing_se='identity' starts these SE blocks so that they change nothing"
     elif all(IN_SE.search(key) for key in (*missing, *extra)):
         hint = _right_se(model, found)
+    elif alike := [name for name in as_large(found) if name != str(model.architecture)]:
+        hint = f"; it has as many parameters as {', '.join(alike[:SHOWN])}"
     raise InputError(
         f"the checkpoint is not one of {model.architecture}: "
         f"{_listed('missing', missing)}; {_listed('left over', extra)}{hint}"
@@ -134,19 +135,8 @@ def _flattened(value: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _right_se(model: Model, found: Mapping[str, Tensor]) -> str:
-    """The architecture whose SE blocks have the checkpoint's widths, for a message."""
-    ours = model.architecture
-    bias = any(key.endswith("se.fc1.bias") for key in found)
-    for rounding, reduction in product(get_args(Rounding), (16, 8, 4, 2, 32, 64)):
-        same = {"rounding": rounding, "reduction": reduction, "bias": bias}
-        right = Architecture(ours.trunk, tuple(replace(se or SE(), **same) for se in ours.se))
-        with torch.device("meta"):
-            target = Model(right, model.num_classes, model.in_channels).state_dict()
-        if {key for key in target if IN_SE.search(key)} != {k for k in found if IN_SE.search(k)}:
-            return ""  # other blocks have SE
-        if all(found[k].numel() == v.numel() for k, v in target.items() if IN_SE.search(k)):
-            return f"; its SE blocks have the shapes of {str(right)!r}"
-    return ""
+    name = right_se(model, found)
+    return f"; its SE blocks have the shapes of {name!r}" if name else ""
 
 
 def _absent_blocks(model: Model, found: Mapping[str, Tensor]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,22 @@ def test_a_truncated_image_is_one_line(tmp_path: Path, workers: int) -> None:
         list(eval_loader(data.test, workers=workers))
     assert str(caught.value).startswith(f"image {str(path)!r} cannot be read")
     assert "\n" not in str(caught.value)
+
+
+def test_every_damage_to_an_image_names_the_file(tmp_path: Path) -> None:
+    path = write_folder(tmp_path) / "test/dog/3.png"
+    good = path.read_bytes()
+    wide = bytearray(good)
+    wide[16:24] = (60_000).to_bytes(4, "big") * 2  # of a header that promises 3.6 G pixels
+    crc = zlib.crc32(wide[12:29]).to_bytes(4, "big")
+    data = load("imagefolder", tmp_path, image_size=16, val_images=2)
+    for content in (b"", b"<html>", good[:40], bytes(wide[:29]) + crc + good[33:]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"image '{path}' cannot be read .*repair it$"):
+            list(eval_loader(data.test, workers=0))
+    path.unlink()
+    with pytest.raises(InputError, match=f"image '{path}' cannot be read .*No such file"):
+        list(eval_loader(data.test, workers=0))
 
 
 def test_crop_and_flip_gives_exactly_the_crops_of_the_padded_image() -> None:

@@ -92,7 +92,9 @@ def test_a_saved_model_rebuilds_itself(
     model = built(name, num_classes=classes, in_channels=channels)
     path = tmp_path / "model.safetensors"
     se_nas.save(model, path)
-    again = se_nas.load(str(path)).eval()
+    again = se_nas.load(str(path))
+    assert again.training, "as models of torchvision and timm are that come with weights"
+    again.eval()
     assert again.architecture == model.architecture
     assert (again.num_classes, again.in_channels) == (classes, channels)
     with torch.no_grad():

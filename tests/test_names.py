@@ -197,6 +197,7 @@ def test_every_token_is_one_setting_and_tells_its_default_from_it() -> None:
         ("se_resnet50_16", "did you mean 'se_resnet50_r16'"),
         ("se_resnet50_r16_max_avgmax", "gives the squeeze twice"),
         ("se_resnet50_r0.5", "r ≥ 1"),
+        ("se_resnet50_r70000", "give a ratio r ≥ 1, at most 65536"),
         ("se_resnet50_r16_r8", "unknown token"),
         ("se_resnet50_s7_r16", r"stage 7 is not one of \[2, 3, 4, 5\]"),
         ("se_resnet50_s23_r16_s3_r8", "gives stage 3 twice"),

@@ -239,6 +239,22 @@ def test_a_folder_with_weights(tmp_path: Path) -> None:
         assert torch.equal(model(images), source(images))
 
 
+@pytest.mark.parametrize("setting", ["output_stride", "drop_path_rate"])
+def test_settings_of_other_models_are_refused_in_one_line(setting: str) -> None:
+    with pytest.raises(InputError, match=f"unknown setting of a timm model '{setting}'") as caught:
+        timm.create_model("se_nas", **SMALL, **{setting: 8})
+    assert "allowed: architecture, num_classes, in_chans," in str(caught.value)
+
+
+def test_the_settings_that_are_named_are_allowed() -> None:
+    values = {"num_classes": 3, "in_chans": 1, "global_pool": "avg", "drop_rate": 0.1}
+    values |= {"features_only": False, "missing_se": "error", "new_head": False}
+    timm.create_model("se_nas", **SMALL, **values)
+    timm.create_model("se_nas", **SMALL, features_only=True, out_indices=(1,))
+    named = {*SMALL, *values, "out_indices", "weights"}
+    assert named == set(se_nas.timm_model.SETTINGS)  # type: ignore[attr-defined]
+
+
 def test_what_timms_registry_does_not_allow() -> None:
     """The reasons for our names; if one of these passes, the names can be nicer."""
     with pytest.raises(ValueError, match="has no source prefix"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+import se_nas
 from se_nas import InputError, materialize
 from se_nas.checkpoints import read_state_dict
 from se_nas.modules import Model
@@ -183,6 +185,21 @@ def test_damaged_files_say_so(tmp_path: Path) -> None:
     assert refused(path).endswith("or damaged")
     path.write_bytes(content[:-1000])
     assert refused(path).endswith("failed finding central directory")
+
+
+def test_programs_are_no_checkpoints(tmp_path: Path) -> None:
+    small = model().eval()
+    onnx = tmp_path / "model.onnx"
+    onnx.write_bytes(b"\x08\n\x12\x07pytorch")
+    assert "is an ONNX model, a network to run and no checkpoint; give safetensors" in refused(onnx)
+    program = tmp_path / "model.pt2"
+    se_nas.export_program(small, program, 32)
+    assert "is a torch.export program, a network to run" in refused(program)
+    script = tmp_path / "model.pt"
+    with zipfile.ZipFile(script, "w") as archive:
+        archive.writestr("model/code/__torch__/Net.py", "")
+        archive.writestr("model/data.pkl", b"")
+    assert "is a TorchScript program, a network to run" in refused(script)
 
 
 def test_tensors_without_plain_values_are_refused() -> None:

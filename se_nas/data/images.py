@@ -207,7 +207,7 @@ def _read(path: str) -> Image.Image:
         with Image.open(path) as image:
             rgb: Image.Image = image.convert("RGB")
             return rgb
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())
         raise ImageError(f"image {path!r} cannot be read ({reason}); remove or repair it") from None
 

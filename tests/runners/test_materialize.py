@@ -109,6 +109,7 @@ def test_every_paper_table_fits_the_terminal(
             assert line.split()[0] == row.name
             assert len(line.split()) == len(lines[3].split()) + bool(row.note)
             assert "…" not in line
+        assert ("ref: as printed there" in lines[1]) == ("ref" in lines[2].split())
 
 
 @pytest.mark.parametrize(

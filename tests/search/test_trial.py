@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from se_nas import Architecture
 from se_nas.recipes import RECIPES
@@ -69,6 +71,20 @@ def test_an_error_is_an_end_with_its_traceback(tmp_path: Path) -> None:
     assert last["end"] == "error"
     assert "InputError" in last["traceback"]
     assert "gone" in last["traceback"]
+
+
+def test_a_damaged_image_is_named_with_what_to_do(tmp_path: Path) -> None:
+    for part, name, i in itertools.product(("train", "test"), ("cat", "dog"), range(4)):
+        (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 20), (60 * i, 9, 9)).save(tmp_path / part / name / f"{i}.png")
+    damaged = tmp_path / "train/dog/2.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    data = DataSettings("imagefolder", str(tmp_path), image_size=16, val_images=2)
+    recipe = replace(RECIPES["search"], batch_size=2)
+    last = run(worker(replace(SETTINGS, data=data, recipe=recipe)))[-1]
+    assert last["end"] == "error"
+    assert last["reason"].startswith(f"ImageError: image '{damaged}' cannot be read (")
+    assert last["reason"].endswith("); remove or repair it")
 
 
 def test_se_blocks_without_an_exact_start_are_counted() -> None:

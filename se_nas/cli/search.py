@@ -181,9 +181,9 @@ def search(
                 engine.resume(resume, found, config, named(context), console)
             elif found is not None:
                 engine.search(found, config, console)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as signal:
             typer.echo("interrupted", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(getattr(signal, "exit_code", 130)) from None
 
 
 def named(context: typer.Context) -> list[str]:

@@ -37,6 +37,7 @@ from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import RunConfig
 from se_nas.search.sharing import shared
+from se_nas.search.stopping import at_once
 from se_nas.search.storage import full_disk_is_one_line, repair
 from se_nas.search.trial import load_data
 from se_nas.search.tuning import tune_trials
@@ -58,7 +59,7 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
     share = check_feasible(space, price, images, config.seed)
     first(space, config)  # what it cannot use, it says now
     run = directory.create(space, config)
-    with lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
+    with at_once(), lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
         console.print(summary.opening(space, images, run), soft_wrap=True)
         cut = reopen.cut_before(space, config)
         if cut is not None:
@@ -69,6 +70,7 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
             )
         try:
             slots = stack.enter_context(connected(config))
+            stack.enter_context(at_once())  # Ray's start took the signals
             console.print(summary.resources(config, slots), soft_wrap=True)
             price = measuring.timed(price, space, config, images, slots, run, console)
             if uses_latency(space):
@@ -104,7 +106,7 @@ def resume(
             cannot change.
     """
     run = directory.find(which, asked.out)
-    with lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
+    with at_once(), lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
         space = reopen.read_space(run, space)
         config = reopen.settle(run, asked, named)
         images = load_data(config.data, config.seed)
@@ -113,6 +115,7 @@ def resume(
         console.print(summary.opening(space, images, run), soft_wrap=True)
         opened = study.create(space, config, run, resume=True)
         slots = stack.enter_context(connected(config))
+        stack.enter_context(at_once())  # Ray's start took the signals
         console.print(summary.resources(config, slots), soft_wrap=True)
         for note in reopen.notes(run, repaired):
             console.print(f"note: {note}", soft_wrap=True)

@@ -1,8 +1,12 @@
-"""Ctrl-C: once to end the search in good order, twice to end it at once."""
+"""Ctrl-C: once to end the search in good order, twice to end it at once.
+
+What Slurm and Kubernetes send (SIGTERM) and a terminal that is closed (SIGHUP) are the same.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +16,19 @@ from typing import Any
 from ray import tune
 
 from se_nas.search.searcher import StudySearcher
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# SIGKILL comes 30 s after Slurm's or Kubernetes' SIGTERM.
+PATIENCE_S = 20.0
+Handler = Callable[[int, FrameType | None], None]
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the search; ``exit_code`` is 128 and its number, as in a shell."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
 
 
 class StopWhen(tune.Stopper):
@@ -31,21 +48,79 @@ class StopWhen(tune.Stopper):
 
 
 @contextlib.contextmanager
-def ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C calls ``stop``; a second one raises ``KeyboardInterrupt``.
+def at_once() -> Iterator[None]:
+    """Raise ``Interrupted`` at a signal. Ray sets a handler of its own when it starts.
 
     Python gives signals to the main thread; elsewhere this does nothing.
     """
+
+    def end(number: int, _: FrameType | None) -> None:
+        _leave_terminal(number)
+        raise Interrupted(number)
+
+    with _handled(end):
+        yield
+
+
+@contextlib.contextmanager
+def ctrl_c(stop: Callable[[], None], run: str, patience: float = PATIENCE_S) -> Iterator[list[int]]:
+    """The first signal calls ``stop``; a second one raises ``Interrupted``.
+
+    A batch system sends SIGTERM to Ray's processes too, and Tune then waits for a cluster that is
+    gone: if the block has not ended in ``patience`` seconds after it, the process does.
+
+    Args:
+        run: its folder, for the line that says how to go on then.
+
+    Yields:
+        A list that the first signal's number goes into.
+    """
+    came: list[int] = []
+
+    def give_up() -> None:
+        os.write(2, f"stopped: Ray Tune did not end in time; go on with --resume {run}\n".encode())
+        os._exit(128 + signal.SIGTERM)
+
+    timer = threading.Timer(patience, give_up)
+    timer.daemon = True
+
+    def once(number: int, _: FrameType | None) -> None:
+        _leave_terminal(number)
+        if came:
+            raise Interrupted(number)
+        came.append(number)
+        stop()
+        if number == signal.SIGTERM:
+            timer.start()
+
+    try:
+        with _handled(once):
+            yield came
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def _handled(handler: Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def once(_: int, __: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop()
-
-    before = signal.signal(signal.SIGINT, once)
+    # What is ignored stays so: SIGHUP under nohup.
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, earlier in before.items():
+            signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
+
+
+def _leave_terminal(number: int) -> None:
+    """A terminal that is gone takes no more lines: each would be an error, and end the search."""
+    if number != signal.SIGHUP:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        if os.isatty(stream):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)

@@ -24,7 +24,7 @@ from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.sharing import SharedData
-from se_nas.search.stopping import StopWhen, ctrl_c
+from se_nas.search.stopping import Interrupted, StopWhen, ctrl_c
 from se_nas.search.trial import SETrial
 from se_nas.search.watching import watching
 from se_nas.search.workers import WorkersFirst
@@ -96,7 +96,7 @@ def tune_trials(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    with ctrl_c(searcher.stop):
+    with ctrl_c(searcher.stop, run.shown) as signals:
         try:
             tuner.fit()
         finally:
@@ -110,7 +110,7 @@ def tune_trials(
             f"--resume {run.shown}, or raise --max-failed-share"
         )
     if searcher.stopped:
-        raise KeyboardInterrupt
+        raise Interrupted(*signals)
 
 
 def _trial_settings(config: RunConfig, slots: Slots, run: directory.RunDirectory) -> TrialSettings:

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from se_nas.latency import build
+from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.measure import HOST, Clock, LocalMeasurer, identity
 from se_nas.latency.settings import PRECISIONS, LatencySettings, Signature
 from se_nas.latency.table import LatencyTable, Measurements
@@ -37,8 +38,8 @@ def one(
     """Make the table of a space and print how far it is off."""
     space, signature = load_space(name), Signature(size)
     known = Measurements()
-    networks = build.cover(space, signature, settings.networks)
-    held_out = build.draw_held_out(space, settings.held_out, networks)
+    networks = cover(space, signature, settings.networks)
+    held_out = draw_held_out(space, settings.held_out, networks)
     begun = time.perf_counter()
     build.run(
         LocalMeasurer(signature, settings, device, host),

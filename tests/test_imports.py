@@ -32,6 +32,7 @@ LIGHT = [
         "latency.blocks",
         "latency.build",
         "latency.cache",
+        "latency.cover",
         "latency.settings",
         "latency.table",
         "layers",

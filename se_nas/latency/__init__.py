@@ -2,5 +2,6 @@
 
 settings   what a measurement is        measure   one network, timed (torch)
 blocks     what a network is cut into   table     the sum over its blocks
-build      which networks to time, and the error on others     cache   what is kept
+cover      which networks to time       build     a table from their times, and its error
+cache      what is kept
 """

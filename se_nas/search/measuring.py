@@ -15,6 +15,7 @@ from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency import build
 from se_nas.latency.cache import open_cache
+from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature, uses_latency
 from se_nas.latency.table import LatencyTable, network_key
 from se_nas.search.alone import Note, alone
@@ -71,8 +72,8 @@ def _made(
     note: Note,
 ) -> TimedPrice:
     settings = config.latency
-    networks = build.cover(space, signature, settings.networks, config.seed)
-    held_out = build.draw_held_out(
+    networks = cover(space, signature, settings.networks, config.seed)
+    held_out = draw_held_out(
         space, settings.held_out, networks, lambda a: feasible(space, price(a)), config.seed
     )
     with alone(signature, settings, slots, note) as measurer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
@@ -11,9 +10,9 @@ from se_nas import SE, InputError, Space, choice, optional, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.latency import build
 from se_nas.latency.blocks import Block, blocks
+from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature
 from se_nas.latency.table import Latency, LatencyTable, Measurements, Profile
-from se_nas.spaces import load_space, space_files
 
 SIGNATURE = Signature(32, 3, 10)
 SPACE = Space(
@@ -64,56 +63,10 @@ def known_keys(networks: list[Architecture], signature: Signature = SIGNATURE) -
     return {block.key for a in networks for block in blocks(a, signature)}
 
 
-@pytest.mark.parametrize("name", space_files())
-def test_every_block_of_every_space_of_ours_is_covered(name: str) -> None:
-    space = load_space(name)
-    signature = Signature(32 if "small" in name or "digits" in name else 224)
-    networks = build.cover(space, signature, 400)
-    known = known_keys(networks, signature)
-    rng = random.Random(1)
-    for _ in range(300):
-        assert {block.key for block in blocks(space.sample(rng), signature)} <= known
-    assert len(networks) < 400
-
-
-def test_a_cover_needs_as_many_networks_as_a_stage_has_options() -> None:
-    assert len(build.cover(SPACE, SIGNATURE, 400)) == 2 * (1 + 3 * 2)
-    assert known_keys(build.cover(SPACE, SIGNATURE, 400)) == known_keys(list(SPACE))
-
-
-def test_a_limit_takes_all_trunks_in_turn_and_no_se_first() -> None:
-    networks = build.cover(SPACE, SIGNATURE, 5)
-    assert len(networks) == 5
-    assert [str(a) for a in networks[:2]] == ["resnet8_small-width8", "resnet8_small"]
-    assert {a.trunk for a in networks[2:4]} == {a.trunk for a in networks[:2]}
-    assert build.cover(SPACE, SIGNATURE, 5) == networks, "the same each time"
-
-
-def test_a_space_with_more_trunks_than_the_limit_is_drawn_from() -> None:
-    wide = Space("wide", trunk=trunk("resnet8_small", width=choice(*range(8, 808))))
-    networks = build.cover(wide, SIGNATURE, 20)
-    assert 10 <= len(networks) <= 20
-    widths = [a.trunk.width for a in networks]  # type: ignore[attr-defined]
-    assert max(widths) > 400, "not the first ones of the list"
-
-
-@pytest.mark.parametrize(
-    "se",
-    [
-        SE(reduction=choice(2, 4)),
-        choice(None, SE(2), per_stage(None, {2: SE(4)})),
-        per_stage(optional(SE(2)), tie=[(2, 3)]),
-    ],
-)
-def test_other_templates_are_covered_too(se: Any) -> None:
-    space = Space("s", trunk="resnet8_small", se=se)
-    assert known_keys(list(space)) <= known_keys(build.cover(space, SIGNATURE, 400))
-
-
 def test_the_table_of_an_additive_device_is_exact() -> None:
     device, known = Device(), Measurements()
-    networks = build.cover(SPACE, SIGNATURE, 400)
-    held_out = build.draw_held_out(SPACE, 10, networks)
+    networks = cover(SPACE, SIGNATURE, 400)
+    held_out = draw_held_out(SPACE, 10, networks)
     build.run(device, SIGNATURE, known, profiles=networks, wholes=held_out)
     compared = build.compare(LatencyTable(known, SIGNATURE), held_out, known)
     assert len(compared) == 10
@@ -124,8 +77,8 @@ def test_the_table_of_an_additive_device_is_exact() -> None:
 
 
 def test_a_slow_sweep_is_outvoted() -> None:
-    networks = build.cover(SPACE, SIGNATURE, 400)
-    held_out = build.draw_held_out(SPACE, 10, networks)
+    networks = cover(SPACE, SIGNATURE, 400)
+    held_out = draw_held_out(SPACE, 10, networks)
     jobs = len(networks) + len(held_out)
     device, known = Device([1.0] * jobs + [5.0] * jobs + [1.0] * jobs), Measurements()
     build.run(device, SIGNATURE, known, profiles=networks, wholes=held_out, sweeps=3)
@@ -134,7 +87,7 @@ def test_a_slow_sweep_is_outvoted() -> None:
 
 
 def test_what_is_known_is_not_measured_again() -> None:
-    networks = build.cover(SPACE, SIGNATURE, 400)
+    networks = cover(SPACE, SIGNATURE, 400)
     known = Measurements()
     build.run(Device(), SIGNATURE, known, profiles=networks[:4], wholes=networks[-1:])
     before = dict(known.blocks)
@@ -157,7 +110,7 @@ def test_what_is_known_is_not_measured_again() -> None:
 
 
 def test_a_network_that_does_not_fit_leaves_its_blocks_to_estimates() -> None:
-    networks = build.cover(SPACE, SIGNATURE, 400)
+    networks = cover(SPACE, SIGNATURE, 400)
     sizes = sorted(sum(b.params for b in blocks(a, SIGNATURE)) for a in networks)
     known = Measurements()
     build.run(Device(too_large=sizes[-2]), SIGNATURE, known, profiles=networks)
@@ -167,21 +120,8 @@ def test_a_network_that_does_not_fit_leaves_its_blocks_to_estimates() -> None:
         build.run(Device(too_large=1), SIGNATURE, Measurements(), profiles=networks)
 
 
-def test_held_out_networks_are_those_that_matter_if_there_are_enough() -> None:
-    space = load_space("digits_se")
-
-    def with_three(architecture: Architecture) -> bool:
-        return None not in architecture.se
-
-    chosen = build.draw_held_out(space, 10, [], with_three)
-    assert len({a.id for a in chosen}) == 10
-    assert all(with_three(a) for a in chosen)
-    tiny = Space("tiny", trunk="resnet8_small", se=optional(SE(2)))
-    assert len(build.draw_held_out(tiny, 10, [Architecture("resnet8_small")])) == 1
-
-
 def test_the_part_of_a_cache_that_a_run_needs() -> None:
-    networks = build.cover(SPACE, SIGNATURE, 400)
+    networks = cover(SPACE, SIGNATURE, 400)
     known = Measurements()
     build.run(Device(), SIGNATURE, known, profiles=networks, wholes=networks[:3])
     part = build.of_networks(known, networks[:1], SIGNATURE)

@@ -14,6 +14,8 @@ from se_nas.search.settings import RunConfig
 from se_nas.search.shipping import runtime_env
 
 CONNECT_TIMEOUT_S = 5.0
+# Beside a GPU: a trial's loaders need no more, and the machine's other users may.
+MOST_CPUS = 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def connected(config: RunConfig) -> Iterator[Slots]:
     import ray
 
     api: Any = ray  # much of its interface is untyped
+    if api.is_initialized():  # it would be shut down with the search
+        raise InputError("this process has a Ray cluster already: ray.shutdown() first")
     try:
         context = _start(config, api) if config.address is None else _join(config, api)
         yield slots(config, living(), context.dashboard_url or "")
@@ -77,25 +81,13 @@ def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: st
     Raises:
         InputError: there are fewer GPUs, or CPUs, than asked for.
     """
-    found = int(sum(node.get("GPU", 0) for node in nodes))
-    cpus_found = sum(node.get("CPU", 0.0) for node in nodes)
-    gpus = found if config.gpus is None else config.gpus
-    if gpus > found:
-        fewer = f"--gpus {found}, " if found else ""
-        raise InputError(
-            f"--gpus {gpus}: the cluster has {found} GPU{'s' * (found != 1)} and {cpus_found:g} "
-            f"CPUs; use {fewer}--gpus 0 to train on CPUs, or --address of a cluster that has them"
-        )
-    if not gpus and config.processes > 1:
-        raise InputError(
-            f"--gpus-per-trial {config.gpus_per_trial:g}: the cluster has no GPU; leave it out to "
-            "train on CPUs, or give --address of a cluster that has them"
-        )
+    gpus = _gpus(config, nodes)
     share = config.gpus_per_trial if gpus else 0.0
+    # The CPUs of each node that trials can stand on, and how many its GPUs have room for.
     per_node = [
         (node.get("CPU", 0.0), _on(int(node.get("GPU", 0)), share))
         for node in nodes
-        if not gpus or node.get("GPU", 0)
+        if not gpus or _on(int(node.get("GPU", 0)), share)
     ]
     cpus = config.cpus_per_trial or (_share(per_node) if gpus else 1.0)
     fit = [int(node_cpus / cpus + 1e-9) for node_cpus, _ in per_node]
@@ -103,11 +95,41 @@ def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: st
     if gpus:
         count = min(count, _on(gpus, share))
     if count < 1:
+        beside = f" beside {share:g} GPU{'s' * (share > 1)}" if share else ""
+        most = max((node_cpus for node_cpus, _ in per_node), default=0.0)
         raise InputError(
-            f"a trial needs {cpus:g} CPUs and {share:g} GPUs; no node of the cluster has them "
-            f"({cpus_found:g} CPUs in all); lower --cpus-per-trial"
+            f"a trial needs {cpus:g} CPUs{beside} on one node, where there are {most:g} at most; "
+            "lower --cpus-per-trial"
         )
     return Slots(min(count, config.concurrency or count), cpus, share, dashboard)
+
+
+def _gpus(config: RunConfig, nodes: Sequence[Mapping[str, float]]) -> int:
+    """GPUs to use on all nodes.
+
+    Raises:
+        InputError: there are not so many, or not so many together as a trial needs.
+    """
+    each = [int(node.get("GPU", 0)) for node in nodes]
+    found = sum(each)
+    gpus = found if config.gpus is None else config.gpus
+    if gpus > found:
+        cpus = sum(node.get("CPU", 0.0) for node in nodes)
+        fewer = f"--gpus {found}, " if found else ""
+        raise InputError(
+            f"--gpus {gpus}: the cluster has {found} GPU{'s' * (found != 1)} and {cpus:g} "
+            f"CPUs; use {fewer}--gpus 0 to train on CPUs, or --address of a cluster that has them"
+        )
+    together = min(gpus, max(each, default=0))
+    if config.processes > max(1, together):
+        have = (
+            f"--gpus is {gpus}" if config.gpus == together else f"no node has more than {together}"
+        )
+        raise InputError(
+            f"--gpus-per-trial {config.gpus_per_trial:g}: {have}, and a trial stands on one node; "
+            "lower it, or give --address of a cluster that has them"
+        )
+    return gpus
 
 
 def _on(gpus: int, share: float) -> int:
@@ -119,15 +141,24 @@ def _on(gpus: int, share: float) -> int:
 
 def _share(per_node: Sequence[tuple[float, int]]) -> float:
     """CPUs for each slot, as many as every node with GPUs can give: whole ones, or a fraction."""
-    least = min(cpus / slot_count for cpus, slot_count in per_node if slot_count)
-    return float(min(8, int(least))) if least >= 1 else max(0.001, int(least * 1000) / 1000)
+    least = min(cpus / slot_count for cpus, slot_count in per_node)
+    return float(min(MOST_CPUS, int(least))) if least >= 1 else max(0.001, int(least * 1000) / 1000)
 
 
 def _start(config: RunConfig, ray: Any) -> Any:
+    host = config.dashboard_host or "127.0.0.1"
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, 0), family=family).close()
+    except OSError as error:  # Ray tries 50 ports, and then says much else
+        raise InputError(
+            f"--dashboard-host {host!r}: {error.strerror or error}; give an address of this "
+            "machine, or 0.0.0.0 for all of them"
+        ) from None
     return ray.init(
         address="local",  # not a cluster that somebody else started on this machine
         include_dashboard=config.dashboard,
-        dashboard_host=config.dashboard_host or "127.0.0.1",
+        dashboard_host=host,
         _node_ip_address="127.0.0.1",
         log_to_driver=False,
         logging_level="ERROR",

@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from se_nas.errors import InputError, unknown
 from se_nas.latency.settings import LatencySettings
 from se_nas.recipes import RECIPES, Recipe
 
+T = TypeVar("T")
 HIDDEN = "***"  # in the place of a password
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
 
@@ -40,6 +41,7 @@ class RunConfig:
     """Everything that a search run depends on beside its space.
 
     Attributes:
+        data, recipe: the images of every trial, and how it trains on them.
         trials: distinct architectures to train; duplicates and rejected proposals are free.
         epochs: budget of one trial.
         first_rung: share of the budget before which no trial is stopped early; 1 never stops.
@@ -51,12 +53,16 @@ class RunConfig:
         sampler: ``tpe``, ``random``, ``nsga2``, ``grid``, or the import path of an Optuna sampler.
         enqueue: names of networks to try first.
         seed: of the sampler, the split and every trial.
+        storage: URL of the study's database; None keeps it in a journal in the run directory.
         top: how many of the best are retrained.
         final_seeds: seeds of each retraining.
         final_epochs: budget of a retraining, None for ``epochs``.
         max_failed_share: a search in which more of the trials fail than that stops.
+        name: of the run and its study; None makes one of the space, the data and the time.
+        out: folder of the runs.
         address: a running Ray cluster; None starts one on this machine.
         latency: how ``latency_ms`` is measured, if the space asks for it.
+        dashboard: start Ray's with a cluster of our own.
         dashboard_host: where the dashboard of a cluster of our own listens; None for loopback.
         tensorboard: write a TensorBoard run for every trial.
     """
@@ -144,25 +150,17 @@ class RunConfig:
         Raises:
             InputError: a setting that this version does not know, or a value that is not allowed.
         """
-        known = {f.name for f in fields(cls)}
-        images = {f.name for f in fields(DataSettings)}
-        timing = {f.name for f in fields(LatencySettings)}
-        for given, allowed in (
-            (data, known),
-            (data.get("data", {}), images),
-            (data.get("latency", {}), timing),
-        ):
-            for name in given:
-                if name not in allowed:
-                    raise unknown("setting", name, allowed, "; another version wrote it")
+        inner: dict[str, type[Any]] = {"data": DataSettings, "latency": LatencySettings}
         changed: dict[str, Any] = {}
-        if "data" in data:
-            changed["data"] = DataSettings(**data["data"])
-        if "latency" in data:
-            changed["latency"] = LatencySettings(**data["latency"])
-        if "recipe" in data:
-            changed["recipe"] = Recipe.from_dict(data["recipe"])
-        return cls(**{**data, **changed})
+        try:
+            for name, kind in inner.items():
+                if name in data:
+                    changed[name] = _known(kind, data[name])
+            if "recipe" in data:
+                changed["recipe"] = Recipe.from_dict(data["recipe"])
+            return _known(cls, {**data, **changed})
+        except TypeError as error:
+            raise InputError(f"the settings of a run cannot be read: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -184,6 +182,14 @@ class TrialSettings:
     threads: int = 1
     checkpoints: str | None = None
     processes: int = 1
+
+
+def _known(kind: type[T], values: Mapping[str, Any]) -> T:
+    allowed = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in allowed:
+            raise unknown("setting", name, allowed, "; another version wrote it")
+    return kind(**values)
 
 
 def without_password(url: str) -> str:

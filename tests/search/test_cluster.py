@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import ray
 
 from se_nas import InputError
-from se_nas.search.cluster import slots
+from se_nas.search.cluster import Slots, connected, slots
 from se_nas.search.settings import RunConfig
 
 
@@ -67,8 +68,43 @@ def test_a_trial_that_fits_nowhere_is_an_error(config: RunConfig) -> None:
         slots(config, [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 2.0}])
 
 
-def test_several_gpus_a_trial_need_gpus() -> None:
-    with pytest.raises(InputError, match="--gpus-per-trial 2: the cluster has no GPU"):
-        slots(RunConfig(gpus_per_trial=2), [{"CPU": 2.0}])
+@pytest.mark.parametrize(
+    ("config", "nodes", "words"),
+    [
+        (RunConfig(gpus_per_trial=2), [{"CPU": 2.0}], "no node has more than 0"),
+        (RunConfig(gpus_per_trial=4), [{"CPU": 8.0, "GPU": 2.0}] * 3, "no node has more than 2"),
+        (RunConfig(gpus=8, gpus_per_trial=4), [{"CPU": 8.0, "GPU": 2.0}] * 4, "more than 2"),
+        (RunConfig(gpus=1, gpus_per_trial=2), [{"CPU": 8.0, "GPU": 8.0}], "--gpus is 1"),
+    ],
+)
+def test_the_gpus_of_a_trial_are_on_one_node(
+    config: RunConfig, nodes: list[dict[str, float]], words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        slots(config, nodes)
+    assert str(caught.value).startswith(f"--gpus-per-trial {config.gpus_per_trial:g}: ")
+
+
+def test_a_trial_on_cpus_is_one_process() -> None:
     with pytest.raises(InputError, match="gpus is 0, but gpus_per_trial is 2"):
         RunConfig(gpus=0, gpus_per_trial=2)
+
+
+def test_nodes_with_too_few_gpus_are_left_aside() -> None:
+    nodes = [{"CPU": 1.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 4.0}]
+    assert slots(RunConfig(gpus_per_trial=2), nodes) == Slots(2, 8.0, 2)
+
+
+def test_a_dashboard_host_of_another_machine_is_one_line() -> None:
+    with (
+        pytest.raises(InputError, match=r"--dashboard-host '203\.0\.113\.7': .*0\.0\.0\.0"),
+        connected(RunConfig(gpus=0, dashboard_host="203.0.113.7")),
+    ):
+        pass
+
+
+def test_a_cluster_that_this_process_has_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "shutdown", pytest.fail)
+    with pytest.raises(InputError, match=r"ray\.shutdown"), connected(RunConfig(gpus=0)):
+        pass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import optuna
@@ -115,10 +113,3 @@ def test_a_run_that_has_its_table_keeps_it(
         timing.recorded(price, SPACE, RunConfig(), RunDirectory(tmp_path / "other"))
     with pytest.raises(InputError, match="not a table of latencies"):
         measuring.timed(price, SPACE, RunConfig(), images, slots, run, Console())
-
-
-def test_settings_of_a_run_are_read_back() -> None:
-    config = RunConfig(latency=LatencySettings(batch=8, precision="bfloat16"))
-    stored = json.loads(json.dumps(config.to_dict()))
-    assert stored["latency"] == asdict(config.latency)
-    assert RunConfig.from_dict(stored) == config

@@ -7,12 +7,11 @@ process fails, all leave the group, and the next trial starts new peers. Not run
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import ray
 import torch
@@ -22,21 +21,49 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from se_nas.arch import Architecture
 from se_nas.data import Data
 from se_nas.search.parallel import ParallelTraining
+from se_nas.search.peer_ends import PeerDied, cause, give_up, is_lost_group, watched
 from se_nas.search.settings import TrialSettings
 
-TIMEOUT = timedelta(minutes=30)  # a process may wait so long for another's slowest step
+# A process waits so long for another in a collective. One that died is noticed within seconds; this
+# is for one that hangs. Between two collectives there is a step, the start of a loader's processes
+# or a process's share of the validation: NCCL's own default is long enough.
+TIMEOUT = timedelta(minutes=10)
+# Seconds for the peers to say why process 0 lost them, or to agree with it that it failed itself.
+PATIENCE_S, BRIEFLY_S = 30.0, 2.0
 
 
-def join(rank: int, size: int, port: int, on_cuda: bool) -> None:
+def meeting(size: int, port: int = 0) -> Any:
+    """Where a trial's processes meet, on loopback: at a port that is free, or at process 0's."""
+    store: Any = dist.TCPStore  # type: ignore[attr-defined]
+    if port:
+        return store("127.0.0.1", port, size, is_master=False, timeout=TIMEOUT)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        lead = {"wait_for_workers": False, "master_listen_fd": server.detach()}
+        return store("127.0.0.1", port, size, is_master=True, timeout=TIMEOUT, **lead)
+
+
+def join(store: Any, rank: int, size: int, on_cuda: bool) -> None:
     """Enter the group of a trial's processes; they are on one machine."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    dist.init_process_group(
-        "nccl" if on_cuda else "gloo",
-        init_method=f"tcp://127.0.0.1:{port}",
-        rank=rank,
-        world_size=size,
-        timeout=TIMEOUT,
-    )
+    backend = "nccl" if on_cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
+
+
+def leave() -> None:
+    """Leave the group, whatever hangs in it: only after a failure, or when no trial runs."""
+    if dist.is_initialized():
+        _abort()
+        dist.destroy_process_group()
+
+
+def _abort() -> None:
+    """Let NCCL's collectives fail that hang; gloo's do when the other process is gone."""
+    group: Any = dist.group.WORLD
+    if group is not None:
+        group.abort()
 
 
 class Peer:
@@ -49,7 +76,8 @@ class Peer:
         self.training: ParallelTraining | None = None
 
     def join(self) -> None:
-        join(*self.group, self.device == "cuda")
+        rank, size, port = self.group
+        join(meeting(size, port), rank, size, self.device == "cuda")
 
     def begin(self, architecture: str, data: Any, workers: int) -> None:
         """A new network on the data, or on what the data are shared by."""
@@ -57,16 +85,15 @@ class Peer:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         images: Data = data if isinstance(data, Data) else data.data()
-        with left_on_error():
-            self.training = ParallelTraining(
-                Architecture.from_json(architecture),
-                images,
-                self.settings.recipe,
-                epochs=self.settings.epochs,
-                seed=self.settings.seed,
-                device=self.device,
-                workers=workers,
-            )
+        self.training = ParallelTraining(
+            Architecture.from_json(architecture),
+            images,
+            self.settings.recipe,
+            epochs=self.settings.epochs,
+            seed=self.settings.seed,
+            device=self.device,
+            workers=workers,
+        )
 
     def load(self, state: dict[str, Any]) -> None:
         assert self.training is not None, "begin comes first"
@@ -74,8 +101,11 @@ class Peer:
 
     def epoch(self) -> None:
         assert self.training is not None, "begin comes first"
-        with left_on_error():
-            self.training.epoch()
+        self.training.epoch()
+
+    def test(self) -> None:
+        assert self.training is not None, "begin comes first"
+        self.training.test()
 
 
 class Peers:
@@ -85,6 +115,8 @@ class Peers:
         settings: of the worker; ``processes`` counts it too.
     """
 
+    peer: type[Peer] = Peer
+
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
         self.actors: list[Any] = []
@@ -93,11 +125,9 @@ class Peers:
         """Start the peers and enter their group; nothing if they are there."""
         if self.actors:
             return
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        group: Any = ray.util.get_current_placement_group()
         size = self.settings.processes
+        store = meeting(size)
+        group: Any = ray.util.get_current_placement_group()
         for rank in range(1, size):
             strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
             bundle = group.bundle_specs[rank]
@@ -105,36 +135,61 @@ class Peers:
                 num_cpus=bundle.get("CPU", 0),
                 num_gpus=bundle.get("GPU", 0),
                 scheduling_strategy=strategy,
-            )(Peer)
-            self.actors.append(remote.remote(self.settings, rank, size, port))
+            )(self.peer)
+            self.actors.append(remote.remote(self.settings, rank, size, store.port))
+        started = [actor.__ray_ready__.remote() for actor in self.actors]
+        found = cause(started, TIMEOUT.total_seconds())
+        if found is not None:
+            self._fail(found)
         on_cuda = self.settings.on_gpu and torch.cuda.is_available()
-        self.together("join", lambda: join(0, size, port, on_cuda))
+        self.together("join", lambda: join(store, 0, size, on_cuda))
 
     def together(self, method: str, own: Callable[[], Any], *arguments: Any) -> Any:
         """Have every peer call a method while this process calls ``own``; its answer.
 
+        If a peer dies this process ends, so that the trial is started again (``peer_ends``).
+
         Raises:
             Exception: what a peer failed of, rather than that this process lost it.
         """
-        waiting = [getattr(actor, method).remote(*arguments) for actor in self.actors]
+        tasks = [getattr(actor, method).remote(*arguments) for actor in self.actors]
+        seen: list[Exception] = []
         try:
-            answer = own()
-            ray.get(waiting)
+            with watched(tasks, seen, self._interrupt):
+                answer = own()
+                ray.get(tasks)
         except Exception as error:
-            first = _cause(waiting)
+            leave()  # before the peers are asked: those that wait for this process fail at once
+            lost = is_lost_group(error) or isinstance(error, ray.exceptions.RayError)
+            found = seen[0] if seen else cause(tasks, PATIENCE_S if lost else BRIEFLY_S)
+            if found is not None:
+                self._fail(found)
             self.close()
-            if first is not None:
-                raise first from error
             raise
         return answer
 
     def close(self) -> None:
         """End the peers, and leave their group."""
+        self._kill()
+        self.actors = []
+        leave()
+
+    def _kill(self) -> None:
         for actor in self.actors:
             ray.kill(actor)
-        self.actors = []
-        if dist.is_initialized():
-            dist.destroy_process_group()
+
+    def _interrupt(self, found: Exception) -> None:
+        """A peer failed, and this process may hang in a collective with it: let that fail."""
+        if isinstance(found, PeerDied) or not dist.is_initialized():
+            give_up(found)
+        self._kill()
+        _abort()
+
+    def _fail(self, found: Exception) -> NoReturn:
+        self.close()
+        if isinstance(found, PeerDied):
+            give_up(found)
+        raise found
 
 
 class LedTraining(ParallelTraining):
@@ -168,30 +223,8 @@ class LedTraining(ParallelTraining):
     def epoch(self) -> Any:
         return self.peers.together("epoch", super().epoch)
 
+    def test(self) -> Any:
+        return self.peers.together("test", super().test)
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.peers.together("load", lambda: ParallelTraining.load_state_dict(self, state), state)
-
-
-@contextlib.contextmanager
-def left_on_error() -> Iterator[None]:
-    """Leave the group on an error, so that nobody waits for this process."""
-    try:
-        yield
-    except Exception:
-        dist.destroy_process_group()
-        raise
-
-
-def _cause(waiting: list[Any]) -> Exception | None:
-    """The first error among peers that have ended, if one has."""
-    ended, _ = ray.wait(waiting, num_returns=len(waiting), timeout=5)
-    for task in ended:
-        try:
-            ray.get(task)
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            if isinstance(cause, Exception) and "closed by peer" not in str(cause):
-                return cause
-        except ray.exceptions.RayError:  # its process died
-            continue
-    return None

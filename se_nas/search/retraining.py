@@ -1,16 +1,25 @@
-"""Retraining as plain Ray tasks: no more at once than the search has slots."""
+"""Retraining as plain Ray tasks, each on what a trial of the search had.
+
+A run whose process or node dies starts again, with a limit. Ray's own retries are off: those of
+tasks that it killed because a host ran out of memory have no limit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from se_nas.arch import Architecture
 from se_nas.search.cluster import Slots
+from se_nas.search.failures import MAX_DEATHS
 from se_nas.search.finals import Retrained
 from se_nas.search.kept import Keep
-from se_nas.search.settings import RunConfig
+from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.sharing import SharedData
+
+Train = Callable[[str, TrialSettings, int, SharedData | None], Retrained]
 
 
 def train_on_ray(
@@ -22,77 +31,134 @@ def train_on_ray(
     slots: Slots,
     images: SharedData | None,
     on_done: Callable[[str, int, int], None],
+    train: Train | None = None,
 ) -> list[Retrained]:
     """Train every (architecture, seed) pair; a failure is a result like any other.
-
-    A run takes one GPU at most, also where the trials of the search took several.
 
     Args:
         keep: called with each that is done.
         images: for the workers of a node to share; None if each loads its own.
         what: a label for ``on_done``, which is called with it, the runs done and their number.
+        train: what a task runs: ``train_and_test``, if not given.
     """
     import ray
 
-    cpus, gpus = slots.cpus / slots.processes, min(slots.gpus, 1.0)
-    remote: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=3)(train_and_test)
+    remote: Any = ray.remote(train_and_test if train is None else train)
     shared = ray.put(images)
-    todo = list(enumerate(pairs))[::-1]
-    waiting: dict[Any, int] = {}
+    todo = list(range(len(pairs)))[::-1]
+    waiting: dict[Any, tuple[int, dict[str, Any]]] = {}
+    deaths: Counter[int] = Counter()
     done: dict[int, Retrained] = {}
-    while todo or waiting:
-        while todo and len(waiting) < slots.count * slots.processes:
-            index, (architecture, seed) = todo.pop()
-            task = remote.remote(architecture.to_json(), config, seed, gpus > 0, cpus, shared)
-            waiting[task] = index
-        ready, _ = ray.wait(list(waiting))
-        for task in ready:
-            index = waiting.pop(task)
-            try:
-                done[index] = ray.get(task)
-            except ray.exceptions.RayError as error:  # its process or node died, again and again
-                done[index] = Retrained(f"lost: {type(error).__name__}")
-            keep(*pairs[index], done[index])
-            on_done(what, len(done), len(pairs))
+    with places(slots, min(slots.count, len(pairs))) as free:
+        while todo or waiting:
+            while todo and free:
+                index, place = todo.pop(), free.pop()
+                architecture, seed = pairs[index]
+                given = (settings_of(config, slots, seed), config.seed, shared)
+                task = remote.options(**place).remote(architecture.to_json(), *given)
+                waiting[task] = index, place
+            ready, _ = ray.wait(list(waiting))
+            for task in ready:
+                index, place = waiting.pop(task)
+                free.append(place)
+                result, died = result_of(task)
+                deaths[index] += died
+                if died and deaths[index] <= MAX_DEATHS:
+                    todo.append(index)
+                    continue
+                done[index] = result
+                keep(*pairs[index], result)
+                on_done(what, len(done), len(pairs))
     return [done[i] for i in range(len(pairs))]
 
 
+@contextlib.contextmanager
+def places(slots: Slots, count: int) -> Iterator[list[dict[str, Any]]]:
+    """What so many runs at once ask Ray for: a placement group each, with several GPUs a run."""
+    import ray
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    own = slots.resources[0]
+    options = {"num_cpus": own["CPU"], "num_gpus": own.get("GPU", 0), "max_retries": 0}
+    if slots.processes == 1:
+        yield [options] * count
+        return
+    api: Any = ray.util
+    groups = [api.placement_group(slots.resources, strategy="STRICT_PACK") for _ in range(count)]
+    try:
+        strategies = [PlacementGroupSchedulingStrategy(group, 0) for group in groups]
+        yield [options | {"scheduling_strategy": strategy} for strategy in strategies]
+    finally:
+        for group in groups:
+            api.remove_placement_group(group)
+
+
+def settings_of(config: RunConfig, slots: Slots, seed: int) -> TrialSettings:
+    """Those of a trial, with the budget and the seed of a retraining."""
+    return TrialSettings(
+        config.data,
+        config.recipe,
+        config.final_epochs or config.epochs,
+        seed,
+        on_gpu=slots.gpus > 0,
+        threads=max(1, int(slots.cpus / slots.processes)),
+        processes=slots.processes,
+    )
+
+
+def result_of(task: Any) -> tuple[Retrained, bool]:
+    """What a task that has ended gave, and whether it did not because its process or node died."""
+    import ray
+
+    try:
+        result: Retrained = ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        return Retrained(f"failed: {_first_line(error.cause)}"), False
+    except ray.exceptions.OutOfMemoryError:
+        return Retrained("out of memory"), True
+    except ray.exceptions.RayError as error:
+        return Retrained(f"lost: {_first_line(error)}"), True
+    return result, False
+
+
 def train_and_test(
-    architecture: str,
-    config: RunConfig,
-    seed: int,
-    on_gpu: bool,
-    cpus: float,
-    images: SharedData | None = None,
+    architecture: str, settings: TrialSettings, data_seed: int, images: SharedData | None = None
 ) -> Retrained:
-    """Train one network and test it once."""
+    """Train one network and test it once, on all processes that the settings name."""
     import torch
 
     from se_nas.export import to_bytes
     from se_nas.search.trial import device, is_out_of_memory, load_data, loader_workers
     from se_nas.train import NonFiniteLoss, Training
 
-    threads = max(1, int(cpus))
-    torch.set_num_threads(threads)
-    data = load_data(config.data, config.seed) if images is None else images.data()
-    epochs = config.final_epochs or config.epochs
+    torch.set_num_threads(settings.threads)
+    peers: Any = None
     try:
-        training = Training(
-            Architecture.from_json(architecture),
-            data,
-            config.recipe,
-            epochs=epochs,
-            seed=seed,
-            device=device(on_gpu),
-            workers=loader_workers(data, threads),
-        )
-        for _ in range(epochs):
+        data = load_data(settings.data, data_seed) if images is None else images.data()
+        options: dict[str, Any] = {
+            "epochs": settings.epochs,
+            "seed": settings.seed,
+            "device": device(settings.on_gpu),
+            "workers": loader_workers(data, settings.threads),
+        }
+        make: Any = Training
+        if settings.processes > 1:
+            from se_nas.search.peers import LedTraining, Peers
+
+            peers = Peers(settings)
+            make, options = LedTraining, options | {"peers": peers, "shared": images}
+        training = make(Architecture.from_json(architecture), data, settings.recipe, **options)
+        for _ in range(settings.epochs):
             metrics = training.epoch()
         test = training.test()
     except NonFiniteLoss:
         return Retrained("diverged")
     except Exception as error:
-        return Retrained("out of memory" if is_out_of_memory(error) else f"failed: {error}")
+        memory = is_out_of_memory(error)
+        return Retrained("out of memory" if memory else f"failed: {_first_line(error)}")
+    finally:
+        if peers is not None:
+            peers.close()
     content = to_bytes(
         training.model.state_dict(),
         training.model.architecture,
@@ -100,3 +166,7 @@ def train_and_test(
         data.in_channels,
     )
     return Retrained("complete", metrics.val_acc, metrics.val_loss, test.accuracy, content)
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

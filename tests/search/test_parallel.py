@@ -31,13 +31,17 @@ from se_nas import data
 from se_nas.recipes import RECIPES
 from se_nas.search.parallel import ParallelTraining
 folder, name = sys.argv[1:3]
-rank, images, frozen = map(int, sys.argv[3:])
+rank, images, frozen, first, last = map(int, sys.argv[3:])
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
 recipe = replace(RECIPES["search"], batch_size=32, frozen_norm_epochs=frozen)
 given = data.load("digits", limit_train=images)
 training = ParallelTraining(name, given, recipe, epochs=2, device="cpu")
-metrics = [training.epoch() for _ in range(2)]
+if first:  # every process takes up what process 0 saved
+    training.load_state_dict(torch.load(f"{folder}/saved"))
+metrics = [training.epoch() for _ in range(first, last)]
+if rank == 0:
+    torch.save(training.state_dict(), f"{folder}/saved")
 seen = [(m.train_loss, m.val_loss, m.val_acc) for m in metrics]
 torch.save({"model": training.model.state_dict(), "metrics": seen}, f"{folder}/{rank}")
 dist.destroy_process_group()
@@ -63,10 +67,14 @@ class Accumulated(Training):
         return total
 
 
-def trained_by_two(folder: Path, frozen: int = 0) -> list[dict[str, Any]]:
+def trained_by_two(
+    folder: Path, frozen: int = 0, first: int = 0, last: int = 2
+) -> list[dict[str, Any]]:
+    (folder / "meet").unlink(missing_ok=True)
+    numbers = [[str(n) for n in (rank, IMAGES, frozen, first, last)] for rank in range(2)]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(folder), NAME, *map(str, (rank, IMAGES, frozen))],
+            [sys.executable, "-c", PROCESS, str(folder), NAME, *numbers[rank]],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -96,6 +104,18 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 def test_frozen_batch_norms_need_no_gradients(tmp_path: Path) -> None:
     first, second = trained_by_two(tmp_path, frozen=1)
     assert first["metrics"] == second["metrics"]
+
+
+def test_two_processes_that_go_on_from_a_checkpoint_give_what_they_would_have(
+    tmp_path: Path,
+) -> None:
+    whole = trained_by_two(tmp_path)
+    trained_by_two(tmp_path, last=1)
+    resumed = trained_by_two(tmp_path, first=1)
+    for once, again in zip(whole, resumed, strict=True):
+        assert again["metrics"] == once["metrics"][1:]
+    for name, value in whole[0]["model"].items():
+        assert torch.equal(value, resumed[0]["model"][name])
 
 
 @pytest.mark.parametrize("images", [8, 9, 10, 11, 12, 16])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +61,82 @@ def test_how_trials_of_two_processes_end() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "complete 2, out_of_memory 0, not_finite 0"
+
+
+HANGS = """
+import os, signal, time
+from se_nas.search.environment import prepare
+prepare(None)
+import ray
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from se_nas.recipes import RECIPES
+from se_nas.search.peers import Peer, Peers
+from se_nas.search.settings import DataSettings, TrialSettings
+
+ray.init(address="local", include_dashboard=False, num_cpus=2, _node_ip_address="127.0.0.1",
+         logging_level="ERROR", log_to_driver=False)
+group = placement_group([{"CPU": 1}] * 2, strategy="STRICT_PACK")
+ray.get(group.ready())
+settings = TrialSettings(DataSettings(), RECIPES["search"], epochs=1, processes=2)
+
+class Dying(Peer):
+    def epoch(self):
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class DyingPeers(Peers):
+    peer = Dying
+
+@ray.remote(num_cpus=1, scheduling_strategy=PlacementGroupSchedulingStrategy(group, 0))
+class Worker:
+    def open(self):
+        self.peers = DyingPeers(settings)
+        self.peers.open()
+    def run(self):
+        self.peers.together("epoch", lambda: time.sleep(600))  # as NCCL would
+
+worker = Worker.remote()
+ray.get(worker.open.remote())
+try:
+    ray.get(worker.run.remote(), timeout=120)
+except ray.exceptions.RayError as error:
+    print(type(error).__name__, flush=True)
+"""
+
+
+def test_process_0_ends_when_its_peer_dies_though_it_hangs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ActorDiedError" in done.stdout.splitlines()
+
+
+@pytest.mark.timeout(600)
+def test_a_search_in_which_processes_of_trials_die_and_fail(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("faulty_peers.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=540
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    ends = [(t["number"], t["state"], t["values"]) for t in told["trials"]]
+    whole = [1, 2, 3]
+    assert ends == [
+        (0, "COMPLETE", whole),
+        (1, "COMPLETE", whole),  # its peer was killed
+        (2, "FAIL", [1]),
+        (3, "PRUNED", [1]),
+        (4, "COMPLETE", whole),  # its process 0 was killed
+        (5, "COMPLETE", whole),
+    ]
+    assert [t["number"] for t in told["trials"] if t["memory"] > 0] == [3]
+    assert told["trials"][3]["outcome"]["end"] == "out_of_memory"
+    # A worker for the first trial, and one for each that died, once: no other trial lost its own.
+    assert told["workers"] == ["0", "1", "4"]
+    errors = list((tmp_path / "run" / "errors").iterdir())
+    assert [file.name for file in errors] == ["trial-00002.txt"]
+    text = errors[0].read_text()
+    assert "FaultyPeer.epoch()" in text
+    assert "ValueError: a bug in the peer" in text

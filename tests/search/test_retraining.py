@@ -1,0 +1,132 @@
+"""Retrainings under Ray: a row with its reason for each, and again, with a limit, if one dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
+
+from se_nas import Architecture
+from se_nas.search.cluster import Slots
+from se_nas.search.failures import MAX_DEATHS
+from se_nas.search.finals import Retrained
+from se_nas.search.retraining import places, settings_of, train_and_test, train_on_ray
+from se_nas.search.settings import DataSettings, RunConfig
+
+SMALL = Architecture.parse("resnet8_small-width8")
+CONFIG = RunConfig(data=DataSettings(limit_train=200), epochs=2, final_epochs=1)
+GOOD = Retrained("complete", 0.5, 1.0, 0.5, b"weights")
+
+
+class Remote:
+    """Ray with tasks that end at once, each as the next of the outcomes of its seed."""
+
+    def __init__(self, outcomes: dict[int, list[Any]]) -> None:
+        self.outcomes = outcomes
+
+    def __call__(self, function: Any) -> Remote:
+        return self
+
+    def options(self, **_: Any) -> Remote:
+        return self
+
+    def remote(self, architecture: str, settings: Any, *_: Any) -> object:
+        task = object()
+        self.ended: dict[object, Any] = getattr(self, "ended", {})
+        self.ended[task] = self.outcomes[settings.seed].pop(0)
+        return task
+
+    def get(self, task: object) -> Any:
+        if isinstance(self.ended[task], Exception):
+            raise self.ended[task]
+        return self.ended[task]
+
+
+def retrained(monkeypatch: pytest.MonkeyPatch, *outcomes: list[Any]) -> list[str]:
+    fake = Remote(dict(enumerate(outcomes)))
+    monkeypatch.setattr(ray, "put", lambda value: value)
+    monkeypatch.setattr(ray, "remote", fake)
+    monkeypatch.setattr(ray, "get", fake.get)
+    monkeypatch.setattr(ray, "wait", lambda tasks: (tasks[:1], tasks[1:]))
+    told: list[tuple[int, str]] = []
+    results = train_on_ray(
+        [(SMALL, seed) for seed in range(len(outcomes))],
+        "the best",
+        lambda _, seed, done: told.append((seed, done.end)),
+        config=CONFIG,
+        slots=Slots(2, cpus=1.0, gpus=0.0),
+        images=None,
+        on_done=lambda *_: None,
+    )
+    assert sorted(told) == [(seed, result.end) for seed, result in enumerate(results)]
+    assert not any(left for left in outcomes)
+    return [result.end for result in results]
+
+
+def test_a_run_whose_process_dies_starts_again_with_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    died = WorkerCrashedError()
+    ends = retrained(monkeypatch, [died, GOOD], [GOOD], [died] * (MAX_DEATHS + 1))
+    assert ends[:2] == ["complete", "complete"]
+    assert ends[2].startswith("lost: ")
+
+
+def test_a_run_that_ray_kills_for_memory_is_not_started_again_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    killed = OutOfMemoryError("1 worker(s) were killed")
+    ends = retrained(monkeypatch, [killed] * (MAX_DEATHS + 1), [killed, GOOD])
+    assert ends == ["out of memory", "complete"]
+
+
+def test_an_error_in_a_task_is_a_row_and_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bug: Any = RayTaskError("train", "traceback", ValueError("a bug\nand more"))  # type: ignore[no-untyped-call]
+    assert retrained(monkeypatch, [bug], [GOOD]) == ["failed: a bug", "complete"]
+
+
+def test_ray_itself_tries_nothing_again() -> None:
+    with places(Slots(3, cpus=2.0, gpus=0.5), 2) as free:
+        assert free == [{"num_cpus": 2.0, "num_gpus": 0.5, "max_retries": 0}] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "end"),
+    [
+        ("resnet8_small-width8", None, "complete"),
+        ("resnet8_small-width400000", None, "out of memory"),
+        ("resnet8_small-width8", "/nowhere", "failed: "),
+    ],
+)
+def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
+    data = DataSettings("cifar10", folder) if folder else CONFIG.data
+    settings = settings_of(RunConfig(data=data, epochs=2, final_epochs=1), Slots(1, 1.0, 0.0), 1)
+    assert settings.epochs == 1
+    result = train_and_test(Architecture.parse(name).to_json(), settings, 0)
+    assert result.end.startswith(end)
+    assert bool(result.weights) == (end == "complete")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_runs_of_two_processes_under_ray(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("retrained_by_two.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=450
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if "raylet" not in line] == [
+        "complete True True",
+        "complete True True",  # its peer was killed once
+        "lost False False",
+        "out of memory False False",
+        "['0', '1', '1', '2', '2', '2', '2', '3']",
+        "2.0",
+    ]

@@ -80,7 +80,8 @@ class Progress(tune.Callback):
             return f"search: {len(self.workers.held)}/{len(self.workers.wave)} workers started"
         counts = proposals.counts
         ended = sum(counts.ends.values())
-        parts = [f"{ended}/{proposals.trials} trials", f"{len(self.searcher.live)} running"]
+        trials = counts.accepted if proposals.exhausted else proposals.trials
+        parts = [f"{ended}/{trials} trials", f"{len(self.searcher.live)} running"]
         for end, label in (
             ("stopped_early", "stopped early"),
             ("not_finite", "diverged"),
@@ -95,10 +96,10 @@ class Progress(tune.Callback):
         if counts.duplicates:
             parts.append(f"{counts.duplicates} repeated")
         elapsed = time.monotonic() - self.started
-        if self.earlier < ended < proposals.trials:
+        if self.earlier < ended < trials and not self.searcher.stopped:
             # Running trials count by their epochs: else many slots make the first end look slow.
             begun = self.searcher.trials_under_way()
-            left = proposals.trials - ended - begun
+            left = trials - ended - begun
             parts.append(f"{_duration(elapsed / (ended - self.earlier + begun) * left)} left")
         else:
             parts.append(_duration(elapsed))

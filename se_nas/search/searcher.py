@@ -1,8 +1,8 @@
 """Ray Tune's ``Searcher`` over ``Proposals``: a translation, no decisions.
 
 Tune tells a searcher that a trial ended but not how. The ``end`` that the trial reports itself
-says it, else its epochs: fewer than the budget mean that it was stopped early. By whom says
-``done``, which Tune sets where the scheduler stopped it and not where all of Tune's loop ends.
+says it, else its epochs: fewer than the budget mean that it was stopped early. ``done``, which Tune
+sets where the scheduler stopped it, tells that from what ends because all of Tune's loop does.
 """
 
 from __future__ import annotations

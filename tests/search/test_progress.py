@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import random
 import re
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -32,6 +31,22 @@ LINE = re.compile(
     r"( · (?P<rejected>\d+) rejected)?( · (?P<repeated>\d+) repeated)?"
     r" · (\d+ h \d\d min|\d+ min \d\d s|\d+ s)(?P<left> left)?( · best val_acc (?P<best>.*))?"
 )
+
+
+class Clock:
+    """Time that a test sets."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("se_nas.search.progress.time", found)
+    return found
 
 
 @pytest.fixture
@@ -117,19 +132,23 @@ def test_a_resumed_search_knows_the_best_and_what_has_ended(study: optuna.Study)
     assert shown.line().endswith(f"best val_acc 0.8000 {better}")
 
 
-def test_the_time_left_counts_the_trials_of_this_driver_only(study: optuna.Study) -> None:
+def test_the_time_left_counts_the_trials_of_this_driver_only(
+    study: optuna.Study, clock: Clock
+) -> None:
     searcher = driver(study, trials=100)
     searcher.proposals.counts.ends["complete"] = 90
     shown = progress(searcher)
     assert " left" not in shown.line()  # nothing ended yet
     searcher.proposals.counts.ends["complete"] += 2
-    shown.started = time.monotonic() - 60  # 30 s each, and 8 to go
+    clock.now = 60  # 30 s each, and 8 to go
     assert "4 min 00 s left" in shown.line()
-    shown.started = time.monotonic() - 3600
+    clock.now = 3600
     assert "4 h 00 min left" in shown.line()
 
 
-def test_the_time_left_counts_running_trials_by_their_epochs(study: optuna.Study) -> None:
+def test_the_time_left_counts_running_trials_by_their_epochs(
+    study: optuna.Study, clock: Clock
+) -> None:
     searcher = driver(study)
     shown = progress(searcher)
     train(searcher, "a")
@@ -137,9 +156,33 @@ def test_the_time_left_counts_running_trials_by_their_epochs(study: optuna.Study
         searcher.suggest(name)
         for epoch in (1, 2):
             searcher.on_trial_result(name, result(epoch))
-    shown.started = time.monotonic() - 60
+    clock.now = 60
     # One and three halves in 60 s are 24 s each; seven and a half are left.
     assert "3 min 00 s left" in shown.line()
+
+
+def test_a_space_that_is_done_has_no_trials_left(study: optuna.Study) -> None:
+    small = Space("three", trunk="resnet8_small", se=optional(SE(reduction=choice(2, 4))))
+    proposals = Proposals(study, small, cost, trials=9, first=small, sampled=False)
+    searcher = StudySearcher(proposals, epochs=4)
+    shown = progress(searcher)
+    train(searcher, "a")
+    assert " left" in shown.line()
+    train(searcher, "b")
+    searcher.suggest("c")
+    assert searcher.suggest("d") is None, "c may come again"
+    assert "2/3 trials · 1 running" in shown.line()
+    searcher.on_trial_complete("c", result(4))
+    assert "3/3 trials · 0 running · 0 s · best" in shown.line()
+
+
+def test_a_search_that_is_stopped_says_how_long_it_took(study: optuna.Study, clock: Clock) -> None:
+    searcher = driver(study)
+    shown = progress(searcher)
+    train(searcher, "a")
+    searcher.stop()
+    clock.now = 61
+    assert "1/10 trials · 0 running · 1 min 01 s · best" in shown.line()
 
 
 def test_a_log_has_a_line_now_and_then_and_at_the_end(study: optuna.Study) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C once and twice; and in the step in which ASHA stops a trial, with Ray Tune as it is."""
+"""Signals once and twice; and, with Ray Tune, Ctrl-C in the step in which ASHA stops a trial."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from se_nas.search.stopping import StopWhen, ctrl_c
+from se_nas.search.stopping import Interrupted, StopWhen, at_once, ctrl_c
 
 # Trial 0 passes ASHA's rung at epoch 2 and is in a long epoch when trial 1 is stopped there, and
 # Ctrl-C comes before Tune acts on that.
@@ -74,28 +74,66 @@ with connected(config) as slots:
 """
 
 
-def test_the_first_ctrl_c_stops_in_good_order_and_the_second_at_once() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    calls: list[str] = []
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_stops_in_good_order_and_the_second_at_once(
+    first: int, second: int
+) -> None:
+    before = signal.getsignal(first), signal.getsignal(second)
+    calls: list[object] = []
 
     def search() -> None:
-        with ctrl_c(lambda: calls.append("stop")):
-            signal.raise_signal(signal.SIGINT)
-            calls.append("its trials end")
-            signal.raise_signal(signal.SIGINT)
+        with ctrl_c(lambda: calls.append("stop"), "runs/r") as came:
+            signal.raise_signal(first)
+            calls.append(list(came))
+            signal.raise_signal(second)
             calls.append("not reached")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted) as caught:
         search()
-    assert calls == ["stop", "its trials end"]
+    assert calls == ["stop", [first]]
+    assert caught.value.exit_code == 128 + second
+    assert (signal.getsignal(first), signal.getsignal(second)) == before
+
+
+def test_before_and_after_the_trials_one_signal_is_enough() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted), at_once():
+        signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_search_outside_of_the_main_thread_leaves_ctrl_c_alone() -> None:
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        with ctrl_c(lambda: pytest.fail("it is not heard"), "runs/r"):
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_search_that_cannot_end_after_sigterm_is_ended(number: int) -> None:
+    seconds = 60 if number == signal.SIGTERM else 2
+    code = (
+        "import signal, time; from se_nas.search.stopping import ctrl_c\n"
+        "with ctrl_c(lambda: None, 'runs/r', patience=0.5):\n"
+        f"    signal.raise_signal({int(number)}); time.sleep({seconds})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    if number == signal.SIGTERM:
+        assert done.returncode == 128 + number
+        assert done.stderr.splitlines()[-1].endswith("go on with --resume runs/r")
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_search_outside_of_the_main_thread_leaves_signals_alone() -> None:
     handlers: list[object] = []
 
     def search() -> None:
-        with ctrl_c(lambda: None):
+        with ctrl_c(lambda: None, "runs/r"), at_once():
             handlers.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=search)

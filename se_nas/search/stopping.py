@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -121,6 +122,6 @@ def _leave_terminal(number: int) -> None:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
-        if os.isatty(stream):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):  # a closed terminal is none to isatty
             os.dup2(nowhere, stream)
     os.close(nowhere)

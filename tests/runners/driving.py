@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from se_nas import Space
 from se_nas.cli import main
-from se_nas.search.run import ranking
+from se_nas.search.results import ranking
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = str(ROOT / "runners" / "search.py")
@@ -78,7 +78,8 @@ def epochs_in(run: Path) -> int:
     return sum("intermediate_value" in record for record in records(run))
 
 
-def wait_until(found: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 120
+def wait_until(
+    found: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 120
 ) -> None:
     """Until something is there, or the process is not."""
     deadline = time.monotonic() + seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import threading
@@ -23,6 +24,7 @@ from driving import (
     told,
     wait_for_epochs,
     wait_until,
+    workers,
 )
 from optuna.trial import TrialState
 
@@ -245,3 +247,48 @@ def test_of_drivers_that_start_at_one_instant_one_goes_on(tmp_path: Path) -> Non
             [line] = outputs[driver.pid].strip().splitlines()
             assert "exists already" in line
     check_nothing_is_lost(tmp_path / "new", trials=2, epochs=1)
+
+
+CLOCK = """
+import os, time
+folder = os.path.dirname(__file__)
+
+def jumping(clock, unit):
+    def now():
+        with open(folder + "/offset") as file:
+            offset = int(file.read() or 0)
+        if offset:
+            open(f"{folder}/jumped-{os.getpid()}", "w").close()
+        return clock() + offset * unit
+    return now
+
+time.time, time.time_ns = jumping(time.time, 1), jumping(time.time_ns, 10**9)
+"""
+
+
+def test_a_wall_clock_that_jumps_an_hour_forth_and_back_changes_nothing(tmp_path: Path) -> None:
+    """Python's clock in the driver, its workers and Ray's agents; not in Ray's C++."""
+    run, clock = tmp_path / "clock", tmp_path / "site"
+    clock.mkdir()
+    (clock / "sitecustomize.py").write_text(CLOCK)
+    offset = clock / "offset"
+    offset.write_text("0")
+    path = os.pathsep.join(filter(None, [str(clock), os.environ.get("PYTHONPATH")]))
+    size = ["--trials", "8", "--epochs", "6", "--name", "clock", "--out", str(tmp_path)]
+    process = start("--space", "digits_se", *SMALL, *FINALS, *size, PYTHONPATH=path)
+    driver, workers_seen = process.pid, set()
+    for epochs, seconds in ((3, 3600), (10, -3600), (17, 0), (22, 7200)):
+        wait_for_epochs(run, epochs, process)
+        workers_seen |= {worker.pid for worker in workers(driver)}
+        part = clock / "part"
+        part.write_text(str(seconds))
+        part.replace(offset)
+    output = end(process)
+    jumped = {int(file.name.partition("-")[2]) for file in clock.glob("jumped-*")}
+    assert driver in jumped
+    assert workers_seen & jumped
+    assert "died" not in output
+    assert " failed" not in output
+    check_nothing_is_lost(run, trials=8, epochs=6)
+    trials = [t for t in told(run) if "outcome" in t.user_attrs and "architecture" in t.user_attrs]
+    assert all(0 < t.user_attrs["outcome"]["seconds"] < 300 for t in trials)

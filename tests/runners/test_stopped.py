@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -77,6 +78,9 @@ def test_a_driver_that_dies_in_its_finals_repeats_none_and_ends_with_the_same_ta
     def kept() -> dict[str, int]:
         return {f.name: f.stat().st_mtime_ns for f in (run / "finals").glob("*.json")}
 
+    def more_than(count: int) -> bool:
+        return len(kept()) > count
+
     process = start(*first, "--name", "cut", group=True)
     wait_until(kept, process)
     kill(process)
@@ -85,7 +89,7 @@ def test_a_driver_that_dies_in_its_finals_repeats_none_and_ends_with_the_same_ta
     assert json.loads((run / "results.json").read_text())["ranking"]
     for code in (130, 143):  # Ctrl-C, and a batch system
         process = start("--resume", str(run), group=True)
-        wait_until(lambda: len(kept()) > len(done), process)
+        wait_until(partial(more_than, len(done)), process)
         if code == 143:
             process.send_signal(signal.SIGTERM)
         else:

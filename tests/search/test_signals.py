@@ -73,7 +73,7 @@ def test_a_cluster_that_is_gone_is_not_waited_for_after_sigterm() -> None:
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 143
-    assert errors == "stopped: Ray is gone; go on with --resume runs/x\n"
+    assert errors == "stopped: Ray Tune did not end in time; go on with --resume runs/x\n"
 
 
 CLOSED = """

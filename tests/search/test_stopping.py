@@ -79,7 +79,7 @@ def test_the_first_ctrl_c_stops_in_good_order_and_the_second_at_once() -> None:
     calls: list[str] = []
 
     def search() -> None:
-        with ctrl_c(lambda: calls.append("stop")):
+        with ctrl_c(lambda: calls.append("stop"), "runs/x"):
             signal.raise_signal(signal.SIGINT)
             calls.append("its trials end")
             signal.raise_signal(signal.SIGINT)
@@ -95,7 +95,7 @@ def test_a_search_outside_of_the_main_thread_leaves_ctrl_c_alone() -> None:
     handlers: list[object] = []
 
     def search() -> None:
-        with ctrl_c(lambda: None):
+        with ctrl_c(lambda: None, "runs/x"):
             handlers.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=search)

@@ -55,12 +55,20 @@ def at_once() -> Iterator[None]:
     Python gives signals to the main thread; elsewhere this does nothing.
     """
 
+    came: list[int] = []
+
     def end(number: int, _: FrameType | None) -> None:
         _leave_terminal(number)
+        came.append(number)
         raise Interrupted(number)
 
-    with _handled(end):
-        yield
+    try:
+        with _handled(end):
+            yield
+    except KeyboardInterrupt as error:
+        if came and not isinstance(error, Interrupted):
+            raise Interrupted(came[-1]) from None  # Ray raises its own in place of ours
+        raise
 
 
 @contextlib.contextmanager

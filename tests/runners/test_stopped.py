@@ -46,6 +46,10 @@ def test_signals_end_a_search_that_can_be_resumed(tmp_path: Path) -> None:
     time.sleep(1)  # Ray starts
     os.killpg(process.pid, signal.SIGINT)
     assert "interrupted" in end(process, 130)
+    assert not run.exists(), "nothing was begun"
+    process = start(*first, "--name", "stopped", "--out", str(tmp_path))
+    wait_for_epochs(run, 1, process)
+    kill(process)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         seen = epochs_in(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -40,6 +41,18 @@ def test_where_nothing_is_to_be_put_in_order_the_first_interrupts(number: signal
     with pytest.raises(Interrupted) as caught, at_once():
         os.kill(os.getpid(), number)
     assert caught.value.exit_code == 128 + number
+
+
+def test_the_number_of_a_signal_is_kept_where_ray_raises_its_own_interrupt() -> None:
+    def interrupted() -> None:
+        with at_once():
+            with contextlib.suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as caught:
+        interrupted()
+    assert caught.value.exit_code == 143
 
 
 def test_what_is_ignored_stays_ignored() -> None:

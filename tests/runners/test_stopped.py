@@ -105,5 +105,4 @@ def test_a_driver_that_dies_in_its_finals_repeats_none_and_ends_with_the_same_ta
     end(start(*first, "--name", "whole"))
     results = [json.loads((path / "results.json").read_text()) for path in (run, whole)]
     assert results[0] == results[1]
-    assert (run / "winner.safetensors").read_bytes() == (whole / "winner.safetensors").read_bytes()
     check_nothing_is_lost(run, trials=3, epochs=2)

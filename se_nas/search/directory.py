@@ -126,6 +126,8 @@ def create(space: Space, config: RunConfig) -> RunDirectory:
             raise InputError(_taken(RunDirectory(path))) from None
         raise InputError(f"--out {config.out!r} is a file; give a folder") from None
     except OSError as error:
+        if path.is_dir():  # a full disk
+            RunDirectory(path, made).discard()
         raise InputError(
             f"the folder {str(path)!r} cannot be written: {error.strerror or error}"
         ) from None

@@ -7,11 +7,14 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from se_nas.errors import InputError
 from se_nas.search.directory import RunDirectory
+
+LOOKS, LOOK_S = 20, 0.05
 
 
 @contextlib.contextmanager
@@ -40,16 +43,14 @@ def held(run: RunDirectory) -> Iterator[None]:
                 f"the run {str(run.path)!r} cannot be locked: {error.strerror}; give an --out on a "
                 "file system with locks"
             ) from None
-        file.truncate(0)
-        json.dump(
-            {
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            },
-            file,
-        )
-        file.flush()
+        who = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name
+            os.truncate(file.fileno(), 0)
+            os.write(file.fileno(), json.dumps(who).encode())
         yield
 
 
@@ -66,9 +67,26 @@ def is_held(run: RunDirectory) -> bool:
 
 
 def _holder(run: RunDirectory) -> str:
-    """Who wrote itself into the lock; nothing if that is not to be read."""
+    """Who wrote itself into the lock; nothing if that is not to be read.
+
+    A holder of this instant has not written yet: there may be nothing, or an earlier one's name.
+    """
+    name = ""
+    for _ in range(LOOKS):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(run.lock.read_text(encoding="utf-8"))
+            name = f" by process {told['pid']} on {told['host']} since {told['since']}"
+            if told["host"] != socket.gethostname() or _lives(told["pid"]):
+                break
+        time.sleep(LOOK_S)
+    return name
+
+
+def _lives(pid: int) -> bool:
     try:
-        told = json.loads(run.lock.read_text(encoding="utf-8"))
-        return f" by process {told['pid']} on {told['host']} since {told['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

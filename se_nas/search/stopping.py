@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -54,12 +55,20 @@ def at_once() -> Iterator[None]:
     Python gives signals to the main thread; elsewhere this does nothing.
     """
 
+    came: list[int] = []
+
     def end(number: int, _: FrameType | None) -> None:
         _leave_terminal(number)
+        came.append(number)
         raise Interrupted(number)
 
-    with _handled(end):
-        yield
+    try:
+        with _handled(end):
+            yield
+    except KeyboardInterrupt as error:
+        if came and not isinstance(error, Interrupted):
+            raise Interrupted(came[-1]) from None  # Ray raises its own in place of ours
+        raise
 
 
 @contextlib.contextmanager
@@ -121,6 +130,6 @@ def _leave_terminal(number: int) -> None:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
-        if os.isatty(stream):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):  # a closed terminal is none to isatty
             os.dup2(nowhere, stream)
     os.close(nowhere)

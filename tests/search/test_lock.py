@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from se_nas import InputError
+from se_nas.search import lock
 from se_nas.search.directory import RunDirectory
 from se_nas.search.lock import held
 
 HOLDER = """
 import sys, time
 from pathlib import Path
+from se_nas.search import lock
 from se_nas.search.directory import RunDirectory
 from se_nas.search.lock import held
 with held(RunDirectory(Path(sys.argv[1]))):
@@ -49,6 +54,77 @@ def test_the_lock_of_a_driver_that_is_killed_is_free(tmp_path: Path) -> None:
         process.kill()
         process.communicate()
     with held(run):
+        pass
+
+
+AT_ONCE = """
+import sys, time
+from pathlib import Path
+from se_nas import InputError
+from se_nas.search import lock
+from se_nas.search.directory import RunDirectory
+from se_nas.search.lock import held
+run = RunDirectory(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    with held(run):
+        print("held", flush=True)
+        sys.stdin.readline()
+except InputError as error:
+    print(error, flush=True)
+"""
+
+
+def test_of_drivers_of_one_instant_one_holds_it_and_the_others_say_who(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    who = {"host": socket.gethostname(), "pid": dead.pid, "since": "long ago"}
+    run.lock.write_text(json.dumps(who))  # a driver that was killed
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-c", AT_ONCE, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+
+    def line(driver: subprocess.Popen[str]) -> str:
+        assert driver.stdout is not None
+        return driver.stdout.readline()
+
+    def say_go(driver: subprocess.Popen[str]) -> None:
+        assert driver.stdin is not None
+        driver.stdin.write("go\n")
+        driver.stdin.flush()
+
+    try:
+        assert {line(driver) for driver in drivers} == {"ready\n"}
+        for driver in drivers:
+            say_go(driver)
+        said = {driver.pid: line(driver) for driver in drivers}
+    finally:
+        for driver in drivers:
+            driver.kill()
+            driver.communicate()
+    [holder] = [pid for pid, text in said.items() if text == "held\n"]
+    for pid, text in said.items():
+        assert pid == holder or f"in use by process {holder} on " in text
+
+
+def test_a_full_disk_takes_the_holders_name_but_not_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = RunDirectory(tmp_path)
+    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(lock, "LOOKS", 1)
+    with held(run), pytest.raises(InputError, match="is in use; a run has one"), held(run):
         pass
 
 

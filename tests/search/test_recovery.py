@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from optuna.trial import TrialState
 from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
+from se_nas.search.journal import BatchedJournal
 from se_nas.search.proposals import Outcome, Proposal, Proposals
 from se_nas.search.recovery import recover
+from se_nas.search.storage import repair
 
 SPACE = Space(
     "small",
@@ -30,11 +33,17 @@ def price(architecture: Architecture) -> Cost:
     return cost(architecture, input_size=8, in_channels=1, num_classes=10)
 
 
-def driver(journal: Path, space: Space = SPACE, trials: int = 8, seed: int = 0) -> Proposals:
+def driver(
+    journal: Path,
+    space: Space = SPACE,
+    trials: int = 8,
+    seed: int = 0,
+    backend: type[JournalFileBackend] = JournalFileBackend,
+) -> Proposals:
     """Proposals as a process makes them when it begins, on the study in a file."""
     study = optuna.create_study(
         study_name="run",
-        storage=JournalStorage(JournalFileBackend(str(journal))),
+        storage=JournalStorage(backend(str(journal))),
         sampler=RandomSampler(seed=seed),
         directions=[objective.direction for objective in space.objectives],
         load_if_exists=True,
@@ -126,6 +135,46 @@ def test_a_driver_may_die_at_any_write(tmp_path: Path) -> None:
         assert [row[:2] for row in after[: len(before)]] == [row[:2] for row in before]
         states = {trial.state for trial in resumed.study.trials}
         assert states <= {TrialState.COMPLETE, TrialState.PRUNED}, cut
+
+
+def test_the_journal_may_be_cut_at_any_byte_of_its_last_records(tmp_path: Path) -> None:
+    """Batches as a search writes them; what is whole stays, and each result is told once."""
+    whole, journal = tmp_path / "whole", tmp_path / "journal"
+    first = driver(whole, trials=4, backend=BatchedJournal)
+    for i in range(3):
+        finish(first, ask(first), 0.1 * i)
+    running = ask(first)
+    first.report(running, 1, {"val_acc": 0.7})
+    finish(first, running, 0.8)
+    content = whole.read_bytes()
+    lines = content.splitlines(keepends=True)
+    ends = [sum(map(len, lines[:i])) for i in range(len(lines) + 1)]
+    tail = ends[-(len(lines) // 4) - 2]  # the last trial, and the end of the one before it
+    assert len(content) - tail > 1500
+    for cut in range(tail, len(content)):
+        journal.unlink(missing_ok=True)  # faster than to replace its content
+        journal.write_bytes(content[:cut])
+        told = repair(journal)
+        kept = journal.stat().st_size
+        assert kept == max(end for end in ends if end <= cut + 1), "no more and no less"
+        assert bool(told) == (kept < cut)
+        assert journal.read_bytes() == content[:kept]
+    for kept in (end for end in ends if end >= tail):
+        journal.write_bytes(content[:kept])
+        before = {
+            t.number: t.value
+            for t in driver(journal, trials=0).study.trials
+            if t.state is TrialState.COMPLETE
+        }
+        resumed = driver(journal, trials=4, seed=kept, backend=BatchedJournal)
+        while (proposal := resumed.ask()) is not None:
+            finish(resumed, proposal, 0.5)
+        after = {t.number: t.value for t in trained(resumed)}
+        assert len({row[1] for row in names(resumed)}) == len(after) == 4
+        assert before.items() <= after.items()
+        ends_told = [json.loads(line) for line in journal.read_bytes().splitlines()]
+        ends_told = [r["trial_id"] for r in ends_told if r["op_code"] == 6 and r["state"] in (1, 2)]
+        assert len(set(ends_told)) == len(ends_told)
 
 
 def test_a_duplicate_that_waited_gets_its_twins_result_from_the_next_driver(

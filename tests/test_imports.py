@@ -38,8 +38,10 @@ LIGHT = [
         "names",
         "objectives",
         "space",
+        "space_checks",
         "spaces",
         "spelling",
+        "template_json",
         "templates",
         "zoo",
     }

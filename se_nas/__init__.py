@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from se_nas.errors import InputError as InputError
     from se_nas.export import export_onnx as export_onnx
     from se_nas.export import export_program as export_program
-    from se_nas.export import load as load
-    from se_nas.export import save as save
     from se_nas.inference import optimize_for_inference as optimize_for_inference
     from se_nas.insertion import insert_se as insert_se
     from se_nas.materializer import list_models as list_models
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
     from se_nas.objectives import minimize as minimize
     from se_nas.objectives import params as params
     from se_nas.objectives import peak_activations as peak_activations
+    from se_nas.saving import load as load
+    from se_nas.saving import save as save
     from se_nas.se import SqueezeExcitation as SqueezeExcitation
     from se_nas.space import Space as Space
     from se_nas.space import trunk as trunk
@@ -52,8 +52,8 @@ _HOME = {
     "InputError": "errors",
     "export_onnx": "export",
     "export_program": "export",
-    "load": "export",
-    "save": "export",
+    "load": "saving",
+    "save": "saving",
     "optimize_for_inference": "inference",
     "insert_se": "insertion",
     "list_models": "materializer",

@@ -1,4 +1,4 @@
-"""Models out and in again: safetensors, ONNX Runtime and ``torch.export``."""
+"""Models out (``saving.py``, ``export.py``): what is written computes what the model does."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from se_nas.cost import parts
 from se_nas.errors import InputError
-from se_nas.modules import Model
+from se_nas.model import Model
 from se_nas.saving import check_kind, writing
 
 # Outputs of the exported network against those of the model, relative to the largest logit.

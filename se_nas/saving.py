@@ -12,7 +12,7 @@ from se_nas.arch import Architecture
 from se_nas.checkpoints import is_safetensors, read_metadata
 from se_nas.errors import InputError
 from se_nas.materializer import materialize
-from se_nas.modules import Model
+from se_nas.model import Model
 
 
 def metadata(architecture: Architecture, num_classes: int, in_channels: int) -> dict[str, str]:

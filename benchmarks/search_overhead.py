@@ -22,59 +22,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from search_common import QUIET, prepare_stock, price, space, trainable
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 ARMS = ("ours", "stock", "stock, actors reused", "stock, reused, no loggers")
 SLOTS, LAST = 2, 100
 
 
-def space() -> Any:
-    """20 parameters: five for the SE of each of four stages."""
-    from se_nas import SE, Space, choice, per_stage
-
-    return Space(
-        "twenty",
-        trunk="resnet18",
-        se=per_stage(
-            SE(
-                reduction=choice(2, 4, 8, 16, 32),
-                placement=choice("standard", "pre", "post", "identity"),
-                squeeze=choice("avg", "max", "avgmax"),
-                gate=choice("sigmoid", "tanh", "hard_sigmoid"),
-                bias=choice(True, False),
-            )
-        ),
-    )
-
-
-def value(config: dict[str, Any]) -> float:
-    """A number in [0, 1) that depends on the configuration only."""
-    import hashlib
-
-    text = json.dumps({k: str(v) for k, v in config.items()}, sort_keys=True)
-    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
-
-
 def noop() -> Any:
-    """A trainable that trains nothing; no torch in its process."""
-    from ray import tune
-
-    from se_nas.search.workers import ready_first
-
-    class Noop(tune.Trainable):  # type: ignore[misc]
-        def setup(self, config: dict[str, Any], settings: Any = None) -> None:
-            self.config = config
-            self.is_ready = settings is None  # stock Tune has no use for it
-
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.config = new_config
-            return True
-
-        @ready_first
-        def step(self) -> dict[str, Any]:
-            return {"val_acc": value(self.config), "epoch": 1, "end": "", "done": True}
-
-    return Noop
+    """A trainable whose trials do nothing."""
+    return trainable(lambda _: None)
 
 
 def ours(trials: int, out: str, profile: str | None) -> list[float]:
@@ -86,7 +43,6 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
 
     from rich.console import Console
 
-    from se_nas.cost import cost
     from se_nas.search import directory, study
     from se_nas.search.cluster import connected
     from se_nas.search.proposals import Proposals
@@ -105,9 +61,8 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
 
     run = directory.create(space(), config)
     opened = study.create(space(), config, run)
-    price = partial(cost, input_size=64, in_channels=3, num_classes=10)
     with connected(config) as slots:
-        proposals = Timed(opened, space(), price, trials=trials)
+        proposals = Timed(opened, space(), price(), trials=trials)
         start = time.perf_counter()
         go = partial(
             tune_trials, proposals, space(), config, slots, run, Console(quiet=True), noop()
@@ -127,8 +82,7 @@ def stock(trials: int, out: str, reuse: bool, loggers: bool) -> list[float]:
     """The same with OptunaSearch at its defaults."""
     import os
 
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    prepare_stock()
     if not loggers:
         os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     import ray
@@ -152,8 +106,7 @@ def stock(trials: int, out: str, reuse: bool, loggers: bool) -> list[float]:
         "bias": [True, False],
     }
     parameters = {f"{k}.{i}": tune.choice(v) for k, v in choices.items() for i in range(4)}
-    quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
-    ray.init("local", num_cpus=SLOTS, **quiet)
+    ray.init("local", num_cpus=SLOTS, **QUIET)
     start = time.perf_counter()
     tune.Tuner(
         tune.with_resources(noop(), {"cpu": 1}),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -20,38 +21,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+from search_common import QUIET, prepare_stock, price, space, trainable
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 ARMS = ("ours", "stock, actors reused", "stock")
 
 
 def sleeper(folder: str) -> Any:
-    """A trainable that sleeps 1 to 10 s, as its configuration says."""
-    import os
+    """A trainable that sleeps 1 to 10 s, as its configuration says, and notes when."""
 
-    from ray import tune
-    from search_overhead import value
+    def sleep(share: float) -> None:
+        start = time.time()
+        time.sleep(1 + 9 * share)
+        with open(f"{folder}/{os.getpid()}.txt", "a") as file:
+            file.write(f"{start} {time.time()}\n")
 
-    from se_nas.search.workers import ready_first
-
-    class Sleeper(tune.Trainable):  # type: ignore[misc]
-        def setup(self, config: dict[str, Any], settings: Any = None) -> None:
-            self.config = config
-            self.is_ready = settings is None  # stock Tune has no use for it
-
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.config = new_config
-            return True
-
-        @ready_first
-        def step(self) -> dict[str, Any]:
-            start, share = time.time(), value(self.config)
-            time.sleep(1 + 9 * share)
-            with open(f"{folder}/{os.getpid()}.txt", "a") as file:
-                file.write(f"{start} {time.time()}\n")
-            return {"val_acc": share, "epoch": 1, "end": "", "done": True}
-
-    return Sleeper
+    return trainable(sleep)
 
 
 def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
@@ -59,13 +44,9 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     from se_nas.search.environment import prepare
 
     prepare(None)
-    from functools import partial
-
     import ray
     from rich.console import Console
-    from search_overhead import space
 
-    from se_nas.cost import cost
     from se_nas.search import cluster, directory, study
     from se_nas.search.proposals import Proposal, Proposals
     from se_nas.search.settings import RunConfig
@@ -83,11 +64,9 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
 
     run = directory.create(space(), config)
     opened = study.create(space(), config, run)
-    price = partial(cost, input_size=64, in_channels=3, num_classes=10)
-    quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
-    ray.init("local", num_cpus=slots, num_gpus=slots, _node_ip_address="127.0.0.1", **quiet)
+    ray.init("local", num_cpus=slots, num_gpus=slots, _node_ip_address="127.0.0.1", **QUIET)
     at = cluster.slots(config, [{"CPU": slots, "GPU": slots}])
-    proposals = Timed(opened, space(), price, trials=trials)
+    proposals = Timed(opened, space(), price(), trials=trials)
     start = time.time()
     tune_trials(proposals, space(), config, at, run, Console(quiet=True), sleeper(folder))
     ray.shutdown()
@@ -96,10 +75,7 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
 
 def stock(slots: int, trials: int, folder: str, out: str, reuse: bool) -> tuple[float, float]:
     """The same with OptunaSearch."""
-    import os
-
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    prepare_stock()
     import ray
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
@@ -111,8 +87,7 @@ def stock(slots: int, trials: int, folder: str, out: str, reuse: bool) -> tuple[
             asks.append(time.time())
             return super().suggest(trial_id)
 
-    quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
-    ray.init("local", num_cpus=slots, num_gpus=slots, **quiet)
+    ray.init("local", num_cpus=slots, num_gpus=slots, **QUIET)
     start = time.time()
     tune.Tuner(
         tune.with_resources(sleeper(folder), {"cpu": 1, "gpu": 1}),

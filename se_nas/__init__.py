@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from se_nas.errors import InputError as InputError
     from se_nas.export import export_onnx as export_onnx
     from se_nas.export import export_program as export_program
-    from se_nas.export import load as load
-    from se_nas.export import save as save
     from se_nas.inference import optimize_for_inference as optimize_for_inference
     from se_nas.insertion import insert_se as insert_se
     from se_nas.materializer import list_models as list_models
     from se_nas.materializer import materialize as materialize
+    from se_nas.objectives import latency_ms as latency_ms
+    from se_nas.objectives import macs as macs
+    from se_nas.objectives import maximize as maximize
+    from se_nas.objectives import minimize as minimize
+    from se_nas.objectives import params as params
+    from se_nas.objectives import peak_activations as peak_activations
+    from se_nas.saving import load as load
+    from se_nas.saving import save as save
     from se_nas.se import SqueezeExcitation as SqueezeExcitation
     from se_nas.space import Space as Space
-    from se_nas.space import latency_ms as latency_ms
-    from se_nas.space import macs as macs
-    from se_nas.space import maximize as maximize
-    from se_nas.space import minimize as minimize
-    from se_nas.space import params as params
-    from se_nas.space import peak_activations as peak_activations
     from se_nas.space import trunk as trunk
     from se_nas.spaces import load_space as load_space
 
@@ -52,20 +52,20 @@ _HOME = {
     "InputError": "errors",
     "export_onnx": "export",
     "export_program": "export",
-    "load": "export",
-    "save": "export",
+    "load": "saving",
+    "save": "saving",
     "optimize_for_inference": "inference",
     "insert_se": "insertion",
     "list_models": "materializer",
     "materialize": "materializer",
     "SqueezeExcitation": "se",
     "Space": "space",
-    "latency_ms": "space",
-    "macs": "space",
-    "maximize": "space",
-    "minimize": "space",
-    "params": "space",
-    "peak_activations": "space",
+    "latency_ms": "objectives",
+    "macs": "objectives",
+    "maximize": "objectives",
+    "minimize": "objectives",
+    "params": "objectives",
+    "peak_activations": "objectives",
     "trunk": "space",
     "load_space": "spaces",
 }

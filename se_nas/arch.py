@@ -216,7 +216,8 @@ class Architecture:
         try:
             data = json.loads(text)
             trunk = trunks.trunk_from_dict(dict(data["trunk"]))
-            return cls(trunk, tuple(_se_from_dict(se) for se in list(data["se"])))
+            stages = list(data["se"])
+            return cls(trunk, tuple(None if se is None else SE(**se) for se in stages))
         except InputError:
             raise
         except (ValueError, KeyError, TypeError) as error:
@@ -240,12 +241,6 @@ def check_placement(trunk: Trunk, number: int, se: SE | None) -> None:
                 f"placement {placement!r} in stage {number}: the blocks of this {trunk.family} "
                 f"have no such place; allowed: {', '.join(trunk.placements)}"
             )
-
-
-def _se_from_dict(settings: dict[str, Any] | None) -> SE | None:
-    if settings is None:
-        return None
-    return SE(**settings)
 
 
 @lru_cache(maxsize=8192)

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from torch import nn
 
-from se_nas.modules import Concat, Model, Residual, Shake
+from se_nas.model import Model
+from se_nas.modules import Concat, Residual, Shake
 from se_nas.parts import GlobalPool
 from se_nas.se import SqueezeExcitation
 

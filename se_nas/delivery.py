@@ -48,6 +48,7 @@ def deliver(
     from se_nas import export
     from se_nas.inference import optimize_for_inference
     from se_nas.materializer import materialize
+    from se_nas.saving import save
 
     model = materialize(
         architecture,
@@ -60,7 +61,7 @@ def deliver(
     if optimize:
         model = optimize_for_inference(model, input_size)
     if path.suffix == ".safetensors":
-        export.save(model, path)
+        save(model, path)
     elif path.suffix == ".onnx":
         export.export_onnx(model, path, input_size)
     else:

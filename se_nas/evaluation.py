@@ -51,6 +51,11 @@ def evaluate(model: nn.Module, loader: Iterable[Batch], device: torch.device | s
     return Metrics(int(right) / images, float(loss_sum) / images, images)
 
 
+def default_device() -> torch.device:
+    """CUDA where there is a GPU, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def to_device(images_nchw: Tensor, labels: Tensor, device: torch.device) -> Batch:
     """A batch on ``device``, channels last."""
     x_nchw = images_nchw.to(device, non_blocking=True, memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Models out: safetensors that rebuild themselves, ONNX, and ``torch.export`` programs."""
+"""Models out to be run elsewhere: ONNX files and ``torch.export`` programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,99 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from se_nas.arch import Architecture
-from se_nas.checkpoints import is_safetensors, read_metadata
 from se_nas.cost import parts
 from se_nas.errors import InputError
-from se_nas.materializer import materialize
-from se_nas.modules import Model
+from se_nas.model import Model
+from se_nas.saving import check_kind, writing
 
 # Outputs of the exported network against those of the model, relative to the largest logit.
 TOLERANCE = 1e-4
 # Deep networks whose statistics are those of no images (fresh weights) amplify rounding: two
 # orders of summation part by more. There a difference is held against the model's own rounding.
 AMPLIFIED = 100
-
-
-def metadata(architecture: Architecture, num_classes: int, in_channels: int) -> dict[str, str]:
-    """What a safetensors file says of its network: enough to rebuild it."""
-    return {
-        "format": "pt",
-        "architecture": architecture.to_json(),
-        "num_classes": str(num_classes),
-        "in_channels": str(in_channels),
-    }
-
-
-def to_bytes(
-    state: Mapping[str, Tensor], architecture: Architecture, num_classes: int, in_channels: int
-) -> bytes:
-    """The content of the file that ``save`` writes."""
-    from safetensors.torch import save
-
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    return save(tensors, metadata(architecture, num_classes, in_channels))
-
-
-def save(model: Model, path: str | Path) -> None:
-    """Write the weights as safetensors with all that ``load`` needs beside them.
-
-    Raises:
-        InputError: the model's batch norms were folded away, it has no classifier, or the file
-            cannot be written.
-    """
-    _check_kind(model, "save")
-    if model.num_classes < 1:
-        raise InputError("save writes whole networks; this one's classifier was left away")
-    if model.folded:
-        raise InputError(
-            "save writes trained models; this one was optimized for inference: save the model it "
-            "was made from, or export this one as ONNX or as a program"
-        )
-    content = to_bytes(model.state_dict(), model.architecture, model.num_classes, model.in_channels)
-    with _writing(path) as target:
-        target.write_bytes(content)
-
-
-def load(path: str | Path) -> Model:
-    """Rebuild a model from a file of ``save`` or of a search, with its weights.
-
-    It is in training mode, as models of torchvision and timm are when they come with weights:
-    call ``.eval()`` before inference.
-
-    Raises:
-        InputError: there is no such file, or it does not say what network it holds.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"load: there is no file {str(path)!r}")
-    if not is_safetensors(path):
-        raise InputError(
-            f"load: {str(path)!r} is no safetensors file, and only those say what network they "
-            "hold; use se_nas.materialize(name, weights=…)"
-        )
-    found = read_metadata(path)
-    if "architecture" not in found:
-        raise InputError(
-            f"load: {str(path)!r} does not say what network it holds; "
-            "use se_nas.materialize(name, weights=…)"
-        )
-    architecture = Architecture.from_json(found["architecture"])
-    sizes: dict[str, int] = {}
-    for field in ("num_classes", "in_channels"):
-        text = found.get(field, "")
-        if not text.isdecimal():
-            raise InputError(
-                f"load: {str(path)!r} does not say its {field}; "
-                f"use se_nas.materialize({str(architecture)!r}, {field}=…, weights=…)"
-            )
-        sizes[field] = int(text)
-    return materialize(
-        architecture,
-        num_classes=sizes["num_classes"],
-        in_channels=sizes["in_channels"],
-        weights=path,
-    )
 
 
 def export_program(
@@ -122,7 +39,7 @@ def export_program(
         InputError: the images are too small for the network, or the file cannot be written.
     """
     images = example(model, input_size)
-    with _evaluating(model), _writing(path) as target:
+    with _evaluating(model), writing(path) as target:
         program = torch.export.export(model, (images,), dynamic_shapes=({0: _batch()},))
         with warnings.catch_warnings():
             # Said of weights that are channels-last; they are written whole.
@@ -153,7 +70,7 @@ def export_onnx(
             f"export to ONNX needs {', '.join(lacking)}: python -m pip install 'se-nas[onnx]'"
         )
     images = example(model, input_size)
-    with _evaluating(model), _writing(path) as target:
+    with _evaluating(model), writing(path) as target:
         with _quiet():
             torch.onnx.export(
                 model,
@@ -180,7 +97,7 @@ def example(model: Model, input_size: int | tuple[int, int] | None = None) -> Te
     Raises:
         InputError: ``model`` is none of ours, or images of that size are too small for it.
     """
-    _check_kind(model, "export")
+    check_kind(model, "export")
     size = model.architecture.trunk.input_size if input_size is None else input_size
     height, width = size if isinstance(size, tuple) else (size, size)
     if min(height, width) < 1:
@@ -191,13 +108,6 @@ def example(model: Model, input_size: int | tuple[int, int] | None = None) -> Te
         2, model.in_channels, height, width, generator=torch.Generator().manual_seed(0)
     )
     return noise.to(parameter)
-
-
-def _check_kind(model: object, what: str) -> None:
-    if not isinstance(model, Model):
-        raise InputError(
-            f"{what} takes a model of se_nas.materialize, not a {type(model).__name__}"
-        )
 
 
 def _batch() -> torch.export.Dim:
@@ -232,15 +142,6 @@ def _evaluating(model: Model) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
-
-
-@contextmanager
-def _writing(path: str | Path) -> Iterator[Path]:
-    try:
-        yield Path(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"{str(path)!r} cannot be written: {reason}") from None
 
 
 @contextmanager

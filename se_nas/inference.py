@@ -13,7 +13,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from se_nas.chains import chains
 from se_nas.errors import InputError
 from se_nas.export import example
-from se_nas.modules import Model, Residual
+from se_nas.model import Model
+from se_nas.modules import Residual
 from se_nas.se import SqueezeExcitation
 
 LARGE_MAP = 28 * 28  # positions from which oneDNN wins

@@ -1,4 +1,4 @@
-"""From the description of a network (``se_nas.layers``) to the modules that compute it."""
+"""From the description of layers (``se_nas.layers``) to the modules that compute them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from se_nas import layers
-from se_nas.arch import Architecture
-from se_nas.errors import InputError
 from se_nas.layers import Chain, Layer
 from se_nas.parts import Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
 from se_nas.se import SqueezeExcitation
@@ -27,12 +25,12 @@ class Residual(nn.Module):
 
     def __init__(self, layer: layers.Residual) -> None:
         super().__init__()
-        self.branch = _add(self, layer.branch)
+        self.branch = add(self, layer.branch)
         self.downsample = nn.Sequential() if layer.shortcut else None
         if self.downsample is not None:
-            _add(self.downsample, layer.shortcut)
+            add(self.downsample, layer.shortcut)
         self.act = None if layer.act is None else ACTS[layer.act.kind](inplace=True)
-        self.after = _add(self, layer.after)
+        self.after = add(self, layer.after)
         self.factor = layer.scale if isinstance(layer, layers.ScaledResidual) else 1.0
         self.fused = bool(self.branch) and isinstance(
             getattr(self, self.branch[-1]), SqueezeExcitation
@@ -102,79 +100,6 @@ class Shake(nn.Module):
         return torch.lerp(first_nchw, second_nchw, 0.5)
 
 
-class Model(nn.Module):
-    """A network of an ``Architecture``: stem, stages and head as direct children.
-
-    Attributes:
-        architecture: the value that it was built from.
-        num_classes, in_channels: as given to ``materialize``.
-        folded: whether this is the work of ``optimize_for_inference``.
-    """
-
-    def __init__(self, architecture: Architecture, num_classes: int, in_channels: int) -> None:
-        super().__init__()
-        network = architecture.network(num_classes=num_classes, in_channels=in_channels)
-        self.architecture = architecture
-        self.num_classes, self.in_channels = num_classes, in_channels
-        self.folded = False
-        self.stem_names = _add(self, network.stem)
-        self.stage_names = tuple(name for name, _ in network.stages)
-        for name, blocks in network.stages:
-            self.add_module(name, sequential(blocks))
-        self.head_names = _add(self, network.head)
-        _initialise(self)
-
-    def forward_stages(self, x_nchw: Tensor) -> list[Tensor]:
-        """The map behind every stage, the first stage's first."""
-        for name in self.stem_names:
-            x_nchw = getattr(self, name)(x_nchw)
-        maps: list[Tensor] = []
-        for name in self.stage_names:
-            x_nchw = getattr(self, name)(x_nchw)
-            maps.append(x_nchw)
-        return maps
-
-    def forward_features(self, x_nchw: Tensor) -> Tensor:
-        """The last stage's map."""
-        for name in (*self.stem_names, *self.stage_names):
-            x_nchw = getattr(self, name)(x_nchw)
-        return x_nchw
-
-    def forward_head(self, x_nchw: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits (N, num_classes) of the last stage's map, or what goes into the classifier."""
-        for name in self.head_names[: -1 if pre_logits else None]:
-            x_nchw = getattr(self, name)(x_nchw)
-        return x_nchw
-
-    @property
-    def num_features(self) -> int:
-        """Values that go into the classifier for each image."""
-        return self.get_classifier().in_features
-
-    def get_classifier(self) -> nn.Linear:
-        """The last layer."""
-        classifier = getattr(self, self.head_names[-1])
-        assert isinstance(classifier, nn.Linear), "every trunk's head ends in a Linear"
-        return classifier
-
-    def reset_classifier(self, num_classes: int) -> None:
-        """Put a fresh classifier of ``num_classes`` classes in the place of the last layer."""
-        if type(num_classes) is not int or num_classes < 1:
-            raise InputError(f"num_classes is {num_classes!r}; give a whole number of at least 1")
-        old = self.get_classifier()
-        like = {"device": old.weight.device, "dtype": old.weight.dtype}
-        fresh = nn.Linear(old.in_features, num_classes, old.bias is not None, **like)
-        nn.init.normal_(fresh.weight, 0.0, 0.01)
-        if fresh.bias is not None:
-            nn.init.zeros_(fresh.bias)
-        setattr(self, self.head_names[-1], fresh)
-        self.num_classes = num_classes
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        x_nchw = self.forward_features(x_nchw)
-        return self.forward_head(x_nchw)
-
-
 ACTS: dict[str, Callable[..., nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
@@ -230,11 +155,12 @@ BUILD: dict[type, Callable[[Any], nn.Module]] = {
 def sequential(chain: Chain) -> nn.Sequential:
     """The chain as one module."""
     module = nn.Sequential()
-    _add(module, chain)
+    add(module, chain)
     return module
 
 
-def _add(parent: nn.Module, chain: Chain) -> tuple[str, ...]:
+def add(parent: nn.Module, chain: Chain) -> tuple[str, ...]:
+    """The chain's modules as children of ``parent``; their names."""
     for i, (name, layer) in enumerate(chain):
         parent.add_module(name, _build(layer, first=i == 0))
     return tuple(name for name, _ in chain)
@@ -245,22 +171,3 @@ def _build(layer: Layer, first: bool) -> nn.Module:
         # A chain's own input may be needed elsewhere (a shortcut): do not overwrite it.
         return ACTS[layer.kind](inplace=not first)
     return BUILD[type(layer)](layer)
-
-
-def _initialise(model: nn.Module) -> None:
-    """He initialisation (the paper's ref. 66), in SE blocks too; the classifier N(0, 0.01)."""
-    excitations = {
-        id(fc)
-        for se in model.modules()
-        if isinstance(se, SqueezeExcitation)
-        for fc in (se.fc1, se.fc2)
-    }
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.Linear) and id(module) in excitations:
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, 0.0, 0.01)
-        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -21,35 +21,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from se_nas import names, templates, trunks
-from se_nas.arch import SE, Architecture, check_placement
-from se_nas.dsl import Choice, PerStage, choice
+from se_nas import names, templates
+from se_nas.arch import SE, Architecture
 from se_nas.errors import InputError, unknown
-from se_nas.objectives import (
-    Constraint,
-    Objective,
-    latency_ms,
-    macs,
-    maximize,
-    minimize,
-    params,
-    peak_activations,
-)
+from se_nas.objectives import Constraint, Objective, maximize
+from se_nas.space_checks import as_trunks, check_stages
+from se_nas.template_json import from_data, to_data
 from se_nas.templates import Ask, Decisions, Label
 from se_nas.trunks import Trunk
-
-__all__ = [
-    "Constraint",
-    "Objective",
-    "Space",
-    "latency_ms",
-    "macs",
-    "maximize",
-    "minimize",
-    "params",
-    "peak_activations",
-    "trunk",
-]
 
 
 class Suggests(Protocol):
@@ -122,20 +101,21 @@ class Space:
             raise InputError(f'space {name!r}: objectives is empty; give maximize("val_acc")')
         for field, value in (
             ("name", name),
-            ("trunk", _trunks(trunk)),
+            ("trunk", as_trunks(trunk)),
             ("se", se),
             ("constraints", fixed[0]),
             ("objectives", fixed[1]),
             ("version", version),
         ):
             object.__setattr__(self, field, value)
-        self._check()
+        check_stages(self.name, self.trunk, self.se)
 
     @property
     def size(self) -> int:
         """Number of points, before constraints; some may build the same network.
 
-        >>> Space("s", trunk="resnet18", se=SE(reduction=Choice((4, 8)))).size
+        >>> from se_nas import choice
+        >>> Space("s", trunk="resnet18", se=SE(reduction=choice(4, 8))).size
         2
         """
         by_stages: dict[tuple[int, ...], int] = {}
@@ -187,8 +167,8 @@ class Space:
             {
                 "name": self.name,
                 "version": self.version,
-                "trunk": templates.to_data(self.trunk),
-                "se": templates.to_data(self.se),
+                "trunk": to_data(self.trunk),
+                "se": to_data(self.se),
                 "constraints": [asdict(constraint) for constraint in self.constraints],
                 "objectives": [asdict(objective) for objective in self.objectives],
             }
@@ -201,8 +181,8 @@ class Space:
             data = json.loads(text)
             return cls(
                 data["name"],
-                trunk=templates.from_data(data["trunk"]),
-                se=templates.from_data(data["se"]),
+                trunk=from_data(data["trunk"]),
+                se=from_data(data["se"]),
                 constraints=[Constraint(**item) for item in data["constraints"]],
                 objectives=[Objective(**item) for item in data["objectives"]],
                 version=data["version"],
@@ -217,60 +197,3 @@ class Space:
         """Twelve hexadecimal digits over everything but the name."""
         content = json.loads(self.to_json()) | {"name": ""}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-    def _check(self) -> None:
-        stages: set[int] = set()
-        seen: set[tuple[str, tuple[int, ...], tuple[str, ...]]] = set()
-        for value in templates.trunk_values(self.trunk):
-            kind = (value.family, value.stages, value.placements)
-            if kind in seen:
-                continue
-            seen.add(kind)
-            stages |= set(value.stages)
-            for number in value.stages:
-                for se in _se_templates(self.se, number):
-                    try:
-                        check_placement(value, number, se)
-                    except InputError as error:
-                        raise InputError(f"space {self.name!r}: {error}") from None
-        for number in _named_stages(self.se):
-            if number not in stages:
-                raise InputError(
-                    f"space {self.name!r}: per_stage names stage {number}; "
-                    f"its trunks have stages {sorted(stages)}"
-                )
-
-
-def _trunks(value: Any) -> Any:
-    """Names of trunks become trunks."""
-    if isinstance(value, Choice):
-        return choice(*(_trunks(option) for option in value.options))
-    if isinstance(value, str):
-        return names.parse_trunk(value)
-    if getattr(value, "family", None) not in trunks.families():
-        raise InputError(f'trunk is {value!r}; give a name, trunk("resnet18", …) or a choice')
-    return value
-
-
-def _se_templates(template: Any, number: int) -> Iterator[SE]:
-    """Every SE template that may stand in a stage."""
-    if isinstance(template, Choice):
-        for option in template.options:
-            yield from _se_templates(option, number)
-    elif isinstance(template, PerStage):
-        stage_template = dict(template.stages).get(number, template.default)
-        if templates.has_per_stage(stage_template):
-            raise InputError("se has a per_stage inside a per_stage; write one")
-        yield from _se_templates(stage_template, number)
-    elif isinstance(template, SE):
-        yield template
-    elif template is not None:
-        raise InputError(f"se is {template!r}; give SE(...), None, optional(...) or per_stage(...)")
-
-
-def _named_stages(template: Any) -> set[int]:
-    if isinstance(template, Choice):
-        return {n for option in template.options for n in _named_stages(option)}
-    if isinstance(template, PerStage):
-        return {n for n, _ in template.stages} | {n for group in template.tie for n in group}
-    return set()

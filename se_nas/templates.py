@@ -1,4 +1,4 @@
-"""Templates made concrete: drawing, counting, listing, matching, JSON.
+"""Templates made concrete: drawing, counting, listing, matching.
 
 A template is a value with ``Choice`` and ``PerStage`` inside (``se_nas.dsl``). ``draw`` walks it
 and asks a callback at every choice; an Optuna trial, a random generator and an enumeration are
@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
-from se_nas import names, trunks
+from se_nas import names
 from se_nas.arch import SE
 from se_nas.dsl import Choice, PerStage, is_template
-from se_nas.errors import InputError
 from se_nas.trunks import Trunk
 
 Label: TypeAlias = str | int | float | bool
@@ -148,43 +147,6 @@ def every(draw_once: Callable[[Ask], Any]) -> Iterator[Any]:
             return
         index, count = path.pop()
         path.append((index + 1, count))
-
-
-def to_data(template: Any) -> Any:
-    """The template as JSON values; ``from_data`` reads them back."""
-    if isinstance(template, Choice):
-        return {"choice": [to_data(option) for option in template.options]}
-    if isinstance(template, PerStage):
-        return {
-            "per_stage": to_data(template.default),
-            "stages": {str(number): to_data(value) for number, value in template.stages},
-            "tie": [list(group) for group in template.tie],
-        }
-    if isinstance(template, SE):
-        return {"se": {f.name: to_data(getattr(template, f.name)) for f in fields(template)}}
-    if isinstance(template, tuple):
-        return [to_data(item) for item in template]
-    if template is None or isinstance(template, (str, int, float, bool)):
-        return template
-    return {"trunk": {key: to_data(value) for key, value in trunks.trunk_to_dict(template).items()}}
-
-
-def from_data(data: Any) -> Any:
-    """The template of ``to_data``."""
-    if isinstance(data, list):
-        return tuple(from_data(item) for item in data)
-    if not isinstance(data, dict):
-        return data
-    if "choice" in data:
-        return Choice(tuple(from_data(option) for option in data["choice"]))
-    if "per_stage" in data:
-        stages = tuple((int(n), from_data(value)) for n, value in data["stages"].items())
-        return PerStage(from_data(data["per_stage"]), stages, tuple(map(tuple, data["tie"])))
-    if "se" in data:
-        return SE(**{key: from_data(value) for key, value in data["se"].items()})
-    if "trunk" in data:
-        return trunks.trunk_from_dict({key: from_data(v) for key, v in data["trunk"].items()})
-    raise InputError(f"not a template's JSON: {str(data)[:80]}")
 
 
 def has_per_stage(template: Any) -> bool:

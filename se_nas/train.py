@@ -26,9 +26,10 @@ from se_nas.data import Data, Images, eval_loader, train_loader
 from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
-from se_nas.evaluation import Metrics, evaluate, to_device
+from se_nas.evaluation import Metrics, default_device, evaluate, to_device
 from se_nas.identity import init_identity
 from se_nas.materializer import materialize
+from se_nas.optimizer import amp_dtype, freeze_norms, learning_rate, make_optimizer
 from se_nas.recipes import Recipe
 
 # Streams of random numbers of one seed, beside the loader's.
@@ -67,35 +68,6 @@ class NonFiniteLoss(RuntimeError):
 
     def __str__(self) -> str:
         return f"the {self.part} loss is not finite in epoch {self.epoch}"
-
-
-def default_device() -> torch.device:
-    """CUDA where there is a GPU, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def learning_rate(recipe: Recipe, epochs_done: float, epochs: int) -> float:
-    """Linear warm-up, then half a cosine down to 0.
-
-    >>> [round(learning_rate(Recipe(warmup_epochs=1), e, 4), 3) for e in (0.5, 1, 2.5, 4)]
-    [0.05, 0.1, 0.05, 0.0]
-    """
-    warmup = min(recipe.warmup_epochs, epochs / 2)
-    if epochs_done < warmup:
-        return recipe.learning_rate * epochs_done / warmup
-    share = (epochs_done - warmup) / (epochs - warmup)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = list(model.parameters())
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate)
-    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True)
 
 
 class Training:
@@ -151,8 +123,8 @@ class Training:
         self.unpreserved = init_identity(self.model) if recipe.se_init == "identity" else []
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = self.model  # what a training step calls
-        self.optimizer = _optimizer(self.model, recipe)
-        self.amp_dtype = _amp_dtype(recipe, self.device)
+        self.optimizer = make_optimizer(self.model, recipe)
+        self.amp_dtype = amp_dtype(recipe, self.device)
         self.scaler = torch.amp.GradScaler("cuda", enabled=self.amp_dtype == torch.float16)
 
     @property
@@ -283,18 +255,3 @@ class Training:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(mixed_seed(self.seed, epoch, stream))
             yield
-
-
-def freeze_norms(model: nn.Module) -> None:
-    """Keep parameters and statistics of the batch norms as they are, for an epoch of training."""
-    for module in model.modules():
-        if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
-            module.eval().requires_grad_(False)
-
-
-def _amp_dtype(recipe: Recipe, device: torch.device) -> torch.dtype | None:
-    if recipe.amp == "off" or device.type != "cuda":
-        return None
-    # Older GPUs only imitate bfloat16, slowly.
-    real = torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.bfloat16 if real else torch.float16

@@ -16,7 +16,7 @@ from se_nas.checkpoints import Weights, is_safetensors, read_metadata, state_dic
 from se_nas.errors import InputError, unknown
 from se_nas.identity import init_identity, without_identity
 from se_nas.likeness import SHOWN, as_large, right_se
-from se_nas.modules import Model
+from se_nas.model import Model
 from se_nas.se import SqueezeExcitation
 
 MissingSE: TypeAlias = Literal["error", "identity"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from se_nas.errors import InputError
-from se_nas.evaluation import Metrics, evaluate
+from se_nas.evaluation import Metrics, default_device, evaluate
 
 
 class Fixed(nn.Module):
@@ -30,3 +30,7 @@ def test_evaluate_is_a_mean_over_images_not_over_batches() -> None:
     assert model.training
     with pytest.raises(InputError, match="no images"):
         evaluate(model, [], "cpu")
+
+
+def test_default_device() -> None:
+    assert default_device().type == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""Models out and in again: safetensors, ONNX Runtime and ``torch.export``."""
+"""Models out (``saving.py``, ``export.py``): what is written computes what the model does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import se_nas
 from se_nas import SE, Architecture, InputError, export, materialize
 from se_nas.arch import SE_FIELDS
-from se_nas.modules import Model
+from se_nas.model import Model
 
 TINY = [
     "resnet18-depths1.1-width8-stem.small",

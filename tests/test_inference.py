@@ -11,7 +11,8 @@ from torch import nn
 
 from se_nas import SE, Architecture, InputError, materialize, optimize_for_inference
 from se_nas.inference import EarlyResidual
-from se_nas.modules import Model, Residual
+from se_nas.model import Model
+from se_nas.modules import Residual
 from se_nas.se import SqueezeExcitation
 
 TINY = [

@@ -14,7 +14,7 @@ from se_nas import SE, Architecture, SqueezeExcitation, materialize
 from se_nas.arch import SE_FIELDS as SE_OPTIONS
 from se_nas.chains import neighbours
 from se_nas.identity import NEUTRAL, init_identity
-from se_nas.modules import Model
+from se_nas.model import Model
 from se_nas.se import GATES, SQUEEZES
 
 GATE_NAMES = ("sigmoid", "tanh", "relu", "hard_sigmoid", "two_sigmoid")

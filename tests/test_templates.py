@@ -9,18 +9,17 @@ import pytest
 
 from se_nas import SE, InputError, choice, optional, per_stage, trunk
 from se_nas.dsl import Choice
+from se_nas.template_json import from_data, to_data
 from se_nas.templates import (
     Label,
     draw,
     draw_se,
     every,
-    from_data,
     labels,
     match,
     match_se,
     size,
     size_se,
-    to_data,
 )
 
 STAGES = (2, 3, 4)

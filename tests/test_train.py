@@ -24,8 +24,6 @@ from se_nas.se import SqueezeExcitation
 from se_nas.train import (
     NonFiniteLoss,
     Training,
-    default_device,
-    learning_rate,
 )
 
 SMALL = "se_resnet18-depths1.1-width16-stem.small_r4"
@@ -195,16 +193,6 @@ def test_the_budget_is_an_end(few: Data) -> None:
         run.epoch()
 
 
-def test_learning_rate_warms_up_to_its_highest_and_falls_to_0() -> None:
-    recipe = Recipe(learning_rate=0.4, warmup_epochs=2)
-    rates = [learning_rate(recipe, e, 10) for e in range(11)]
-    assert rates[:3] == [0, 0.2, 0.4]
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[6] == pytest.approx(0.2)
-    assert rates[10] == pytest.approx(0)
-    assert learning_rate(recipe, 1, 2) == 0.4, "a warm-up has at most half of the budget"
-
-
 def test_weight_decay_spares_one_dimensional_parameters(few: Data) -> None:
     run = training(few)
     decayed, spared = run.optimizer.param_groups
@@ -255,7 +243,3 @@ def test_image_files_are_trained_on(tmp_path: Path) -> None:
 def test_bad_options(few: Data, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         training(few, **options)
-
-
-def test_default_device() -> None:
-    assert default_device().type == ("cuda" if torch.cuda.is_available() else "cpu")

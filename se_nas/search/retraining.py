@@ -127,7 +127,7 @@ def train_and_test(
     """Train one network and test it once, on all processes that the settings name."""
     import torch
 
-    from se_nas.export import to_bytes
+    from se_nas.saving import to_bytes
     from se_nas.search.trial import device, is_out_of_memory, load_data, loader_workers
     from se_nas.train import NonFiniteLoss, Training
 

@@ -16,7 +16,6 @@ of one can be taken for the other's.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -34,7 +33,8 @@ from se_nas.layers import (
     Residual,
     chain,
 )
-from se_nas.trunks.base import PLACEMENTS, Family, Layout, place
+from se_nas.trunks.base import PLACEMENTS, Family, place
+from se_nas.trunks.resnet_layouts import layouts
 from se_nas.trunks.settings import check_choice, check_whole
 
 if TYPE_CHECKING:
@@ -76,15 +76,9 @@ class ResNet:
 
     def __post_init__(self) -> None:
         for depths in dsl.options(self.depths):
-            if (
-                not isinstance(depths, tuple)
-                or not 1 <= len(depths) <= 7
-                or any(
-                    type(depth) is not int or depth < 1
-                    for item in depths
-                    for depth in dsl.options(item)
-                )
-            ):
+            stages = depths if isinstance(depths, tuple) else ()
+            blocks = [depth for item in stages for depth in dsl.options(item)]
+            if not 1 <= len(stages) <= 7 or any(type(n) is not int or n < 1 for n in blocks):
                 raise InputError(
                     f"depths={depths!r}: give 1 to 7 stages of at least one block each"
                 )
@@ -254,48 +248,9 @@ def _named() -> dict[str, ResNet]:
     return paper | tv_names | wide | small
 
 
-# timm's senet154 keeps its three stem convolutions in one Sequential, the last norm outside.
-DEEP_STEM = {
-    "conv1.0.": "conv1.",
-    "conv1.1.": "bn1.",
-    "conv1.3.": "conv2.",
-    "conv1.4.": "bn2.",
-    "conv1.6.": "conv3.",
-    "bn1.": "bn3.",
-}
-
-
-def _layouts(trunk: ResNet) -> tuple[Layout, ...]:
-    """torchvision and timm name alike; timm's legacy models are the paper's lineage (SPEC 3.2)."""
-
-    def modern(key: str) -> str:
-        if trunk.stem == "deep":
-            for theirs, ours in DEEP_STEM.items():
-                if key.startswith(theirs):
-                    return ours + key.removeprefix(theirs)
-        return key
-
-    def legacy(key: str) -> str:
-        key = re.sub(r"^layer0\.", "", key)
-        key = re.sub(r"^layer(\d)\.", lambda m: f"stage{int(m[1]) + 1}.", key)
-        return key.replace(".se_module.", ".se.").replace("last_linear.", "fc.")
-
-    paper, tv = replace(trunk, lineage="paper"), replace(trunk, lineage="tv")
-    why_paper = "its stem pools with ceil mode and, in a ResNet, the first 1×1 has the stride"
-    why_tv = "its stem pools with padding 1 and the 3×3 has the stride"
-    why_basic = "timm's legacy_seresnet18 and 34 have a further ReLU before SE (timm#771)"
-    legacy_trunk = None if trunk.block == "basic" else paper
-    why_legacy = why_basic if trunk.block == "basic" else why_paper
-    return (
-        Layout("timm's legacy", r"^layer0\.", legacy, legacy_trunk, why_legacy),
-        Layout("torchvision's or timm's", r"^layer1\.0\.", modern, tv, why_tv),
-        Layout("our own paper-lineage", r"^stage2\.0\.", lambda key: key, paper, why_paper),
-    )
-
-
 FAMILY = Family(
     trunk=ResNet,
     named=_named(),
     aliases={"senet154": "se_senet154_trunk_r16", "senet154_tv": "se_senet154_tv_trunk_r16"},
-    layouts=_layouts,
+    layouts=layouts,
 )

@@ -1,0 +1,83 @@
+"""What the benchmarks of the search share: a space, trials without training, Ray's quiet start."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+# Of ray.init; nothing on the screen but the benchmark's own figures.
+QUIET: dict[str, Any] = {
+    "logging_level": "ERROR",
+    "log_to_driver": False,
+    "include_dashboard": False,
+}
+
+
+def space() -> Any:
+    """20 parameters: five for the SE of each of four stages."""
+    from se_nas import SE, Space, choice, per_stage
+
+    return Space(
+        "twenty",
+        trunk="resnet18",
+        se=per_stage(
+            SE(
+                reduction=choice(2, 4, 8, 16, 32),
+                placement=choice("standard", "pre", "post", "identity"),
+                squeeze=choice("avg", "max", "avgmax"),
+                gate=choice("sigmoid", "tanh", "hard_sigmoid"),
+                bias=choice(True, False),
+            )
+        ),
+    )
+
+
+def price() -> Any:
+    """The cost of an architecture of the space."""
+    from se_nas.cost import cost
+
+    return partial(cost, input_size=64, in_channels=3, num_classes=10)
+
+
+def value(config: dict[str, Any]) -> float:
+    """A number in [0, 1) that depends on the configuration only."""
+    text = json.dumps({k: str(v) for k, v in config.items()}, sort_keys=True)
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def trainable(work: Callable[[float], None]) -> Any:
+    """A trainable of one epoch that trains nothing; no torch in its process.
+
+    Args:
+        work: what a trial does with its value, before it reports that.
+    """
+    from ray import tune
+
+    from se_nas.search.workers import ready_first
+
+    class Untrained(tune.Trainable):  # type: ignore[misc]
+        def setup(self, config: dict[str, Any], settings: Any = None) -> None:
+            self.config = config
+            self.is_ready = settings is None  # stock Tune has no use for it
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.config = new_config
+            return True
+
+        @ready_first
+        def step(self) -> dict[str, Any]:
+            found = value(self.config)
+            work(found)
+            return {"val_acc": found, "epoch": 1, "end": "", "done": True}
+
+    return Untrained
+
+
+def prepare_stock() -> None:
+    """The environment in which stock Tune stays on loopback and prints nothing; before Ray."""
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"

@@ -1,0 +1,114 @@
+"""Models into safetensors files that say what they hold, and from those back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch import Tensor
+
+from se_nas.arch import Architecture
+from se_nas.checkpoints import is_safetensors, read_metadata
+from se_nas.errors import InputError
+from se_nas.materializer import materialize
+from se_nas.model import Model
+
+
+def metadata(architecture: Architecture, num_classes: int, in_channels: int) -> dict[str, str]:
+    """What a safetensors file says of its network: enough to rebuild it."""
+    return {
+        "format": "pt",
+        "architecture": architecture.to_json(),
+        "num_classes": str(num_classes),
+        "in_channels": str(in_channels),
+    }
+
+
+def to_bytes(
+    state: Mapping[str, Tensor], architecture: Architecture, num_classes: int, in_channels: int
+) -> bytes:
+    """The content of the file that ``save`` writes."""
+    from safetensors.torch import save
+
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    return save(tensors, metadata(architecture, num_classes, in_channels))
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write the weights as safetensors with all that ``load`` needs beside them.
+
+    Raises:
+        InputError: the model's batch norms were folded away, it has no classifier, or the file
+            cannot be written.
+    """
+    check_kind(model, "save")
+    if model.num_classes < 1:
+        raise InputError("save writes whole networks; this one's classifier was left away")
+    if model.folded:
+        raise InputError(
+            "save writes trained models; this one was optimized for inference: save the model it "
+            "was made from, or export this one as ONNX or as a program"
+        )
+    content = to_bytes(model.state_dict(), model.architecture, model.num_classes, model.in_channels)
+    with writing(path) as target:
+        target.write_bytes(content)
+
+
+def load(path: str | Path) -> Model:
+    """Rebuild a model from a file of ``save`` or of a search, with its weights.
+
+    It is in training mode, as models of torchvision and timm are when they come with weights:
+    call ``.eval()`` before inference.
+
+    Raises:
+        InputError: there is no such file, or it does not say what network it holds.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"load: there is no file {str(path)!r}")
+    if not is_safetensors(path):
+        raise InputError(
+            f"load: {str(path)!r} is no safetensors file, and only those say what network they "
+            "hold; use se_nas.materialize(name, weights=…)"
+        )
+    found = read_metadata(path)
+    if "architecture" not in found:
+        raise InputError(
+            f"load: {str(path)!r} does not say what network it holds; "
+            "use se_nas.materialize(name, weights=…)"
+        )
+    architecture = Architecture.from_json(found["architecture"])
+    sizes: dict[str, int] = {}
+    for field in ("num_classes", "in_channels"):
+        text = found.get(field, "")
+        if not text.isdecimal():
+            raise InputError(
+                f"load: {str(path)!r} does not say its {field}; "
+                f"use se_nas.materialize({str(architecture)!r}, {field}=…, weights=…)"
+            )
+        sizes[field] = int(text)
+    return materialize(
+        architecture,
+        num_classes=sizes["num_classes"],
+        in_channels=sizes["in_channels"],
+        weights=path,
+    )
+
+
+def check_kind(model: object, what: str) -> None:
+    """Raise an ``InputError`` if ``model`` is none of ours."""
+    if not isinstance(model, Model):
+        raise InputError(
+            f"{what} takes a model of se_nas.materialize, not a {type(model).__name__}"
+        )
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[Path]:
+    """The path to write to; an ``InputError`` if that fails."""
+    try:
+        yield Path(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{str(path)!r} cannot be written: {reason}") from None

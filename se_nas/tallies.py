@@ -1,0 +1,173 @@
+"""What layers cost: one formula for each kind, by arithmetic on shapes.
+
+Beside parameters and multiply-adds at batch 1 it follows the activation elements that the modules
+of ``se_nas.modules`` allocate and hold in an eager inference.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from se_nas import layers
+from se_nas.errors import InputError
+from se_nas.layers import Chain, Layer
+
+Shape: TypeAlias = tuple[int, int, int]  # channels, height, width of one image
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one piece costs: its output's shape, and the elements it allocates at its peak.
+
+    ``peak`` has the piece's output in it but not its input, which its caller holds.
+    """
+
+    shape: Shape
+    params: int = 0
+    macs: int = 0
+    peak: int = 0
+
+
+def tally(chain: Chain, shape: Shape) -> Tally:
+    """What a chain of layers costs behind an input of ``shape``, and the shape that comes out.
+
+    Raises:
+        InputError: the input is too small, or branches that become one map differ in its sides.
+    """
+    params = macs = peak = current = 0
+    for i, (_, layer) in enumerate(chain):
+        cost = _layer(layer, shape, first=i == 0)
+        params += cost.params
+        macs += cost.macs
+        peak = max(peak, current + cost.peak)
+        if not (isinstance(layer, layers.Dropout) and i == 0):
+            current = math.prod(cost.shape)
+        shape = cost.shape
+    return Tally(shape, params, macs, peak)
+
+
+def _layer(layer: Layer, shape: Shape, first: bool) -> Tally:
+    c, h, w = shape
+    match layer:
+        case layers.Conv():
+            k_h, k_w = layer.kernel_hw
+            p_h, p_w = layer.padding_hw
+            out = (
+                layer.c_out,
+                _side(h, k_h, layer.stride, p_h),
+                _side(w, k_w, layer.stride, p_w),
+            )
+            weights = layer.c_out * (layer.c_in // layer.groups) * k_h * k_w
+            macs = weights * out[1] * out[2]
+            return Tally(out, weights + layer.c_out * layer.bias, macs, math.prod(out))
+        case layers.Norm():
+            return Tally(shape, 2 * layer.channels, 0, c * h * w)
+        case layers.Act():
+            return Tally(shape, 0, 0, c * h * w if first else 0)
+        case layers.Pool():
+            window = (layer.kernel, layer.stride, layer.padding, layer.ceil)
+            out = (c, _side(h, *window), _side(w, *window))
+            return Tally(out, peak=math.prod(out))
+        case layers.GlobalPool():
+            return Tally((c, 1, 1), peak=c)
+        case layers.Flatten():
+            cells = c * layer.side**2
+            return Tally((cells, 1, 1), peak=cells)
+        case layers.Linear():
+            weights = layer.c_in * layer.c_out
+            params = weights + layer.c_out * layer.bias
+            return Tally((layer.c_out, 1, 1), params, weights, layer.c_out)
+        case layers.Dropout():
+            return Tally(shape)
+        case layers.Shuffle():
+            return Tally(shape, peak=c * h * w)
+        case layers.Subsample():
+            out = (layer.channels, -(-h // layer.stride), -(-w // layer.stride))
+            return Tally(out, peak=math.prod(out))
+        case layers.Group():
+            return tally(layer.chain, shape)
+        case layers.SEBlock():
+            scale = _scale(layer, shape)
+            factors = c * h * w if layer.squeeze == "none" else c
+            peak = max(scale.peak, factors + c * h * w)
+            return Tally(shape, scale.params, scale.macs, peak)
+        case layers.Residual():
+            return _residual(layer, shape)
+        case layers.Shake():
+            return _side_by_side(layer.branches, shape, mixed=True)
+        case layers.Concat():
+            part = (c // len(layer.branches), h, w) if layer.split else shape
+            return _side_by_side(layer.branches, part)
+
+
+def _scale(se: layers.SEBlock, shape: Shape) -> Tally:
+    """The SE block up to its factors, before they scale the map."""
+    c, h, w = shape
+    at_once = h * w if se.squeeze == "none" else 1
+    weights = 2 * se.channels * se.squeeze_width
+    biases = (se.channels + se.squeeze_width) * se.bias
+    gate = 2 * c * at_once + se.squeeze_width * at_once
+    gate += c * at_once if se.gate == "two_sigmoid" else 0
+    squeeze = {"avg": c, "max": c, "avgmax": 3 * c, "none": 0}[se.squeeze]
+    hidden = 0 if se.squeeze == "none" else c + se.squeeze_width
+    peak = max(squeeze, hidden, gate)
+    return Tally(shape, weights + biases, weights * at_once, peak)
+
+
+def _residual(layer: layers.Residual, shape: Shape) -> Tally:
+    last = layer.branch[-1][1] if layer.branch else None
+    fused = isinstance(last, layers.SEBlock)
+    branch = tally(layer.branch[:-1] if fused else layer.branch, shape)
+    shortcut = tally(layer.shortcut, shape)
+    out = math.prod(branch.shape)
+    shortcut_out = math.prod(shortcut.shape) if layer.shortcut else 0
+    # The sum, and before it the SE block's factors, go into the branch's own map.
+    peak = max(branch.peak, out + shortcut.peak, out + shortcut_out)
+    parts = [branch, shortcut]
+    if isinstance(last, layers.SEBlock):
+        scale = _scale(last, branch.shape)
+        peak = max(peak, out + shortcut_out + scale.peak)
+        parts.append(scale)
+    if layer.after:
+        after = tally(layer.after, branch.shape)
+        # The branch and the shortcut are still held while the block's last layers run.
+        peak = max(peak, out + shortcut_out + after.peak)
+        parts.append(after)
+    return Tally(branch.shape, sum(p.params for p in parts), sum(p.macs for p in parts), peak)
+
+
+def _side_by_side(
+    branches: tuple[tuple[str, Chain], ...], shape: Shape, mixed: bool = False
+) -> Tally:
+    """Branches that are all held until they become one map: a concatenation or a mixture."""
+    tallies: list[Tally] = []
+    peak = held = 0
+    for _, branch in branches:
+        part = tally(branch, shape)
+        peak = max(peak, held + part.peak)
+        held += math.prod(part.shape) if branch else 0
+        tallies.append(part)
+    sides = {part.shape[1:] for part in tallies}
+    if len(sides) > 1:
+        found = " and ".join(f"{h}×{w}" for h, w in sorted(sides))
+        raise InputError(
+            f"a map of {shape[1]}×{shape[2]} px becomes {found} in branches that are put side by "
+            "side: give an input size that every stride divides"
+        )
+    channels = tallies[0].shape[0] if mixed else sum(part.shape[0] for part in tallies)
+    out = (channels, *tallies[0].shape[1:])
+    peak = max(peak, held + math.prod(out))
+    return Tally(out, sum(t.params for t in tallies), sum(t.macs for t in tallies), peak)
+
+
+def _side(side: int, kernel: int, stride: int, padding: int, ceil: bool = False) -> int:
+    """Output side of a window, PyTorch's rule: with ``ceil`` no window starts in the padding."""
+    span = side + 2 * padding - kernel
+    out = (-(-span // stride) if ceil else span // stride) + 1
+    if ceil and (out - 1) * stride >= side + padding:
+        out -= 1
+    if out < 1 or (span < 0 and not ceil):
+        raise InputError(f"a side of {side} px is too small for a {kernel}×{kernel} window")
+    return out

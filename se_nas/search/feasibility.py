@@ -9,7 +9,7 @@ from typing import Any
 
 from se_nas.arch import Architecture
 from se_nas.cost import Cost
-from se_nas.search.proposals import feasible
+from se_nas.search.draws import feasible
 from se_nas.space import Space
 
 # Below it most of a search's proposals are rejected, and the user should know why.

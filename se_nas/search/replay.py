@@ -17,7 +17,8 @@ from se_nas.arch import Architecture
 from se_nas.cost import Cost
 from se_nas.data.loaders import mixed_seed
 from se_nas.search import directory, study, timing
-from se_nas.search.proposals import Outcome, Proposal, Proposals
+from se_nas.search.outcomes import Outcome, Proposal
+from se_nas.search.proposals import Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.run import pricer, propose
 from se_nas.search.samplers import build

@@ -28,11 +28,12 @@ from se_nas.search import (
 )
 from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots, connected
+from se_nas.search.draws import RANDOM_DRAWS
 from se_nas.search.failures import last_error
 from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
 from se_nas.search.first import check_known, first
 from se_nas.search.kept import Kept
-from se_nas.search.proposals import RANDOM_DRAWS, Proposals
+from se_nas.search.proposals import Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import RunConfig

@@ -10,10 +10,10 @@ from se_nas.errors import InputError
 from se_nas.search import results
 from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.journal import BatchedJournal
-from se_nas.search.proposals import last_event
 from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig, without_password
 from se_nas.search.storage import check_url
+from se_nas.search.telling import last_event
 from se_nas.space import Space
 
 

@@ -78,7 +78,8 @@ def epochs_in(run: Path) -> int:
     return sum("intermediate_value" in record for record in records(run))
 
 
-def wait_until(found: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 120
+def wait_until(
+    found: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 120
 ) -> None:
     """Until something is there, or the process is not."""
     deadline = time.monotonic() + seconds

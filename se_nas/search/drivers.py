@@ -22,8 +22,10 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from se_nas.search.directory import RunDirectory
+from se_nas.search.reopen import common
+from se_nas.search.settings import RunConfig
+from se_nas.space import Space
 
-FILE = "driver.json"
 Claim: TypeAlias = Literal["ours", "taken", "full"]
 # What PostgreSQL waits for a driver that vanished within a claim before it lets the others go on.
 CLAIM_MS = 30_000
@@ -98,13 +100,9 @@ class Drivers:
                 connection.execute(
                     sql.text(f"SET LOCAL idle_in_transaction_session_timeout = {CLAIM_MS}")
                 )
-            # Locks the study's row until the end, on every database; it changes nothing.
-            name = models.StudyModel.study_name
-            connection.execute(
-                sql.update(models.StudyModel)
-                .where(models.StudyModel.study_id == study)
-                .values({name: name})
-            )
+            # Changes nothing, but locks: the study's row, and in SQLite the file.
+            row = sql.update(models.StudyModel).where(models.StudyModel.study_id == study)
+            connection.execute(row.values(study_name=models.StudyModel.study_name))
             same = trained.where(attr.value_json == key, t.state != TrialState.FAIL)
             if connection.scalar(same):
                 return "taken"
@@ -127,14 +125,24 @@ def drivers(study: optuna.Study, run: RunDirectory) -> Drivers | None:
     return Drivers(study, name_of(run), str(study.user_attrs["driver"]))
 
 
+def describe(study: optuna.Study, space: Space, config: RunConfig, run: RunDirectory) -> None:
+    """Write into a study what a driver that joins it must know."""
+    known = study.user_attrs
+    told = {"driver": name_of(run), "space": json.loads(space.to_json())}
+    for key, value in (told | {"settings": common(config)}).items():
+        if key not in known:
+            study.set_user_attr(key, value)
+
+
 def name_of(run: RunDirectory) -> str:
     """The name under which a run's driver works: the run's with something that no other has."""
-    if not (run.path / FILE).exists():
-        run.write(FILE, {"driver": new_name(run.path.name), "joined": False})
-    return str(run.read(FILE)["driver"])
+    if not run.driver.exists():
+        run.write(run.driver.name, {"driver": new_name(run.path.name), "joined": False})
+    return str(run.read(run.driver.name)["driver"])
 
 
 def new_name(run: str) -> str:
+    """A run's name with something behind it that no other driver has."""
     return f"{run}-{uuid.uuid4().hex[:8]}"
 
 

@@ -84,6 +84,7 @@ class Proposals:
                 proposal.trial.set_user_attr("asked", self._event())
             elif not self._enough:
                 self.exhausted = True
+                telling.exhausted(self.study, self._event())
             return proposal
 
     def listen(self) -> None:

@@ -12,6 +12,8 @@ from se_nas.cost import Cost
 from se_nas.search.outcomes import FAILED, Outcome
 from se_nas.space import Space
 
+EXHAUSTED = "exhausted"  # user attribute of the study
+
 
 def constrain(trial: optuna.Trial, space: Space, cost: Cost) -> bool:
     """Note how far a cost is from the space's limits; whether it breaks one."""
@@ -53,4 +55,11 @@ def repeated(trial: optuna.Trial, outcome: Outcome) -> None:
 def last_event(study: optuna.Study) -> int:
     """The number of the last ask or tell in a study; 0 if it is new."""
     trials = study.get_trials(deepcopy=False)
-    return max((t.user_attrs.get(k, 0) for t in trials for k in ("asked", "told")), default=0)
+    events = [t.user_attrs.get(kind, 0) for t in trials for kind in ("asked", "told")]
+    found: list[int] = study.user_attrs.get(EXHAUSTED, [])
+    return max([0, *events, *found])
+
+
+def exhausted(study: optuna.Study, event: int) -> None:
+    """An ask that found nothing: it left trials behind, and a replay must ask it too."""
+    study.set_user_attr(EXHAUSTED, [*study.user_attrs.get(EXHAUSTED, []), event])

@@ -71,7 +71,7 @@ def test_a_run_of_many_workers_is_replayed_to_the_same_proposals(
 ) -> None:
     config, path = make(tmp_path, space, sampler)
     recorded = study.read(config, directory.find(path, ""))
-    assert recorded.user_attrs["sessions"] == [{"events": 0, "trials": 20}]
+    assert recorded.user_attrs["sessions"] == [{"events": 0, "trials": 20, "seed": 3}]
     found = compare(recorded, space, config, price)
     assert found.different is None, found
     assert found.asks == 20

@@ -95,8 +95,8 @@ def leave(proposals: Proposals, config: RunConfig, run: RunDirectory, console: C
     assert drivers is not None, "one that joined has others"
     own = sum(map(drivers.owns, _trained(proposals)))
     console.print(
-        f"done: {own} trials of this driver are in the study {config.name!r}; the "
-        f" results are made by the driver that began it, {drivers.began}",
+        f"done: {own} trials of this driver are in the study {config.name!r}; "
+        f"the results are made by the driver that began it, {drivers.began}",
         soft_wrap=True,
     )
 

@@ -57,7 +57,7 @@ def last_event(study: optuna.Study) -> int:
     trials = study.get_trials(deepcopy=False)
     events = [t.user_attrs.get(kind, 0) for t in trials for kind in ("asked", "told")]
     found: list[int] = study.user_attrs.get(EXHAUSTED, [])
-    return max([0, *events, *found])
+    return int(max([0, *events, *found]))
 
 
 def exhausted(study: optuna.Study, event: int) -> None:

@@ -135,6 +135,6 @@ def _driver(
 
 def _tell(proposals: Proposals, proposal: Proposal, trial: FrozenTrial) -> None:
     outcome = Outcome(**trial.user_attrs["outcome"])
-    for epoch, value in trial.intermediate_values.items():
+    for epoch, value in sorted(trial.intermediate_values.items()):
         proposals.report(proposal, epoch, {proposals.space.objectives[0].metric: value})
     proposals.tell(proposal, outcome)

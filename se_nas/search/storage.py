@@ -131,6 +131,8 @@ def lost_storage_is_one_line(run: RunDirectory) -> Iterator[None]:
     """
     try:
         yield
+    except InputError:  # a line already
+        raise
     except Exception as error:
         told = next((text for cause in _causes(error) if (text := _told(cause, run))), "")
         if not told:

@@ -102,6 +102,34 @@ def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path) -> Non
     assert found.asks >= 24
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_run_that_found_nothing_more_and_was_taken_up_is_replayed(
+    tmp_path: Path, sampler: str
+) -> None:
+    """The last ask left proposals behind that trained nothing; what failed comes again."""
+    space = Space("tiny", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4)))))
+    config = RunConfig(sampler=sampler, trials=99, seed=3, out=str(tmp_path), name="r", gpus=0)
+    run = directory.create(space, config)
+    first = propose(study.create(space, config, run), space, price, config)
+    work(first, random.Random(1), slots=4)
+    assert first.exhausted
+    assert first.counts.ends["error"] > 1
+    more = replace(config, trials=120)
+    opened = study.create(space, more, run, resume=True)
+    second = propose(opened, space, price, more)
+    recover(second)
+    work(second, random.Random(2), slots=3)
+    recorded = study.read(more, run)
+    found = compare(recorded, space, more, price)
+    assert found.different is None, found
+    assert found.asks == first.counts.accepted + first.counts.ends["error"]
+    sessions = recorded.user_attrs["sessions"]
+    assert [session["trials"] for session in sessions] == [99, 120]
+    sessions[1]["seed"] += 1
+    recorded.set_user_attr("sessions", sessions)
+    assert compare(recorded, space, more, price).different is not None
+
+
 def test_a_run_is_replayed_from_its_folder(tmp_path: Path) -> None:
     _, path = make(tmp_path, SPACE, "tpe", trials=8)
     before = {file: file.read_bytes() for file in Path(path).rglob("*") if file.is_file()}

@@ -150,10 +150,6 @@ class Proposals:
                 waiting.set_user_attr("duplicate", True)
                 telling.untrained(waiting, "repeated")
 
-    def curves(self) -> dict[int, dict[int, float]]:
-        """By trial number, the values by epoch of those that are running."""
-        return {number: dict(curve) for number, curve in self._curves.items()}
-
     @property
     def _enough(self) -> bool:
         return self.full or self.counts.accepted >= self.trials

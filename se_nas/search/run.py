@@ -29,10 +29,9 @@ from se_nas.search import (
 )
 from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots, connected
-from se_nas.search.draws import RANDOM_DRAWS
 from se_nas.search.drivers import Drivers, drivers, new_name
 from se_nas.search.failures import last_error
-from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
+from se_nas.search.feasibility import check_feasible, feasibility
 from se_nas.search.first import check_known, first
 from se_nas.search.kept import Kept
 from se_nas.search.proposals import Proposals
@@ -256,25 +255,6 @@ def pricer(images: Data) -> Callable[[Architecture], Cost]:
         in_channels=images.in_channels,
         num_classes=images.num_classes,
     )
-
-
-def check_feasible(
-    space: Space, price: Callable[[Architecture], Cost], images: Data, seed: int
-) -> float:
-    """The share of random architectures that pass the constraints; an error if none does.
-
-    Small spaces are listed; in a large one a share below 1 in 20,000 draws counts as none.
-    """
-    share = feasible_share(space, price, seed=seed)
-    if share == 0:
-        share = feasible_share(space, price, draws=RANDOM_DRAWS, seed=seed)
-    if share == 0:
-        raise InputError(
-            f"space {space.name!r}: no architecture keeps the constraints: "
-            f"{explain_infeasible(space, price, seed=seed)}; counted at {images.image_size} px, "
-            "see --image-size"
-        )
-    return share
 
 
 def _show_retraining(console: Console, what: str, done: int, total: int) -> None:

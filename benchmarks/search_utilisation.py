@@ -48,7 +48,8 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     from rich.console import Console
 
     from se_nas.search import cluster, directory, study
-    from se_nas.search.proposals import Proposal, Proposals
+    from se_nas.search.outcomes import Proposal
+    from se_nas.search.proposals import Proposals
     from se_nas.search.settings import RunConfig
     from se_nas.search.tuning import tune_trials
 

@@ -64,6 +64,10 @@ def search(
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL [default: a journal in the run].")
     ] = None,
+    join: Annotated[
+        bool,
+        typer.Option("--join", help="Work on the study --name in --storage, begun elsewhere."),
+    ] = False,
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     out: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
     address: Annotated[
@@ -120,7 +124,9 @@ def search(
     from se_nas.search.settings import DataSettings, RunConfig
     from se_nas.spaces import load_space
 
-    if space is None and resume is None:
+    if join and resume is not None:
+        raise InputError("--join is for a new driver, --resume RUN for one that was cut: give one")
+    if space is None and resume is None and not join:
         raise InputError("--space is missing: give a space, or --resume RUN")
     found = None if space is None else load_space(space)
     if recipe not in RECIPES:
@@ -177,7 +183,9 @@ def search(
         from se_nas import search as engine
 
         try:
-            if resume is not None:
+            if join:
+                engine.join(found, config, named(context), console)
+            elif resume is not None:
                 engine.resume(resume, found, config, named(context), console)
             elif found is not None:
                 engine.search(found, config, console)

@@ -40,3 +40,15 @@ def resume(
     from se_nas.search import run
 
     return run.resume(which, space, asked, named, console)
+
+
+def join(
+    space: Space | None, asked: RunConfig, named: Collection[str], console: Console
+) -> RunDirectory:
+    """Work on a study that another driver began; ``se_nas.search.run.join`` has the details."""
+    from se_nas.search.environment import prepare
+
+    prepare(asked.address)
+    from se_nas.search import run
+
+    return run.join(space, asked, named, console)

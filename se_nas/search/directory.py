@@ -1,7 +1,7 @@
 """The run directory: complete by itself.
 
 space.json  settings.json  versions.json  study.journal  latency.json  errors/  checkpoints/
-finals/  tensorboard/  lock  results.json  winner.json  winner.safetensors
+finals/  tensorboard/  lock  driver.json  results.json  winner.json  winner.safetensors
 while trials run: tune/, Ray Tune's own
 """
 
@@ -52,6 +52,15 @@ class RunDirectory:
         return self.path / "lock"
 
     @property
+    def driver(self) -> Path:
+        return self.path / "driver.json"
+
+    @property
+    def joined(self) -> bool:
+        """Whether its driver joined a study that another one began."""
+        return self.driver.exists() and bool(self.read(self.driver.name)["joined"])
+
+    @property
     def winner(self) -> Path:
         return self.path / "winner.safetensors"
 
@@ -62,9 +71,9 @@ class RunDirectory:
 
     @property
     def complete(self) -> bool:
-        """Whether the run came to its end: a winner was chosen."""
+        """Whether the run came to its end: a winner was chosen, or the driver that joined left."""
         try:
-            return "winner" in self.read("results.json")
+            return not {"winner", "joined"}.isdisjoint(self.read("results.json"))
         except InputError:
             return False
 
@@ -103,15 +112,18 @@ class RunDirectory:
         part.replace(self.path / name)
 
 
-def create(space: Space, config: RunConfig) -> RunDirectory:
+def create(space: Space, config: RunConfig, joins: str = "") -> RunDirectory:
     """Make the folder of a new run and write what it starts from.
+
+    Args:
+        joins: the name of a driver that joins the study of ``config.name``; also its folder's.
 
     Raises:
         InputError: the folder exists, or cannot be made.
     """
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     name = config.name or f"{space.name}-{config.data.name}-{now}"
-    path = (Path(config.out) / name).absolute()
+    path = (Path(config.out) / (joins or name)).absolute()
     made = tuple(parent for parent in path.parents if not parent.exists())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +133,8 @@ def create(space: Space, config: RunConfig) -> RunDirectory:
         run.write("space.json", json.loads(space.to_json()))
         run.write("settings.json", config.to_dict() | {"name": name})
         run.write("versions.json", versions())
+        if joins:
+            run.write(run.driver.name, {"driver": joins, "joined": True})
     except FileExistsError:
         if path.parent.is_dir():
             raise InputError(_taken(RunDirectory(path))) from None

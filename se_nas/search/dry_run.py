@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from se_nas.latency.settings import uses_latency
-from se_nas.search.run import check_feasible, pricer
+from se_nas.search.feasibility import check_feasible
+from se_nas.search.run import pricer
 from se_nas.search.settings import RunConfig
 from se_nas.search.summary import small_images
 from se_nas.search.trial import load_data

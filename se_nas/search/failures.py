@@ -9,7 +9,7 @@ from ray import tune
 from rich.console import Console
 
 from se_nas.search.directory import RunDirectory, shown
-from se_nas.search.proposals import End
+from se_nas.search.outcomes import End
 
 # A trial whose workers or nodes die goes on so many times; then it is lost.
 MAX_DEATHS = 3

@@ -9,7 +9,9 @@ from typing import Any
 
 from se_nas.arch import Architecture
 from se_nas.cost import Cost
-from se_nas.search.proposals import feasible
+from se_nas.data import Data
+from se_nas.errors import InputError
+from se_nas.search.draws import RANDOM_DRAWS, feasible
 from se_nas.space import Space
 
 # Below it most of a search's proposals are rejected, and the user should know why.
@@ -38,6 +40,25 @@ def explain_infeasible(
         best = min(seen) if constraint.operator == "<=" else max(seen)
         parts.append(f"{constraint} (nearest of {draws} draws: {best:,})")
     return "; ".join(parts)
+
+
+def check_feasible(
+    space: Space, price: Callable[[Architecture], Cost], images: Data, seed: int
+) -> float:
+    """The share of random architectures that pass the constraints; an error if none does.
+
+    Small spaces are listed; in a large one a share below 1 in 20,000 draws counts as none.
+    """
+    share = feasible_share(space, price, seed=seed)
+    if share == 0:
+        share = feasible_share(space, price, draws=RANDOM_DRAWS, seed=seed)
+    if share == 0:
+        raise InputError(
+            f"space {space.name!r}: no architecture keeps the constraints: "
+            f"{explain_infeasible(space, price, seed=seed)}; counted at {images.image_size} px, "
+            "see --image-size"
+        )
+    return share
 
 
 def feasibility(

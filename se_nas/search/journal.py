@@ -1,8 +1,10 @@
 """Optuna's journal file, written in batches: one lock and one fsync for all that belongs together.
 
 Optuna appends every parameter, attribute and constraint of a trial on its own, each with an fsync.
-Within ``batch`` they are kept, and read back, in memory, and appended as one write at its end. So a
-journal never has half of a proposal, and what it costs no longer grows with the parameters.
+Within ``batch`` they are kept, and read back, in memory, and appended as one write at its end. So
+what a proposal costs no longer grows with its parameters, and an error within a batch leaves what
+came before it. A process that is killed as it writes may leave whole records of a batch without the
+rest: ``recovery.py`` goes on from each of them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 from ray import tune
 
 from se_nas.search.best import Best
-from se_nas.search.proposals import Counts
+from se_nas.search.outcomes import Counts
 from se_nas.search.searcher import StudySearcher
 
 PUBLISH_EVERY_S = 2.0

@@ -11,74 +11,24 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from se_nas.arch import Architecture
 from se_nas.cost import Cost
+from se_nas.search import telling
+from se_nas.search.draws import feasible, unseen
+from se_nas.search.drivers import Drivers
 from se_nas.search.journal import batch
+from se_nas.search.outcomes import Counts, Outcome, Proposal
 from se_nas.space import Space
-
-End: TypeAlias = Literal[
-    "complete", "stopped_early", "not_finite", "out_of_memory", "infeasible", "error", "lost"
-]
 
 # After so many proposals in a row that need no training, look for an unseen architecture at random.
 PATIENCE = 20
-RANDOM_DRAWS = 20_000
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended.
-
-    Attributes:
-        end: the reason.
-        metrics: the last epoch's, e.g. val_acc in [0, 1]; with measured costs such as latency_ms.
-        epochs: epochs trained.
-        seconds: wall time.
-        worker: host and process that trained it.
-        reason: in words, where ``end`` does not say it all.
-        seed: of its weights and batches.
-        curve: metrics of every epoch, from the first.
-    """
-
-    end: End
-    metrics: Mapping[str, float]
-    epochs: int = 0
-    seconds: float = 0.0
-    worker: str = ""
-    reason: str = ""
-    seed: int = 0
-    curve: Sequence[Mapping[str, float]] = ()
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """An architecture to train, and the Optuna trial that it answers."""
-
-    trial: optuna.Trial
-    architecture: Architecture
-    cost: Cost
-
-    @property
-    def number(self) -> int:
-        return self.trial.number
-
-
-@dataclass
-class Counts:
-    """What became of the sampler's proposals so far."""
-
-    accepted: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-    unpreserved: int = 0  # trials with SE blocks that could not start as identities
-    ends: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class Proposals:
@@ -87,10 +37,11 @@ class Proposals:
     Args:
         study: an Optuna study whose directions are the space's objectives.
         price: the cost of an architecture on the search's data.
-        trials: how many distinct architectures to accept.
+        trials: how many distinct architectures to accept, all drivers of the study together.
         seed: of the random draws that stand in for a sampler that repeats itself.
         first: architectures to try before the sampler is asked, in this order.
         sampled: ask the sampler after them; else they are all that is tried.
+        drivers: of a study in a database, which others may work on; None for one driver alone.
     """
 
     def __init__(
@@ -103,13 +54,18 @@ class Proposals:
         seed: int = 0,
         first: Iterable[Architecture] = (),
         sampled: bool = True,
+        drivers: Drivers | None = None,
     ) -> None:
         self.study, self.space, self.price, self.trials = study, space, price, trials
+        self.drivers = drivers
         self.counts = Counts()
         self.first, self.sampled = iter(first), sampled
-        self.events = last_event(study)  # asks and tells so far: their order is what a replay needs
-        self.exhausted = False
+        self.events = telling.last_event(
+            study
+        )  # asks and tells so far: their order is what a replay needs
+        self.exhausted = self.full = False
         self.unfinished: list[Proposal] = []  # of an earlier driver: they go on first
+        self.elsewhere: dict[int, FrozenTrial] = {}  # trials that other drivers train, by number
         self._random = random.Random(seed)
         self._running: dict[str, list[optuna.Trial]] = {}  # id → duplicates that wait for it
         self._ended: dict[str, Outcome] = {}
@@ -119,41 +75,33 @@ class Proposals:
         """The next architecture to train; None when there is none left."""
         if self.unfinished:
             return self.unfinished.pop(0)
-        if self.exhausted or self.counts.accepted >= self.trials:
+        if self.exhausted or self._enough:
             return None
+        self.listen()
         with batch(self.study):
             proposal = self._next()
-            if proposal is None:
-                self.exhausted = True
-            else:
+            if proposal is not None:
                 proposal.trial.set_user_attr("asked", self._event())
+            elif not self._enough:
+                self.exhausted = True
+                telling.exhausted(self.study, self._event())
             return proposal
 
-    def _next(self) -> Proposal | None:
-        for architecture in self.first:
-            if not self._seen(architecture) and feasible(self.space, self.price(architecture)):
-                return self._propose(architecture)
-        for _ in range(PATIENCE if self.sampled else 0):
-            trial = self.study.ask()
-            proposal = self._consider(trial, self.space.suggest(trial))
-            if proposal is not None:
-                return proposal
-        unseen = self._unseen() if self.sampled else None
-        return None if unseen is None else self._propose(unseen)
-
-    def _propose(self, architecture: Architecture) -> Proposal:
-        """An unseen, feasible architecture, as if the sampler had proposed it."""
-        decisions = self.space.decisions(architecture)
-        assert decisions is not None, "it is in the space"
-        self.study.enqueue_trial(decisions)
-        trial = self.study.ask()
-        proposal = self._consider(trial, self.space.suggest(trial))
-        assert proposal is not None, "an enqueued trial suggests what was enqueued"
-        return proposal
-
-    def _event(self) -> int:
-        self.events += 1
-        return self.events
+    def listen(self) -> None:
+        """Learn what other drivers did since the last time."""
+        for trial in [] if self.drivers is None else self.drivers.news():
+            attrs = trial.user_attrs
+            if "id" not in attrs:  # trained nothing
+                self.counts.rejected += attrs.get("end") == "rejected"
+                self.counts.duplicates += bool(attrs.get("duplicate"))
+                continue
+            self.counts.accepted += trial.number not in self.elsewhere
+            if trial.state is TrialState.RUNNING:
+                self.elsewhere[trial.number] = trial
+                self._running.setdefault(attrs["id"], [])
+            else:
+                self.elsewhere.pop(trial.number, None)
+                self._learn(attrs["id"], Outcome(**attrs["outcome"]))
 
     def report(self, proposal: Proposal, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch's validation metrics; the study keeps them as intermediate values."""
@@ -170,22 +118,17 @@ class Proposals:
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """How the trial ended; duplicates that wait for it end with it."""
         self._curves.pop(proposal.number, None)
-        self.counts.ends[outcome.end] = self.counts.ends.get(outcome.end, 0) + 1
-        self.counts.unpreserved += outcome.metrics.get("unpreserved", 0) > 0
+        complete = outcome.end == "complete"
+        values = self._values(proposal.cost, outcome.metrics) if complete else None
         with batch(self.study):
             proposal.trial.set_user_attr("told", self._event())
-            self._finish(proposal.trial, proposal.cost, outcome)
-            waiting = self._running.pop(proposal.architecture.id, [])
-            self._ended[proposal.architecture.id] = outcome
-            for trial in waiting:
-                self._repeat(trial, proposal.cost, outcome)
+            telling.ended(proposal.trial, outcome, values)
+            self._learn(proposal.architecture.id, outcome)
 
     def remember(self, architecture_id: str, outcome: Outcome) -> None:
         """A trial that ended under an earlier driver: its network is known."""
         self.counts.accepted += 1
-        self.counts.ends[outcome.end] = self.counts.ends.get(outcome.end, 0) + 1
-        self.counts.unpreserved += outcome.metrics.get("unpreserved", 0) > 0
-        self._ended[architecture_id] = outcome
+        self._learn(architecture_id, outcome)
 
     def go_on(self, proposal: Proposal, curve: Mapping[int, float]) -> None:
         """A trial that an earlier driver did not see the end of: the next ``ask`` gives it."""
@@ -200,98 +143,107 @@ class Proposals:
         if proposal is not None:
             self.unfinished.append(proposal)
 
-    def curves(self) -> dict[int, dict[int, float]]:
-        """By trial number, the values by epoch of those that are running."""
-        return {number: dict(curve) for number, curve in self._curves.items()}
+    def leave(self) -> None:
+        """Tell the duplicates that wait for trials of other drivers: this one hears no more."""
+        for trial in self.elsewhere.values():
+            for waiting in self._running.pop(trial.user_attrs["id"], []):
+                waiting.set_user_attr("duplicate", True)
+                telling.untrained(waiting, "repeated")
+
+    @property
+    def _enough(self) -> bool:
+        return self.full or self.counts.accepted >= self.trials
+
+    def _next(self) -> Proposal | None:
+        for architecture in self.first:
+            if self._enough:
+                return None
+            if not self._seen(architecture) and feasible(self.space, self.price(architecture)):
+                proposal = self._propose(architecture)
+                if proposal is not None:
+                    return proposal
+        for _ in range(PATIENCE if self.sampled else 0):
+            if self._enough:
+                return None
+            trial = self._ask(None)
+            proposal = self._consider(trial, self.space.suggest(trial))
+            if proposal is not None:
+                return proposal
+        while self.sampled and not self._enough:
+            found = unseen(self.space, self.price, self._seen, self._random)
+            proposal = None if found is None else self._propose(found)
+            if found is None or proposal is not None:
+                return proposal
+        return None
+
+    def _propose(self, architecture: Architecture) -> Proposal | None:
+        """An unseen, feasible architecture, as if the sampler had proposed it.
+
+        None only if another driver was faster.
+        """
+        decisions = self.space.decisions(architecture)
+        assert decisions is not None, "it is in the space"
+        trial = self._ask(decisions)
+        return self._consider(trial, self.space.suggest(trial))
+
+    def _ask(self, decisions: dict[str, Any] | None) -> optuna.Trial:
+        """A trial of the study, with these parameters if they are given."""
+        if self.drivers is not None:
+            return self.drivers.ask(decisions)
+        if decisions is not None:
+            self.study.enqueue_trial(decisions)
+        return self.study.ask()
+
+    def _event(self) -> int:
+        self.events += 1
+        return self.events
 
     def _consider(self, trial: optuna.Trial, architecture: Architecture) -> Proposal | None:
         cost = self.price(architecture)
-        broken = self._constrain(trial, asdict(cost))
+        broken = telling.constrain(trial, self.space, cost)
         trial.set_user_attr("name", str(architecture))
         if broken:
             self.counts.rejected += 1
-            trial.set_user_attr("end", "rejected")
-            self.study.tell(trial, state=TrialState.PRUNED)
+            telling.untrained(trial, "rejected")
             return None
         key = architecture.id
-        if key in self._ended:
-            self.counts.duplicates += 1
-            self._repeat(trial, cost, self._ended[key])
+        if self._repeats(trial, key):
             return None
-        if key in self._running:
-            self.counts.duplicates += 1
-            self._running[key].append(trial)
+        decided = {"architecture": architecture.to_json(), "id": key, "cost": asdict(cost)}
+        if self.drivers is None:
+            for name, value in decided.items():
+                trial.set_user_attr(name, value)
+        elif (claim := self.drivers.claim(trial, decided, self.trials)) != "ours":
+            self.full = claim == "full"
+            self.listen()
+            if not self._repeats(trial, key):
+                telling.untrained(trial, "surplus")
             return None
         self.counts.accepted += 1
         self._running[key] = []
-        trial.set_user_attr("architecture", architecture.to_json())
-        trial.set_user_attr("id", key)
-        trial.set_user_attr("cost", asdict(cost))
         return Proposal(trial, architecture, cost)
 
-    def _repeat(self, trial: optuna.Trial, cost: Cost, outcome: Outcome) -> None:
-        """Its network's outcome is noted, but no value: copies of a value draw a sampler to it."""
-        trial.set_user_attr("duplicate", True)
-        self._finish(trial, cost, outcome, with_value=False)
-
-    def _finish(
-        self, trial: optuna.Trial, cost: Cost, outcome: Outcome, with_value: bool = True
-    ) -> None:
-        trial.set_user_attr("end", outcome.end)
-        trial.set_user_attr("outcome", asdict(outcome))
-        measured = {k: v for k, v in outcome.metrics.items() if k not in asdict(cost)}
-        self._constrain(trial, measured)
-        if outcome.end == "out_of_memory":
-            trial.set_constraint("memory", 1.0)
-        if outcome.end == "complete" and with_value:
-            self.study.tell(trial, self._values(cost, outcome.metrics))
-        elif outcome.end in ("error", "lost"):
-            self.study.tell(trial, state=TrialState.FAIL)
+    def _repeats(self, trial: optuna.Trial, key: str) -> bool:
+        """Whether the network of a trial is known, or will be: then the trial is dealt with."""
+        if key in self._ended:
+            telling.repeated(trial, self._ended[key])
+        elif key in self._running:
+            self._running[key].append(trial)
         else:
-            self.study.tell(trial, state=TrialState.PRUNED)
+            return False
+        self.counts.duplicates += 1
+        return True
 
-    def _constrain(self, trial: optuna.Trial, values: Mapping[str, float]) -> bool:
-        violations = self.space.violations(values)
-        for name, violation in violations.items():
-            trial.set_constraint(name, violation)
-        return any(violation > 0 for violation in violations.values())
+    def _learn(self, key: str, outcome: Outcome) -> None:
+        """A network's outcome is known from now on, to the duplicates that wait for it too."""
+        self.counts.end(outcome)
+        self._ended[key] = outcome
+        for trial in self._running.pop(key, []):
+            telling.repeated(trial, outcome)
 
     def _values(self, cost: Cost, metrics: Mapping[str, float]) -> list[float]:
         known = asdict(cost) | dict(metrics)
         return [float(known[objective.metric]) for objective in self.space.objectives]
 
-    def _unseen(self) -> Architecture | None:
-        """A feasible architecture that was not trained yet, drawn at random; None if none is left.
-
-        Small spaces are listed, so None is certain there; in large ones the number of draws is
-        bounded.
-        """
-        for architecture in draws(self.space, self._random, RANDOM_DRAWS):
-            if not self._seen(architecture) and feasible(self.space, self.price(architecture)):
-                return architecture
-        return None
-
     def _seen(self, architecture: Architecture) -> bool:
         return architecture.id in self._running or architecture.id in self._ended
-
-
-def last_event(study: optuna.Study) -> int:
-    """The number of the last ask or tell in a study; 0 if it is new."""
-    trials = study.get_trials(deepcopy=False)
-    return max((t.user_attrs.get(k, 0) for t in trials for k in ("asked", "told")), default=0)
-
-
-def draws(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:
-    """Random architectures: every one of a small space once, else ``count`` draws."""
-    if space.size <= count:
-        every = list(space)
-        rng.shuffle(every)
-        yield from every
-    else:
-        for _ in range(count):
-            yield space.sample(rng)
-
-
-def feasible(space: Space, cost: Cost) -> bool:
-    """Whether a cost keeps the space's constraints (those known without measuring)."""
-    return all(violation <= 0 for violation in space.violations(asdict(cost)).values())

@@ -7,6 +7,8 @@ running            goes on under its number, from its checkpoint if there is one
 waiting duplicate  answered, or waits on
 not decided yet    decided now; parameters that it lacks are drawn at random
 enqueued           the same: else it would answer the next question, whatever that was
+
+Trials of other drivers of the study are theirs: what they know is known here, and no more.
 """
 
 from __future__ import annotations
@@ -21,9 +23,8 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from se_nas.arch import Architecture
-from se_nas.search.proposals import Outcome, Proposal, Proposals
-
-FAILED = ("error", "lost")
+from se_nas.search.outcomes import FAILED, Outcome, Proposal
+from se_nas.search.proposals import Proposals
 
 
 def recover(proposals: Proposals) -> None:
@@ -35,8 +36,14 @@ def recover(proposals: Proposals) -> None:
     )
     undecided: list[optuna.Trial] = []
     enqueued = 0
+    drivers = proposals.drivers
+    if drivers is not None:
+        drivers.forget_failed()
+        proposals.listen()
     for frozen in study.get_trials(deepcopy=False):
         attrs = frozen.user_attrs
+        if drivers is not None and (frozen.state is TrialState.WAITING or not drivers.owns(frozen)):
+            continue
         if frozen.state is TrialState.WAITING:
             enqueued += 1
             continue

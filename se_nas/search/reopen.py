@@ -25,7 +25,7 @@ MAY_CHANGE = frozenset(
     }
 )
 # Options that are not settings of a run.
-APART = frozenset({"resume", "space", "name", "out", "dry_run"})
+APART = frozenset({"resume", "join", "space", "name", "out", "dry_run"})
 SHOWN = 4
 
 
@@ -41,15 +41,23 @@ def read_space(run: RunDirectory, given: Space | None) -> Space:
     for other, whose in ((space, "as this version reads it"), (given, "as it is given")):
         if other is None:
             continue
-        found = list(_differences(written, _plain(other)))
-        if found:
-            more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-            raise InputError(
-                f"the space {other.name!r} {whose} is not that of the run {run.shown}: "
-                f"{'; '.join(found[:SHOWN])}{more}; results of two spaces do not go into one "
-                "study: start a new run"
-            )
+        check_space(written, other, f"{other.name!r} {whose}", f"the run {run.shown}")
     return space
+
+
+def check_space(written: Any, space: Space, whose: str, where: str) -> None:
+    """Refuse a space that is not the one ``written`` in a run or a study.
+
+    Raises:
+        InputError: with the differences.
+    """
+    found = list(_differences(written, _plain(space)))
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise InputError(
+            f"the space {whose} is not that of {where}: {'; '.join(found[:SHOWN])}{more}; results "
+            "of two spaces do not go into one study: start a new run"
+        )
 
 
 def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunConfig:
@@ -63,18 +71,7 @@ def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunCo
         InputError: an option differs that cannot change.
     """
     stored = RunConfig.from_dict(run.read("settings.json"))
-    before, now = flat(stored), flat(asked)
-    changes: dict[str, Any] = {}
-    for name in sorted(set(named) - APART):
-        if now[name] == before[name]:
-            continue
-        if name not in MAY_CHANGE:
-            option = f"--{name.replace('_', '-')}"
-            raise InputError(
-                f"{option} is {now[name]!r}, in the run {run.shown} it is {before[name]!r}: that "
-                f"cannot change; leave {option} out, or start a new run"
-            )
-        changes[name] = now[name]
+    changes = check_settings(stored, asked, named, f"the run {run.shown}")
     if "data_dir" in changes:
         stored = replace(stored, data=replace(stored.data, folder=changes.pop("data_dir")))
     if "latency_cache" in changes:
@@ -99,6 +96,37 @@ def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunCo
             "it goes on"
         )
     return config
+
+
+def check_settings(
+    stored: RunConfig, asked: RunConfig, named: Collection[str], where: str
+) -> dict[str, Any]:
+    """The options that the user wrote and that differ from a run's or a study's settings.
+
+    Raises:
+        InputError: one of them cannot change.
+    """
+    before, now = flat(stored), flat(asked)
+    changes: dict[str, Any] = {}
+    for name in sorted(set(named) - APART):
+        if now[name] == before[name]:
+            continue
+        if name not in MAY_CHANGE:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{option} is {now[name]!r}, in {where} it is {before[name]!r}: that cannot change;"
+                f" leave {option} out, or start a new run"
+            )
+        changes[name] = now[name]
+    return changes
+
+
+def common(config: RunConfig) -> dict[str, Any]:
+    """The settings that all drivers of a study share: what results depend on, and ``trials``."""
+    data, latency = replace(config.data, folder=None), replace(config.latency, cache=None)
+    values = replace(config, data=data, latency=latency).to_dict()
+    own = (MAY_CHANGE | APART) - {"trials"}
+    return {name: value for name, value in values.items() if name not in own}
 
 
 def cut_before(space: Space, config: RunConfig) -> RunDirectory | None:

@@ -7,7 +7,7 @@ same seed told the same in the same order must propose the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import optuna
@@ -16,12 +16,15 @@ from optuna.trial import FrozenTrial
 from se_nas.arch import Architecture
 from se_nas.cost import Cost
 from se_nas.data.loaders import mixed_seed
+from se_nas.errors import InputError
 from se_nas.search import directory, study, timing
-from se_nas.search.proposals import Outcome, Proposal, Proposals
+from se_nas.search.outcomes import Outcome, Proposal
+from se_nas.search.proposals import Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.run import pricer, propose
 from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig
+from se_nas.search.telling import EXHAUSTED
 from se_nas.search.trial import load_data
 from se_nas.space import Space
 
@@ -52,12 +55,15 @@ def replay(which: str, out: str = "runs") -> Replayed:
         which: its folder, or its name in ``out``.
 
     Raises:
-        InputError: there is no such run, or its study or its data cannot be read.
+        InputError: there is no such run, its study or its data cannot be read, or it had several
+            drivers.
     """
     run = directory.find(which, out)
     space = Space.from_json((run.path / "space.json").read_text(encoding="utf-8"))
     config = RunConfig.from_dict(run.read("settings.json"))
     recorded = study.read(config, run)
+    if error := study.join_error(recorded):
+        raise InputError(f"the run {run.shown} cannot be replayed: {error}")
     price = pricer(load_data(config.data, config.seed))
     return compare(recorded, space, config, timing.recorded(price, space, config, run))
 
@@ -68,22 +74,27 @@ def compare(
     """Ask and tell a new study as ``recorded`` was, for as long as the proposals are equal."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     again = optuna.create_study(directions=[o.direction for o in space.objectives])
-    events: dict[int, tuple[str, FrozenTrial]] = {}
-    for trial in recorded.get_trials(deepcopy=False):
+    nothing = recorded.user_attrs.get(EXHAUSTED, [])
+    events: dict[int, tuple[str, FrozenTrial | None]] = dict.fromkeys(nothing, ("nothing", None))
+    for known in recorded.get_trials(deepcopy=False):
         for kind in ("asked", "told"):
-            if kind in trial.user_attrs:
-                events[trial.user_attrs[kind]] = kind, trial
+            if kind in known.user_attrs:
+                events[known.user_attrs[kind]] = kind, known
     starts = {session["events"]: session for session in recorded.user_attrs["sessions"]}
     proposals: Proposals | None = None
     live: dict[int, Proposal] = {}
     asks = 0
     for event in sorted(events):
         if event - 1 in starts or proposals is None:
-            begins = replace(config, trials=starts[event - 1]["trials"])
-            proposals = _driver(again, space, begins, price)
+            proposals = _driver(again, space, config, price, starts.get(event - 1, {}))
             live = {proposal.number: proposal for proposal in proposals.unfinished}
             proposals.unfinished.clear()
         kind, trial = events[event]
+        if trial is None:  # an ask that found nothing
+            found = proposals.ask()
+            if found is not None:
+                return Replayed(asks, (found.number, "no proposal", str(found.architecture)))
+            continue
         if kind == "told":
             if trial.number in live and "outcome" in trial.user_attrs:
                 _tell(proposals, live.pop(trial.number), trial)
@@ -100,12 +111,22 @@ def compare(
 
 
 def _driver(
-    again: optuna.Study, space: Space, config: RunConfig, price: Callable[[Architecture], Cost]
+    again: optuna.Study,
+    space: Space,
+    config: RunConfig,
+    price: Callable[[Architecture], Cost],
+    session: Mapping[str, int],
 ) -> Proposals:
-    """Proposals as a driver begins with them: a new run's, or one that takes a study up."""
+    """Proposals as a driver begins with them: a new run's, or one that takes a study up.
+
+    Args:
+        session: its number of trials and its sampler's seed, as the study has them; early versions
+            did not keep the seed, which follows from the trials if none was rejected at an end.
+    """
+    config = replace(config, trials=session.get("trials", config.trials))
     asked = len(again.get_trials(deepcopy=False))
     seed = mixed_seed(config.seed, asked) % 2**32 if asked else config.seed
-    again.sampler = build(config.sampler, seed, config.trials)
+    again.sampler = build(config.sampler, session.get("seed", seed), config.trials)
     proposals = propose(again, space, price, config)
     if asked:
         recover(proposals)
@@ -114,6 +135,6 @@ def _driver(
 
 def _tell(proposals: Proposals, proposal: Proposal, trial: FrozenTrial) -> None:
     outcome = Outcome(**trial.user_attrs["outcome"])
-    for epoch, value in trial.intermediate_values.items():
+    for epoch, value in sorted(trial.intermediate_values.items()):
         proposals.report(proposal, epoch, {proposals.space.objectives[0].metric: value})
     proposals.tell(proposal, outcome)

@@ -19,6 +19,7 @@ from se_nas.search import (
     checkpoints,
     directory,
     finals,
+    joining,
     lock,
     measuring,
     reopen,
@@ -28,24 +29,47 @@ from se_nas.search import (
 )
 from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots, connected
+from se_nas.search.drivers import Drivers, drivers, new_name
 from se_nas.search.failures import last_error
-from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
+from se_nas.search.feasibility import check_feasible, feasibility
 from se_nas.search.first import check_known, first
 from se_nas.search.kept import Kept
-from se_nas.search.proposals import RANDOM_DRAWS, Proposals
+from se_nas.search.proposals import Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import RunConfig
 from se_nas.search.sharing import shared
 from se_nas.search.stopping import at_once
-from se_nas.search.storage import full_disk_is_one_line, repair
+from se_nas.search.storage import lost_storage_is_one_line, repair
 from se_nas.search.trial import load_data
 from se_nas.search.tuning import tune_trials
 from se_nas.space import Space
 
 
-def search(space: Space, config: RunConfig, console: Console) -> directory.RunDirectory:
+def join(
+    space: Space | None, asked: RunConfig, named: Collection[str], console: Console
+) -> directory.RunDirectory:
+    """Work on a study that another driver began, until it has all its trials.
+
+    Args:
+        space: one that must be the study's; None takes the study's without a question.
+        asked, named: the settings of the command line, and the options that the user wrote.
+
+    Raises:
+        InputError: there is no such study, something is asked for that is not the study's, or what
+            ``search`` raises.
+    """
+    space, config = joining.settle(space, asked, named)
+    return search(space, config, console, joins=new_name(str(config.name)))
+
+
+def search(
+    space: Space, config: RunConfig, console: Console, joins: str = ""
+) -> directory.RunDirectory:
     """Run a search and print its table.
+
+    Args:
+        joins: the name of a driver that works on the study of another one.
 
     Returns:
         The run directory with the study, the results and the winner's weights.
@@ -58,10 +82,10 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
     price = pricer(images)
     share = check_feasible(space, price, images, config.seed)
     first(space, config)  # what it cannot use, it says now
-    run = directory.create(space, config)
-    with at_once(), lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
+    run = directory.create(space, config, joins)
+    with at_once(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
         console.print(summary.opening(space, images, run), soft_wrap=True)
-        cut = reopen.cut_before(space, config)
+        cut = None if joins else reopen.cut_before(space, config)
         if cut is not None:
             console.print(
                 f"note: {cut.shown} is a run like this one that was cut; to finish it instead, "
@@ -86,8 +110,10 @@ def search(space: Space, config: RunConfig, console: Console) -> directory.RunDi
             raise
         for line in feasibility(space, price, share, config.seed):
             console.print(line, soft_wrap=True)
-        proposals = propose(opened, space, price, config)
+        proposals = propose(opened, space, price, config, drivers(opened, run))
         run.write(results.FILE, results.of_search([], proposals, config))
+        if joins:
+            recover(proposals)
         return _finish(proposals, config, images, slots, run, console)
 
 
@@ -106,7 +132,7 @@ def resume(
             cannot change.
     """
     run = directory.find(which, asked.out)
-    with at_once(), lock.held(run), full_disk_is_one_line(run), ExitStack() as stack:
+    with at_once(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
         space = reopen.read_space(run, space)
         config = reopen.settle(run, asked, named)
         images = load_data(config.data, config.seed)
@@ -120,7 +146,7 @@ def resume(
         for note in reopen.notes(run, repaired):
             console.print(f"note: {note}", soft_wrap=True)
         price = measuring.timed(pricer(images), space, config, images, slots, run, console)
-        proposals = propose(opened, space, price, config)
+        proposals = propose(opened, space, price, config, drivers(opened, run))
         recover(proposals)
         going_on = {proposal.number for proposal in proposals.unfinished}
         checkpoints.tidy(run.checkpoints, going_on)
@@ -147,6 +173,10 @@ def _finish(
             tune_trials(proposals, space, config, slots, run, console, images=shared(images))
         while proposals.unfinished:  # one that came again when Tune had ended
             tune_trials(proposals, space, config, slots, run, console, images=shared(images))
+        if run.joined:
+            joining.leave(proposals, config, run, console)
+            return run
+        joining.wait(proposals, console)
         ranked = results.ranking(opened, space)
         if not ranked:
             raise InputError(
@@ -198,7 +228,11 @@ def _finish(
 
 
 def propose(
-    opened: optuna.Study, space: Space, price: Callable[[Architecture], Cost], config: RunConfig
+    opened: optuna.Study,
+    space: Space,
+    price: Callable[[Architecture], Cost],
+    config: RunConfig,
+    others: Drivers | None = None,
 ) -> Proposals:
     """What the study proposes under a run's settings."""
     return Proposals(
@@ -209,6 +243,7 @@ def propose(
         seed=config.seed,
         first=first(space, config),
         sampled=config.sampler != "grid",
+        drivers=others,
     )
 
 
@@ -220,25 +255,6 @@ def pricer(images: Data) -> Callable[[Architecture], Cost]:
         in_channels=images.in_channels,
         num_classes=images.num_classes,
     )
-
-
-def check_feasible(
-    space: Space, price: Callable[[Architecture], Cost], images: Data, seed: int
-) -> float:
-    """The share of random architectures that pass the constraints; an error if none does.
-
-    Small spaces are listed; in a large one a share below 1 in 20,000 draws counts as none.
-    """
-    share = feasible_share(space, price, seed=seed)
-    if share == 0:
-        share = feasible_share(space, price, draws=RANDOM_DRAWS, seed=seed)
-    if share == 0:
-        raise InputError(
-            f"space {space.name!r}: no architecture keeps the constraints: "
-            f"{explain_infeasible(space, price, seed=seed)}; counted at {images.image_size} px, "
-            "see --image-size"
-        )
-    return share
 
 
 def _show_retraining(console: Console, what: str, done: int, total: int) -> None:

@@ -18,7 +18,8 @@ from ray.tune.search import Searcher
 from se_nas.search.best import best_of
 from se_nas.search.failures import MAX_DEATHS, Failures
 from se_nas.search.journal import batch
-from se_nas.search.proposals import End, Outcome, Proposal, Proposals
+from se_nas.search.outcomes import End, Outcome, Proposal
+from se_nas.search.proposals import Proposals
 
 CURVE = ("val_acc", "val_loss")
 METRICS = (*CURVE, "unpreserved")

@@ -1,4 +1,4 @@
-"""What can be wrong with the place of a study: its file system, a cut journal, a full disk."""
+"""What can be wrong with the place of a study: file system, cut journal, disk, database."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from se_nas.errors import InputError
 from se_nas.search.directory import RunDirectory
@@ -77,6 +79,14 @@ def check_url(url: str, mounts: str | None = None) -> None:
         )
 
 
+def cannot_open(place: str, error: Exception) -> str:
+    """Why a storage cannot be opened; ``place`` is it as it may be shown."""
+    reason = _first_line(error)
+    if isinstance(error, ImportError):
+        reason = f"{reason} (for PostgreSQL: pip install 'se-nas[postgres]')"
+    return f"storage {place} cannot be opened: {reason}"
+
+
 def repair(journal: Path) -> str:
     """Make the journal of a driver that was killed readable; what was done, empty if nothing.
 
@@ -113,30 +123,46 @@ def _is_record(line: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def full_disk_is_one_line(run: RunDirectory) -> Iterator[None]:
-    """An error of the disk, wherever it comes from, as one line that says how to go on.
+def lost_storage_is_one_line(run: RunDirectory) -> Iterator[None]:
+    """A disk or a database that fails, wherever the error comes from: how to go on, in one line.
 
     Raises:
-        InputError: the disk takes nothing more.
+        InputError: the disk takes nothing more, or the database does not answer.
     """
     try:
         yield
+    except InputError:  # a line already
+        raise
     except Exception as error:
-        told = _disk_error(error)
-        if told is None:
+        told = next((text for cause in _causes(error) if (text := _told(cause, run))), "")
+        if not told:
             raise
         raise InputError(
-            f"the disk of {str(run.path)!r} {told}; what was told to the study is safe: mend that "
-            f"and go on with --resume {run.shown}"
+            f"{told}; what was told to the study is safe: mend that and go on with "
+            f"--resume {run.shown}"
         ) from None
 
 
-def _disk_error(error: BaseException | None) -> str | None:
-    """What the disk's error says in a chain of exceptions; None if there is none."""
+def _told(error: BaseException, run: RunDirectory) -> str:
+    """What an error says of the disk or of the database; empty if it is of another kind."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"the disk of {str(run.path)!r} {FULL[error.errno]}"
+    # Of a database, what its driver says; what SQLAlchemy adds are the statement and its values.
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return f"the study's database does not answer: {_first_line(error.orig)}"
+    if isinstance(error, SQLAlchemyError):
+        return f"the study's database does not answer: {_first_line(error)}"
+    return ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those behind it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in FULL:
-            return FULL[error.errno]
+        yield error
         error = error.__cause__ or error.__context__
-    return None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

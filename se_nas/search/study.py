@@ -9,12 +9,15 @@ from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search import results
 from se_nas.search.directory import RunDirectory, shown
+from se_nas.search.drivers import describe, name_of
 from se_nas.search.journal import BatchedJournal
-from se_nas.search.proposals import last_event
 from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig, without_password
-from se_nas.search.storage import check_url
+from se_nas.search.storage import cannot_open, check_url
+from se_nas.search.telling import last_event
 from se_nas.space import Space
+
+SESSIONS = "sessions"
 
 
 def create(
@@ -22,22 +25,25 @@ def create(
 ) -> optuna.Study:
     """The study in the run directory, or at the storage URL that the user gave.
 
+    A study in a database says whose it is and what it is of: another driver may join it.
+
     Args:
         resume: take up the study that is there; the sampler's random numbers are others then, since
             the first ones would only repeat the first proposals.
 
     Raises:
-        InputError: the sampler cannot be made, the storage cannot be opened, or a new run's has a
-            study of this name.
+        InputError: the sampler cannot be made, the storage cannot be opened, a new run's has a
+            study of this name, or one that is joined has not.
     """
     if config.storage is not None:
         check_url(config.storage)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = build(config.sampler, config.seed, config.trials)
+    name = config.name or run.path.name  # the folder may have been moved
+    joined = run.joined
     try:
         storage = _storage(config, run)
-        name = config.name or run.path.name  # the folder may have been moved
-        if resume and (run.path / results.FILE).exists():
+        if joined or (resume and (run.path / results.FILE).exists()):
             opened = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
         else:
             opened = optuna.create_study(
@@ -47,17 +53,24 @@ def create(
                 directions=[objective.direction for objective in space.objectives],
                 load_if_exists=resume,  # a driver that was killed here
             )
+        seed = config.seed
         asked = len(opened.get_trials(deepcopy=False)) if resume else 0
-        if asked:
-            seed = mixed_seed(config.seed, asked) % 2**32
+        own = name_of(run).encode() if joined else b""  # at random
+        if asked or own:
+            seed = mixed_seed(config.seed, asked, *own) % 2**32
             opened.sampler = build(config.sampler, seed, config.trials)
-        sessions = opened.user_attrs.get("sessions", [])
-        began = {"events": last_event(opened), "trials": config.trials}
-        opened.set_user_attr("sessions", [*sessions, began])
+        if config.storage is not None and not joined:
+            describe(opened, space, config, run)
+        # Each driver writes what is its own: no two write the same attribute.
+        key = f"{SESSIONS} {name_of(run)}" if joined else SESSIONS
+        began = {"events": last_event(opened), "trials": config.trials, "seed": seed}
+        opened.set_user_attr(key, [*opened.user_attrs.get(key, []), began])
         return opened
     except optuna.exceptions.DuplicatedStudyError:
         raise InputError(
-            f"the storage {_place(config, run)} has a study {name!r}; give another --name"
+            f"the storage {_place(config, run)} has a study {name!r}: add --join to work on it "
+            "beside the driver that began it, finish it with --resume RUN where its run is, or "
+            "give another --name"
         ) from None
     except KeyError:
         raise InputError(
@@ -65,8 +78,7 @@ def create(
             "moved, give its --storage"
         ) from None
     except Exception as error:  # the drivers behind a URL raise many types
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"storage {_place(config, run)} cannot be opened: {reason}") from None
+        raise InputError(cannot_open(_place(config, run), error)) from None
 
 
 def read(config: RunConfig, run: RunDirectory) -> optuna.Study:
@@ -96,3 +108,14 @@ def _storage(config: RunConfig, run: RunDirectory) -> BaseStorage:
     if config.storage is None:
         return JournalStorage(BatchedJournal(str(run.journal)))
     return optuna.storages.get_storage(config.storage)
+
+
+def join_error(opened: optuna.Study) -> str:
+    """Why the asks and tells of a study have no order to replay; empty if they have."""
+    others = [key for key in opened.user_attrs if key.startswith(f"{SESSIONS} ")]
+    if not others:
+        return ""
+    return (
+        f"{len(others) + 1} drivers worked on this study, each with a sampler of its own that saw "
+        "the others' results when it happened to look: there is no one order to replay"
+    )

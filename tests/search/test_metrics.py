@@ -12,7 +12,7 @@ import pytest
 from se_nas.objectives import Objective, maximize, minimize
 from se_nas.search.best import Best
 from se_nas.search.metrics import GAUGES, STATES, Observed
-from se_nas.search.proposals import Counts, End
+from se_nas.search.outcomes import Counts, End
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORTED = {f"ray_{name}" for name in GAUGES}

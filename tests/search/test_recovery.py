@@ -17,7 +17,8 @@ from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.search.journal import BatchedJournal
-from se_nas.search.proposals import Outcome, Proposal, Proposals
+from se_nas.search.outcomes import Outcome, Proposal
+from se_nas.search.proposals import Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.storage import repair
 

@@ -13,7 +13,8 @@ from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.search import directory, study
-from se_nas.search.proposals import Outcome, Proposal, Proposals
+from se_nas.search.outcomes import Outcome, Proposal
+from se_nas.search.proposals import Proposals
 from se_nas.search.recovery import recover
 from se_nas.search.replay import compare, replay
 from se_nas.search.run import propose
@@ -70,7 +71,7 @@ def test_a_run_of_many_workers_is_replayed_to_the_same_proposals(
 ) -> None:
     config, path = make(tmp_path, space, sampler)
     recorded = study.read(config, directory.find(path, ""))
-    assert recorded.user_attrs["sessions"] == [{"events": 0, "trials": 20}]
+    assert recorded.user_attrs["sessions"] == [{"events": 0, "trials": 20, "seed": 3}]
     found = compare(recorded, space, config, price)
     assert found.different is None, found
     assert found.asks == 20
@@ -99,6 +100,34 @@ def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path) -> Non
     found = compare(recorded, SPACE, config, price)
     assert found.different is None, found
     assert found.asks >= 24
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_run_that_found_nothing_more_and_was_taken_up_is_replayed(
+    tmp_path: Path, sampler: str
+) -> None:
+    """The last ask left proposals behind that trained nothing; what failed comes again."""
+    space = Space("tiny", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4)))))
+    config = RunConfig(sampler=sampler, trials=99, seed=3, out=str(tmp_path), name="r", gpus=0)
+    run = directory.create(space, config)
+    first = propose(study.create(space, config, run), space, price, config)
+    work(first, random.Random(1), slots=4)
+    assert first.exhausted
+    assert first.counts.ends["error"] > 1
+    more = replace(config, trials=120)
+    opened = study.create(space, more, run, resume=True)
+    second = propose(opened, space, price, more)
+    recover(second)
+    work(second, random.Random(2), slots=3)
+    recorded = study.read(more, run)
+    found = compare(recorded, space, more, price)
+    assert found.different is None, found
+    assert found.asks == first.counts.accepted + first.counts.ends["error"]
+    sessions = recorded.user_attrs["sessions"]
+    assert [session["trials"] for session in sessions] == [99, 120]
+    sessions[1]["seed"] += 1
+    recorded.set_user_attr("sessions", sessions)
+    assert compare(recorded, space, more, price).different is not None
 
 
 def test_a_run_is_replayed_from_its_folder(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from se_nas.latency.table import Latency, Profile
 from se_nas.search import directory, measuring, run
 from se_nas.search.cluster import Slots
 from se_nas.search.finals import Retrained
-from se_nas.search.proposals import Outcome, Proposals
+from se_nas.search.outcomes import Outcome
+from se_nas.search.proposals import Proposals
 from se_nas.search.settings import DataSettings, RunConfig
 
 SPACE = Space(

@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from se_nas import InputError
 from se_nas.search.directory import RunDirectory
-from se_nas.search.storage import check_url, file_system, full_disk_is_one_line, repair
+from se_nas.search.storage import check_url, file_system, lost_storage_is_one_line, repair
 
 MOUNTS = """\
 /dev/vda / ext4 rw 0 0
@@ -127,7 +127,7 @@ class FullDisk(JournalFileBackend):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing_that_was_told(tmp_path: Path) -> None:
+def test_a_lost_storage_is_one_line_and_loses_nothing_that_was_told(tmp_path: Path) -> None:
     journal = tmp_path / "run" / "study.journal"
     journal.parent.mkdir()
     study = optuna.create_study(study_name="run", storage=JournalStorage(FullDisk(str(journal))))
@@ -140,7 +140,10 @@ def test_a_full_disk_is_one_line_and_loses_nothing_that_was_told(tmp_path: Path)
             study.tell(trial, float(i))
             told.append(float(i))
 
-    with pytest.raises(InputError) as caught, full_disk_is_one_line(RunDirectory(journal.parent)):
+    with (
+        pytest.raises(InputError) as caught,
+        lost_storage_is_one_line(RunDirectory(journal.parent)),
+    ):
         search()
     message = str(caught.value)
     assert "is full" in message
@@ -157,9 +160,9 @@ def test_a_disk_error_is_found_behind_others_and_other_errors_are_left_alone(
     run = RunDirectory(tmp_path)
     wrapped = RuntimeError("Tune's")
     wrapped.__cause__ = OSError(errno.EDQUOT, "quota")
-    with pytest.raises(InputError, match="over its quota"), full_disk_is_one_line(run):
+    with pytest.raises(InputError, match="over its quota"), lost_storage_is_one_line(run):
         raise wrapped
-    with pytest.raises(KeyError), full_disk_is_one_line(run):
+    with pytest.raises(KeyError), lost_storage_is_one_line(run):
         raise KeyError("bug")
-    with pytest.raises(FileNotFoundError), full_disk_is_one_line(run):
+    with pytest.raises(FileNotFoundError), lost_storage_is_one_line(run):
         (tmp_path / "none").read_text()

@@ -30,7 +30,8 @@ from se_nas.latency.table import LatencyTable, Measurements
 from se_nas.search import measuring, timing
 from se_nas.search.cluster import Slots
 from se_nas.search.directory import RunDirectory
-from se_nas.search.proposals import Outcome, Proposals
+from se_nas.search.outcomes import Outcome
+from se_nas.search.proposals import Proposals
 from se_nas.search.settings import RunConfig
 
 SIGNATURE = Signature(8, 1, 10)

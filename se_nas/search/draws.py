@@ -1,0 +1,45 @@
+"""Architectures at random, by arithmetic alone: nothing here asks a sampler."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+from se_nas.arch import Architecture
+from se_nas.cost import Cost
+from se_nas.space import Space
+
+RANDOM_DRAWS = 20_000
+
+
+def draws(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:
+    """Random architectures: every one of a small space once, else ``count`` draws."""
+    if space.size <= count:
+        every = list(space)
+        rng.shuffle(every)
+        yield from every
+    else:
+        for _ in range(count):
+            yield space.sample(rng)
+
+
+def feasible(space: Space, cost: Cost) -> bool:
+    """Whether a cost keeps the space's constraints."""
+    return all(violation <= 0 for violation in space.violations(asdict(cost)).values())
+
+
+def unseen(
+    space: Space,
+    price: Callable[[Architecture], Cost],
+    seen: Callable[[Architecture], bool],
+    rng: random.Random,
+) -> Architecture | None:
+    """A feasible architecture that was not seen yet; None if none is left.
+
+    Small spaces are listed, so None is certain there; in large ones the number of draws is bounded.
+    """
+    for architecture in draws(space, rng, RANDOM_DRAWS):
+        if not seen(architecture) and feasible(space, price(architecture)):
+            return architecture
+    return None

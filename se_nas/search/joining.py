@@ -1,0 +1,143 @@
+"""``--join``: a further driver on a study in a database, and how several of them end.
+
+The driver that began the study makes the results. One that joined leaves when the study has all its
+trials; the first one waits for trials that others still train, but not for ever: a driver that was
+killed looks like one that works.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+from rich.console import Console
+
+from se_nas.errors import InputError
+from se_nas.latency.settings import uses_latency
+from se_nas.search.directory import RunDirectory
+from se_nas.search.proposals import Proposals
+from se_nas.search.reopen import check_settings, check_space, common
+from se_nas.search.settings import RunConfig, without_password
+from se_nas.search.storage import cannot_open, check_url
+from se_nas.space import Space
+
+# The first driver waits for the others so many times as long as the longest trial took so far.
+LONGEST, LEAST_S, EVERY_S = 2.0, 60.0, 2.0
+
+
+def settle(
+    space: Space | None, asked: RunConfig, named: Collection[str]
+) -> tuple[Space, RunConfig]:
+    """The space and the settings of the study that is joined, with what is of this machine.
+
+    Args:
+        space: one that must be the study's; None takes the study's.
+        asked, named: the settings of the command line, and the options that the user wrote.
+
+    Raises:
+        InputError: there is no such study, or something is asked for that is not the study's.
+    """
+    if asked.storage is None or asked.name is None:
+        raise InputError("--join needs --storage URL and --name NAME: of the study to work on")
+    place = repr(without_password(asked.storage))
+    attrs = _attributes(asked.storage, asked.name, place)
+    where = f"the study {asked.name!r}"
+    if not {"driver", "space", "settings"} <= set(attrs):
+        raise InputError(
+            f"{where} in {place} does not say what it is of: an earlier version began "
+            "it; take it up with --resume RUN where its run is, and join it then"
+        )
+    if space is not None:
+        check_space(attrs["space"], space, f"{space.name!r} as it is given", where)
+    space = Space.from_json(json.dumps(attrs["space"]))
+    check_space(attrs["space"], space, f"{space.name!r} as this version reads it", where)
+    if uses_latency(space):
+        raise InputError(
+            f"--join: the space {space.name!r} asks for latency_ms, which is predicted from one "
+            "device's table in one run; such a study has one driver"
+        )
+    stored = RunConfig.from_dict(attrs["settings"])
+    changes = check_settings(stored, asked, named, where)
+    shared = {field.name: getattr(stored, field.name) for field in fields(stored)}
+    shared = {name: value for name, value in shared.items() if name in common(stored)}
+    shared["data"] = replace(stored.data, folder=asked.data.folder)
+    shared["latency"] = replace(stored.latency, cache=asked.latency.cache)
+    return space, replace(asked, **{**shared, "trials": changes.get("trials", stored.trials)})
+
+
+def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
+    check_url(url)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        storage = optuna.storages.get_storage(url)
+        return optuna.load_study(study_name=name, storage=storage).user_attrs
+    except KeyError:
+        raise InputError(
+            f"--join: the storage {place} has no study {name!r}; start its first driver "
+            "without --join, or see --name"
+        ) from None
+    except Exception as error:  # the drivers behind a URL raise many types
+        raise InputError(cannot_open(place, error)) from None
+
+
+def leave(proposals: Proposals, config: RunConfig, run: RunDirectory, console: Console) -> None:
+    """The end of a driver that joined: its trials are in the study."""
+    proposals.leave()
+    counts = asdict(proposals.counts)
+    run.write("results.json", {"joined": config.name, "proposals": counts, "seed": config.seed})
+    drivers = proposals.drivers
+    assert drivers is not None, "one that joined has others"
+    own = sum(map(drivers.owns, _trained(proposals)))
+    console.print(
+        f"done: {own} trials of this driver are in the study {config.name!r}; "
+        f"the results are made by the driver that began it, {drivers.began}",
+        soft_wrap=True,
+    )
+
+
+def wait(
+    proposals: Proposals,
+    console: Console,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait for trials that other drivers train, at most twice as long as the longest trial took."""
+    if proposals.drivers is None:
+        return
+    proposals.listen()
+    told = (trial.user_attrs.get("outcome", {}) for trial in _trained(proposals))
+    longest = max((float(outcome.get("seconds", 0)) for outcome in told), default=0.0)
+    patience, began = max(LEAST_S, LONGEST * longest), clock()
+    if proposals.elsewhere:
+        console.print(
+            f"waiting for trials of other drivers ({_whose(proposals)}), at most {patience:.0f} s",
+            soft_wrap=True,
+        )
+    while proposals.elsewhere and clock() - began < patience:
+        sleep(EVERY_S)
+        proposals.listen()
+    if proposals.elsewhere:
+        console.print(
+            f"note: not in the results, because they did not end: trials of {_whose(proposals)}; "
+            "if that driver was killed, --resume its run, then this one with more --trials",
+            soft_wrap=True,
+        )
+    proposals.leave()
+
+
+def _trained(proposals: Proposals) -> list[FrozenTrial]:
+    trials = proposals.study.get_trials(deepcopy=False)
+    return [trial for trial in trials if "id" in trial.user_attrs]
+
+
+def _whose(proposals: Proposals) -> str:
+    drivers = proposals.drivers
+    assert drivers is not None, "there are trials elsewhere"
+    counts = Counter(drivers.whose(trial) for trial in proposals.elsewhere.values())
+    return ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))

@@ -1,0 +1,183 @@
+"""What a driver that joins a study is told, and how several drivers end; SQLite, no cluster."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from rich.console import Console
+
+from se_nas import SE, InputError, Space, choice, latency_ms, trunk
+from se_nas.cost import cost
+from se_nas.recipes import RECIPES
+from se_nas.search import directory, joining, study
+from se_nas.search.drivers import Drivers, drivers, new_name
+from se_nas.search.outcomes import Outcome, Proposal
+from se_nas.search.proposals import Proposals
+from se_nas.search.recovery import recover
+from se_nas.search.replay import replay
+from se_nas.search.run import propose
+from se_nas.search.settings import DataSettings, RunConfig
+
+SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
+
+
+def settings(tmp_path: Path) -> RunConfig:
+    return RunConfig(
+        trials=3,
+        epochs=5,
+        recipe=replace(RECIPES["search"], batch_size=7),
+        data=DataSettings(limit_train=200, folder="/of/the/first"),
+        storage=f"sqlite:///{tmp_path}/study.db",
+        name="big",
+        out=str(tmp_path),
+        gpus=0,
+    )
+
+
+def begin(config: RunConfig, space: Space = SPACE) -> Proposals:
+    run = directory.create(space, config)
+    opened = study.create(space, config, run)
+    return propose(opened, space, cost, config, drivers(opened, run))
+
+
+def begin_joined(config: RunConfig, asked: RunConfig) -> tuple[Proposals, directory.RunDirectory]:
+    space, settled = joining.settle(None, replace(asked, storage=config.storage, name="big"), [])
+    run = directory.create(space, settled, new_name("big"))
+    opened = study.create(space, settled, run)
+    proposals = propose(opened, space, cost, settled, drivers(opened, run))
+    recover(proposals)
+    return proposals, run
+
+
+def ask(proposals: Proposals) -> Proposal:
+    proposal = proposals.ask()
+    assert proposal is not None
+    return proposal
+
+
+def finish(proposals: Proposals, proposal: Proposal, seconds: float = 1.0) -> None:
+    proposals.tell(proposal, Outcome("complete", {"val_acc": 0.5}, 1, seconds))
+
+
+def refused(space: Space | None, asked: RunConfig, *named: str) -> str:
+    with pytest.raises(InputError) as caught:
+        joining.settle(space, asked, named)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_one_that_joins_has_the_studys_settings_and_its_own_machine(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    begin(config)
+    asked = RunConfig(
+        storage=config.storage,
+        name="big",
+        concurrency=1,
+        out="mine",
+        data=DataSettings(folder="/here"),
+    )
+    space, joined = joining.settle(None, asked, ["storage", "name", "join", "concurrency"])
+    assert space == SPACE
+    assert (joined.trials, joined.epochs, joined.recipe) == (3, 5, config.recipe)
+    assert joined.data == DataSettings(limit_train=200, folder="/here")
+    assert (joined.concurrency, joined.out, joined.gpus) == (1, "mine", None)
+    again = replace(config, trials=9)
+    assert joining.settle(SPACE, again, ["space", "trials", "epochs", "limit_train"])[1] == again
+
+
+def test_another_space_or_other_settings_are_refused_with_the_difference(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    begin(config)
+    wider = Space("s", trunk=trunk("resnet8_small", width=choice(8, 32)), se=SPACE.se)
+    assert "trunk.trunk.width.choice[1]: 16 → 32" in refused(wider, config, "space")
+    line = refused(None, replace(config, epochs=6), "epochs")
+    assert "--epochs is 6, in the study 'big' it is 5: that cannot change" in line
+
+
+def test_a_study_that_cannot_be_joined_is_one_line(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    assert "--storage URL and --name NAME" in refused(None, replace(config, storage=None))
+    assert "has no study 'big'; start its first driver without --join" in refused(None, config)
+    optuna.create_study(study_name="big", storage=config.storage)
+    assert "an earlier version began it" in refused(None, config)
+    timed = Space("s", trunk=SPACE.trunk, se=SPACE.se, constraints=[latency_ms <= 5])
+    begin(replace(config, name="timed"), timed)
+    assert "such a study has one driver" in refused(None, replace(config, name="timed"))
+
+
+def test_a_second_driver_without_join_is_told_of_it_and_no_password_is_shown(
+    tmp_path: Path,
+) -> None:
+    config = settings(tmp_path)
+    begin(config)
+    with pytest.raises(InputError, match=r"add --join .* --resume RUN"):
+        begin(replace(config, out=str(tmp_path / "elsewhere")))
+    secret = replace(config, storage="postgresql+psycopg://me:secret@127.0.0.1:9/db")
+    line = refused(None, secret)
+    assert "'postgresql+psycopg://me:***@127.0.0.1:9/db' cannot be opened" in line
+    assert "secret" not in line
+
+
+def test_two_drivers_share_the_trials_and_one_leaves(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    first = begin(config)
+    second, run = begin_joined(config, RunConfig(out=str(tmp_path)))
+    assert run.joined
+    running = ask(first)
+    finish(second, ask(second))
+    finish(second, ask(second))
+    assert second.ask() is None
+    console = Console(file=io.StringIO(), width=300)
+    joining.leave(second, config, run, console)
+    output = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "done: 2 trials of this driver are in the study 'big'" in output
+    assert run.complete
+    finish(first, running)
+    assert first.ask() is None
+    assert first.counts.ends == {"complete": 3}
+    taken_up = study.create(SPACE, config, run, resume=True)
+    again = drivers(taken_up, run)
+    assert isinstance(again, Drivers)
+    assert sum(again.owns(t) for t in taken_up.trials if "id" in t.user_attrs) == 2
+    keys = [key for key in taken_up.user_attrs if key.startswith("sessions")]
+    assert sorted(keys) == ["sessions", f"sessions {again.own}"]
+    seeds = [session["seed"] for key in keys for session in taken_up.user_attrs[key]]
+    assert len(set(seeds)) == 3
+    with pytest.raises(InputError, match="cannot be replayed: 2 drivers"):
+        replay("big", str(tmp_path))
+
+
+def wait(proposals: Proposals, ends: Proposal | None, other: Proposals) -> tuple[str, float]:
+    """What ``wait`` prints, and how long it took by a clock that ``ends`` a trial after 10 s."""
+    console = Console(file=io.StringIO(), width=300)
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if ends is not None and now[0] == 10:
+            finish(other, ends)
+
+    joining.wait(proposals, console, clock=lambda: now[0], sleep=sleep)
+    return console.file.getvalue(), now[0]  # type: ignore[attr-defined]
+
+
+def test_the_first_driver_waits_for_the_others_but_not_for_ever(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    first = begin(config)
+    second, _ = begin_joined(config, RunConfig(out=str(tmp_path)))
+    finish(first, ask(first), seconds=100)
+    ends, never = ask(second), ask(second)
+    output, waited = wait(first, ends, second)
+    assert waited == 200
+    assert f"({second.drivers.own}: 2), at most 200 s" in output  # type: ignore[union-attr]
+    assert f"not in the results, because they did not end: trials of {second.drivers.own}: 1;" in (  # type: ignore[union-attr]
+        output
+    )
+    finish(second, never)
+    assert wait(first, None, second) == ("", 0)
+    assert {t.state for t in first.study.trials} <= {TrialState.COMPLETE, TrialState.PRUNED}

@@ -68,7 +68,8 @@ def settle(
     shared = {name: value for name, value in shared.items() if name in common(stored)}
     shared["data"] = replace(stored.data, folder=asked.data.folder)
     shared["latency"] = replace(stored.latency, cache=asked.latency.cache)
-    return space, replace(asked, **{**shared, "trials": changes.get("trials", stored.trials)})
+    own = {name: changes[name] for name in ("trials", "gpus_per_trial") if name in changes}
+    return space, replace(asked, **(shared | own))
 
 
 def _attributes(url: str, name: str, place: str) -> dict[str, Any]:

@@ -78,13 +78,6 @@ def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunCo
         cache = changes.pop("latency_cache")
         stored = replace(stored, latency=replace(stored.latency, cache=cache))
     config = replace(stored, **changes)
-    if config.processes != stored.processes:
-        raise InputError(
-            f"--gpus-per-trial is {config.gpus_per_trial:g}, in the run {run.shown} it is "
-            f"{stored.gpus_per_trial:g}: every batch would be trained in {config.processes} "
-            f"part{'s' * (config.processes != 1)} instead of {stored.processes}, and that cannot "
-            "change; leave it out, or start a new run"
-        )
     if config.storage is not None and HIDDEN in config.storage:
         raise InputError(
             f"the storage of the run {run.shown} needs its password, which is not kept: give "
@@ -118,14 +111,21 @@ def check_settings(
                 f" leave {option} out, or start a new run"
             )
         changes[name] = now[name]
+    if "gpus_per_trial" in changes and asked.processes != stored.processes:
+        raise InputError(
+            f"--gpus-per-trial is {asked.gpus_per_trial:g}, in {where} it is "
+            f"{stored.gpus_per_trial:g}: every batch would be trained in {asked.processes} "
+            f"part{'s' * (asked.processes != 1)} instead of {stored.processes}, and that cannot "
+            "change; leave it out, or start a new run"
+        )
     return changes
 
 
 def common(config: RunConfig) -> dict[str, Any]:
-    """The settings that all drivers of a study share: what results depend on, and ``trials``."""
+    """What the drivers of a study have in common: what results depend on, and how many trials."""
     data, latency = replace(config.data, folder=None), replace(config.latency, cache=None)
     values = replace(config, data=data, latency=latency).to_dict()
-    own = (MAY_CHANGE | APART) - {"trials"}
+    own = (MAY_CHANGE | APART) - {"trials", "gpus_per_trial"}
     return {name: value for name, value in values.items() if name not in own}
 
 

@@ -97,6 +97,11 @@ def test_another_space_or_other_settings_are_refused_with_the_difference(tmp_pat
     assert "trunk.trunk.width.choice[1]: 16 → 32" in refused(wider, config, "space")
     line = refused(None, replace(config, epochs=6), "epochs")
     assert "--epochs is 6, in the study 'big' it is 5: that cannot change" in line
+    line = refused(None, replace(config, gpus=None, gpus_per_trial=2), "gpus_per_trial")
+    assert "--gpus-per-trial is 2, in the study 'big' it is 1: every batch" in line
+    packed = replace(config, gpus=None, gpus_per_trial=0.5)
+    assert joining.settle(None, packed, ["gpus_per_trial"])[1].gpus_per_trial == 0.5
+    assert joining.settle(None, packed, [])[1].gpus_per_trial == 1
 
 
 def test_a_study_that_cannot_be_joined_is_one_line(tmp_path: Path) -> None:

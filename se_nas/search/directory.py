@@ -84,7 +84,7 @@ class RunDirectory:
 
     def discard(self) -> None:
         """Take back the folder of a run that never began, and the parents made for it."""
-        shutil.rmtree(self.path)
+        shutil.rmtree(self.path, ignore_errors=True)  # NFS keeps a lock that is held
         for parent in self.made:
             with contextlib.suppress(OSError):  # somebody else uses it by now
                 parent.rmdir()

@@ -128,10 +128,10 @@ def drivers(study: optuna.Study, run: RunDirectory) -> Drivers | None:
 def describe(study: optuna.Study, space: Space, config: RunConfig, run: RunDirectory) -> None:
     """Write into a study what a driver that joins it must know."""
     known = study.user_attrs
-    told = {"driver": name_of(run), "space": json.loads(space.to_json())}
-    for key, value in (told | {"settings": common(config)}).items():
+    for key, value in (("driver", name_of(run)), ("space", json.loads(space.to_json()))):
         if key not in known:
             study.set_user_attr(key, value)
+    study.set_user_attr("settings", common(config))  # taken up, a run may have more trials
 
 
 def name_of(run: RunDirectory) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from se_nas.latency.settings import uses_latency
 from se_nas.search.feasibility import check_feasible
-from se_nas.search.run import pricer
+from se_nas.search.proposing import pricer
 from se_nas.search.settings import RunConfig
 from se_nas.search.summary import small_images
 from se_nas.search.trial import load_data

@@ -24,7 +24,7 @@ from se_nas.search.directory import RunDirectory
 from se_nas.search.proposals import Proposals
 from se_nas.search.reopen import check_settings, check_space, common
 from se_nas.search.settings import RunConfig, without_password
-from se_nas.search.storage import cannot_open, check_url
+from se_nas.search.storage import cannot_open, check_url, sqlite_file
 from se_nas.space import Space
 
 # The first driver waits for the others so many times as long as the longest trial took so far.
@@ -74,6 +74,8 @@ def settle(
 
 def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
     check_url(url)
+    if url.startswith("sqlite") and not sqlite_file(url).exists():  # opening it would make one
+        raise InputError(f"--join: the storage {place} is not there; see --storage")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         storage = optuna.storages.get_storage(url)

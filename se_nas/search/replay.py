@@ -20,8 +20,8 @@ from se_nas.errors import InputError
 from se_nas.search import directory, study, timing
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
+from se_nas.search.proposing import pricer, propose
 from se_nas.search.recovery import recover
-from se_nas.search.run import pricer, propose
 from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig
 from se_nas.search.telling import EXHAUSTED

@@ -21,8 +21,9 @@ from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
 FILE = "results.json"
-# What it has only of a run that is complete.
+# What it has only of a run that is complete; JOINED in their place if another driver makes them.
 ENDING = ("winner", "verdict", "finals")
+JOINED = "joined"
 
 
 def decisive(space: Space) -> int:
@@ -88,4 +89,4 @@ def reopen(run: RunDirectory) -> None:
     """Take the ending out of a complete run's results: it has more to do now."""
     if run.complete:
         done = run.read(FILE)
-        run.write(FILE, {key: value for key, value in done.items() if key not in ENDING})
+        run.write(FILE, {k: v for k, v in done.items() if k not in (*ENDING, JOINED)})

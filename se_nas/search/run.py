@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack
 from functools import partial
 
-import optuna
 from rich.console import Console
 
-from se_nas.arch import Architecture
-from se_nas.cost import Cost, cost
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
@@ -29,12 +26,13 @@ from se_nas.search import (
 )
 from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots, connected
-from se_nas.search.drivers import Drivers, drivers, new_name
+from se_nas.search.drivers import drivers, new_name
 from se_nas.search.failures import last_error
 from se_nas.search.feasibility import check_feasible, feasibility
 from se_nas.search.first import check_known, first
 from se_nas.search.kept import Kept
 from se_nas.search.proposals import Proposals
+from se_nas.search.proposing import pricer, propose
 from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import RunConfig
@@ -112,8 +110,7 @@ def search(
             console.print(line, soft_wrap=True)
         proposals = propose(opened, space, price, config, drivers(opened, run))
         run.write(results.FILE, results.of_search([], proposals, config))
-        if joins:
-            recover(proposals)
+        proposals.listen()
         return _finish(proposals, config, images, slots, run, console)
 
 
@@ -152,8 +149,8 @@ def resume(
         checkpoints.tidy(run.checkpoints, going_on)
         console.print(summary.taken_up(proposals, run), soft_wrap=True)
         # Not before: up to here a run that was complete is that still.
-        reopen.note_session(run, config)
         results.reopen(run)
+        reopen.note_session(run, config)
         return _finish(proposals, config, images, slots, run, console)
 
 
@@ -204,10 +201,11 @@ def _finish(
             price,
             objective,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, InputError) as end:
         so_far = results.ranking(opened, space)
         run.write(results.FILE, results.of_search(so_far, proposals, config))
-        summary.show_so_far(console, so_far, space, run)
+        if isinstance(end, KeyboardInterrupt):
+            summary.show_so_far(console, so_far, space, run)
         raise
     best = finals.winner(rows, objective)
     if not best.complete:
@@ -225,36 +223,6 @@ def _finish(
     finally:  # Ctrl-C too: the run is complete
         summary.show_results(console, rows, objective, proposals, images, run)
     return run
-
-
-def propose(
-    opened: optuna.Study,
-    space: Space,
-    price: Callable[[Architecture], Cost],
-    config: RunConfig,
-    others: Drivers | None = None,
-) -> Proposals:
-    """What the study proposes under a run's settings."""
-    return Proposals(
-        opened,
-        space,
-        price,
-        trials=config.trials,
-        seed=config.seed,
-        first=first(space, config),
-        sampled=config.sampler != "grid",
-        drivers=others,
-    )
-
-
-def pricer(images: Data) -> Callable[[Architecture], Cost]:
-    """The cost of an architecture on these images."""
-    return partial(
-        cost,
-        input_size=images.image_size,
-        in_channels=images.in_channels,
-        num_classes=images.num_classes,
-    )
 
 
 def _show_retraining(console: Console, what: str, done: int, total: int) -> None:

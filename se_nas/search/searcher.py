@@ -67,6 +67,8 @@ class StudySearcher(Searcher):
         proposal: Proposal | None = None
         with self._writing():
             proposal = None if self.stopped else self.proposals.ask()
+            if self.proposals.drivers is not None:  # another one may have found better
+                self.best = best_of(self.proposals.study, self.proposals.space)
         if proposal is None and self.live and not self.stopped:
             return None  # one of those that train may come again; Tune asks later
         if proposal is None:

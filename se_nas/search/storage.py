@@ -70,13 +70,17 @@ def check_url(url: str, mounts: str | None = None) -> None:
     """
     if not url.startswith("sqlite"):
         return
-    path = Path(url.partition(":///")[2].partition("?")[0]).absolute()
-    kind = file_system(path.resolve(), mounts)
+    kind = file_system(sqlite_file(url).resolve(), mounts)
     if kind in NETWORK:
         raise InputError(
             f"storage {url!r} is SQLite on a network file system ({kind}), where its locks do not "
             "hold; leave --storage out (a journal in the run), or give a PostgreSQL or MySQL URL"
         )
+
+
+def sqlite_file(url: str) -> Path:
+    """The file of an SQLite URL."""
+    return Path(url.partition(":///")[2].partition("?")[0]).absolute()
 
 
 def cannot_open(place: str, error: Exception) -> str:

@@ -14,13 +14,13 @@ from rich.console import Console
 from se_nas import SE, InputError, Space, choice, latency_ms, trunk
 from se_nas.cost import cost
 from se_nas.recipes import RECIPES
-from se_nas.search import directory, joining, study
+from se_nas.search import directory, joining, results, study
 from se_nas.search.drivers import Drivers, drivers, new_name
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
-from se_nas.search.recovery import recover
+from se_nas.search.proposing import propose
 from se_nas.search.replay import replay
-from se_nas.search.run import propose
+from se_nas.search.searcher import StudySearcher
 from se_nas.search.settings import DataSettings, RunConfig
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
@@ -50,7 +50,7 @@ def begin_joined(config: RunConfig, asked: RunConfig) -> tuple[Proposals, direct
     run = directory.create(space, settled, new_name("big"))
     opened = study.create(space, settled, run)
     proposals = propose(opened, space, cost, settled, drivers(opened, run))
-    recover(proposals)
+    proposals.listen()
     return proposals, run
 
 
@@ -107,6 +107,9 @@ def test_another_space_or_other_settings_are_refused_with_the_difference(tmp_pat
 def test_a_study_that_cannot_be_joined_is_one_line(tmp_path: Path) -> None:
     config = settings(tmp_path)
     assert "--storage URL and --name NAME" in refused(None, replace(config, storage=None))
+    assert "/study.db' is not there; see --storage" in refused(None, config)
+    assert not (tmp_path / "study.db").exists()
+    optuna.create_study(study_name="another", storage=config.storage)
     assert "has no study 'big'; start its first driver without --join" in refused(None, config)
     optuna.create_study(study_name="big", storage=config.storage)
     assert "an earlier version began it" in refused(None, config)
@@ -155,6 +158,39 @@ def test_two_drivers_share_the_trials_and_one_leaves(tmp_path: Path) -> None:
     assert len(set(seeds)) == 3
     with pytest.raises(InputError, match="cannot be replayed: 2 drivers"):
         replay("big", str(tmp_path))
+    results.reopen(run)  # with more trials it has more to do
+    assert not run.complete
+
+
+def test_a_study_that_has_more_trials_now_has_them_for_one_that_joins(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    begin(config)
+    more = replace(config, trials=7)
+    study.create(SPACE, more, directory.find("big", str(tmp_path)), resume=True)
+    assert joining.settle(None, replace(config, trials=20), [])[1].trials == 7
+
+
+def test_one_that_joins_counts_the_failed_trials_of_before(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    first = begin(config)
+    first.tell(ask(first), Outcome("error", {}))
+    second, _ = begin_joined(config, RunConfig(out=str(tmp_path)))
+    for _ in range(2):
+        finish(second, ask(second))
+    assert second.ask() is None
+    assert second.counts.accepted == 3
+
+
+def test_the_best_so_far_is_that_of_all_drivers(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    first = begin(config)
+    second, _ = begin_joined(config, RunConfig(out=str(tmp_path)))
+    searcher = StudySearcher(second, epochs=1)
+    assert searcher.best.architecture == ""
+    proposal = ask(first)
+    first.tell(proposal, Outcome("complete", {"val_acc": 0.75}, 1))
+    searcher.suggest("a")
+    assert (searcher.best.value, searcher.best.architecture) == (0.75, str(proposal.architecture))
 
 
 def wait(proposals: Proposals, ends: Proposal | None, other: Proposals) -> tuple[str, float]:

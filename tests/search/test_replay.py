@@ -15,9 +15,9 @@ from se_nas.cost import Cost, cost
 from se_nas.search import directory, study
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
+from se_nas.search.proposing import propose
 from se_nas.search.recovery import recover
 from se_nas.search.replay import compare, replay
-from se_nas.search.run import propose
 from se_nas.search.settings import RunConfig
 
 SPACE = Space(

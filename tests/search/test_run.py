@@ -155,6 +155,24 @@ def test_ctrl_c_while_the_final_networks_are_timed_costs_nothing_else(
     assert directory.RunDirectory(tmp_path / "run").complete
 
 
+def test_a_search_that_an_error_ends_has_the_results_so_far(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many_failed(proposals: Proposals, *_: object, **__: object) -> None:
+        for outcome in (Outcome("complete", {"val_acc": 0.5}, 1), Outcome("error", {})):
+            proposal = proposals.ask()
+            assert proposal is not None
+            proposals.tell(proposal, outcome)
+        raise InputError("1 of 2 trials failed")
+
+    monkeypatch.setattr(run, "tune_trials", too_many_failed)
+    with pytest.raises(InputError, match="1 of 2 trials failed"):
+        run.search(SPACE, settings(tmp_path), CONSOLE)
+    found = directory.RunDirectory(tmp_path / "run").read("results.json")
+    assert [entry["values"] for entry in found["ranking"]] == [[0.5]]
+    assert found["proposals"]["ends"] == {"complete": 1, "error": 1}
+
+
 def test_ctrl_c_before_the_first_trial_leaves_no_run_behind(device: Device, tmp_path: Path) -> None:
     device.failures = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):

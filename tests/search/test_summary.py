@@ -27,7 +27,7 @@ from se_nas.cost import cost
 from se_nas.search.directory import RunDirectory
 from se_nas.search.finals import Final, Retrained
 from se_nas.search.outcomes import Outcome
-from se_nas.search.run import propose
+from se_nas.search.proposing import propose
 from se_nas.search.settings import RunConfig
 from se_nas.search.summary import SO_FAR, at_chance, notes, show_so_far
 

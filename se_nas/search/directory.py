@@ -19,9 +19,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from se_nas import __version__
 from se_nas.errors import InputError, unknown
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
+
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -187,18 +190,27 @@ def versions() -> dict[str, str]:
     """What the run was made with."""
     packages = ("torch", "torchvision", "ray", "optuna", "numpy")
     return {name: version(name) for name in packages} | {
+        "se-nas": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "git": _git_state(),
+        "git": git_state(),
     }
 
 
-def _git_state() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+def git_state(file: Path = Path(__file__)) -> str:
+    """The commit of the checkout that a file is of, ``-dirty`` if it was changed since.
+
+    ``unknown`` for a file that is in no repository, or lies in one that does not have it, as a
+    package does in a virtual environment.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, timeout=10)
+        return done.stdout.strip()
+
     try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
-        )
+        tracked = git("ls-files", "--", file.name)
+        return (git("describe", "--always", "--dirty", "--abbrev=12") if tracked else "") or UNKNOWN
     except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+        return UNKNOWN

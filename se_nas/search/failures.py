@@ -70,8 +70,7 @@ class KeepErrors(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         if trial.trial_id in self.out_of_memory | self.again:
             return  # known, or the trial comes again
-        count = self.deaths.get(trial.config["number"], 0)
-        times = f"its workers died {count} times" if count > 1 else "its worker died"
+        times = died(self.deaths.get(trial.config["number"], 0))
         self._keep(trial, error_text(trial) or times, f"is lost: {times}")
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
@@ -94,6 +93,11 @@ class KeepErrors(tune.Callback):
         path.write_text(f"{trial.config['name']}\n\n{text}", encoding="utf-8")
         number = trial.config["number"]
         self.console.print(f"note: trial {number} {what} ({shown(path)})", soft_wrap=True)
+
+
+def died(count: int) -> str:
+    """The reason of a trial that was lost."""
+    return f"its workers died {count} times" if count > 1 else "its worker died"
 
 
 def error_text(trial: Any) -> str:

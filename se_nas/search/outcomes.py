@@ -24,7 +24,7 @@ class Outcome:
 
     Attributes:
         end: the reason.
-        metrics: the last epoch's, e.g. val_acc in [0, 1].
+        metrics: the last epoch's, e.g. val_acc in [0, 1]; none if no epoch came to its end.
         epochs: epochs trained.
         seconds: wall time.
         worker: host and process that trained it.

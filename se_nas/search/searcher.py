@@ -16,7 +16,7 @@ from typing import Any, cast
 from ray.tune.search import Searcher
 
 from se_nas.search.best import best_of
-from se_nas.search.failures import MAX_DEATHS, Failures
+from se_nas.search.failures import MAX_DEATHS, Failures, died
 from se_nas.search.journal import batch
 from se_nas.search.outcomes import End, Outcome, Proposal
 from se_nas.search.proposals import Proposals
@@ -58,7 +58,9 @@ class StudySearcher(Searcher):
         self.broken: Exception | None = None  # the study could not be read or written
         self._came_again: dict[int, int] = {}  # deaths at the last time, by trial number
         self._started: dict[str, float] = {}
-        self._curves: dict[str, list[dict[str, float]]] = {}
+        # By trial number: it may come again under another id of Tune's.
+        self._curves: dict[int, list[dict[str, float]]] = {}
+        self._workers: dict[int, str] = {}
 
     def set_search_properties(self, *_: Any, **__: Any) -> bool:
         return True
@@ -84,7 +86,7 @@ class StudySearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if self.broken is None and not result.get("ready"):
             with self._writing():
-                self._report(trial_id, self.live[trial_id], result)
+                self._report(self.live[trial_id], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -93,7 +95,7 @@ class StudySearcher(Searcher):
         if proposal is None or self.broken is not None:
             return
         result = result or {}
-        end = self._end(trial_id, result, error)
+        end = self._end(trial_id, proposal, result, error)
         cut = end == "lost" or (end == "stopped_early" and not result.get("done"))
         if self.stopped and cut:
             self.again.add(trial_id)
@@ -111,31 +113,38 @@ class StudySearcher(Searcher):
         if self.too_many_failed:
             self.stop()
 
-    def _end(self, trial_id: str, result: dict[str, Any], error: bool) -> End:
+    def _end(self, trial_id: str, proposal: Proposal, result: dict[str, Any], error: bool) -> End:
         """How a trial ended, as far as its last result and what Tune says of it tell."""
         if error or not result:  # it did not end by itself
             return "out_of_memory" if trial_id in self.out_of_memory else "lost"
-        whole = self._epochs(trial_id, result) >= self.epochs
+        whole = self._epochs(proposal, result) >= self.epochs
         end: End = result.get("end") or ("complete" if whole else "stopped_early")
         return end
 
-    def _epochs(self, trial_id: str, result: dict[str, Any]) -> int:
-        return int(result.get("epoch", len(self._curves.get(trial_id, []))))
+    def _epochs(self, proposal: Proposal, result: dict[str, Any]) -> int:
+        return max(int(result.get("epoch", 0)), len(self._curves.get(proposal.number, [])))
 
     def _tell(self, trial_id: str, proposal: Proposal, result: dict[str, Any], end: End) -> None:
-        epochs = self._epochs(trial_id, result)
+        epochs = self._epochs(proposal, result)
         if result:
             # Tune passes a trial's last result to on_trial_complete and not to on_trial_result.
-            self._report(trial_id, proposal, result)
+            self._report(proposal, result)
+        number = proposal.number
+        curve = self._curves.pop(number, [])
+        metrics = _metrics(result)
+        if end not in ("complete", "stopped_early"):  # its last result only fills what Tune wants
+            metrics = {k: v for k, v in metrics.items() if k not in CURVE}
+            metrics |= curve[-1] if curve else {}
+        worker = self._workers.pop(number, "")
         outcome = Outcome(
             end,
-            _metrics(result),
+            metrics,
             epochs,
             float(result.get("seconds") or time.monotonic() - self._started[trial_id]),
-            worker=str(result.get("worker", "")),
-            reason=str(result.get("reason", "")),
+            worker=str(result.get("worker") or worker),
+            reason=died(self.deaths.get(number, 0)) if end == "lost" else result.get("reason", ""),
             seed=self.seed,
-            curve=self._curves.pop(trial_id, []),
+            curve=curve,
         )
         self.proposals.tell(proposal, outcome)
         if end == "complete":
@@ -147,7 +156,7 @@ class StudySearcher(Searcher):
 
     def trials_under_way(self) -> float:
         """How many trials the running ones amount to; half of the epochs are half a trial."""
-        epochs = (len(self._curves.get(trial_id, ())) for trial_id in self.live)
+        epochs = (len(self._curves.get(trial.number, ())) for trial in self.live.values())
         return sum(min(1.0, done / self.epochs) for done in epochs)
 
     def _comes_again(self, number: int) -> bool:
@@ -170,9 +179,10 @@ class StudySearcher(Searcher):
             self.broken = error
             self.stop()
 
-    def _report(self, trial_id: str, proposal: Proposal, result: dict[str, Any]) -> None:
+    def _report(self, proposal: Proposal, result: dict[str, Any]) -> None:
         """Epochs that the study does not know yet: this one, and those before a resumed one."""
-        curve = self._curves.setdefault(trial_id, [])
+        curve = self._curves.setdefault(proposal.number, [])
+        self._workers[proposal.number] = str(result.get("worker", ""))
         if result.get("earlier"):
             curve[:] = result["earlier"]
             for epoch, metrics in enumerate(curve, start=1):

@@ -272,3 +272,35 @@ def test_a_trial_whose_workers_die_as_they_start_does_not_come_again_for_ever(
             searcher.suggest(str(times))
     assert times == 3
     assert last(searcher).user_attrs["end"] == "lost"
+
+
+@pytest.mark.parametrize("end", ["not_finite", "out_of_memory", "error"])
+def test_a_trial_that_fails_has_the_metrics_of_its_last_whole_epoch(
+    searcher: StudySearcher, end: str
+) -> None:
+    for trial_id, epochs in (("a", 2), ("b", 0)):
+        searcher.suggest(trial_id)
+        for epoch in range(1, epochs + 1):
+            searcher.on_trial_result(trial_id, result(epoch, epoch / 10))
+        filled = result(epochs, 0.0) | {"val_loss": 1e9, "end": end, "reason": "why"}
+        searcher.on_trial_complete(trial_id, filled)
+        outcome = last(searcher).user_attrs["outcome"]
+        assert outcome["metrics"] == ({"val_acc": 0.2} if epochs else {})
+        assert (outcome["end"], outcome["epochs"], outcome["reason"]) == (end, epochs, "why")
+
+
+def test_a_trial_that_is_lost_has_what_is_known_of_it(searcher: StudySearcher) -> None:
+    searcher.suggest("a")
+    number = searcher.live["a"].number
+    for epoch in (1, 2):
+        searcher.on_trial_result("a", result(epoch, epoch / 10) | {"worker": "node:7"})
+    searcher.deaths[number] = 1
+    searcher.on_trial_complete("a", None, error=True)
+    searcher.suggest("b")  # it comes again under another id, and no worker lives for an epoch
+    assert searcher.live["b"].number == number
+    searcher.deaths[number] = 4
+    searcher.on_trial_complete("b", None, error=True)
+    outcome = last(searcher).user_attrs["outcome"]
+    assert (outcome["end"], outcome["epochs"], outcome["worker"]) == ("lost", 2, "node:7")
+    assert outcome["curve"] == [{"val_acc": 0.1}, {"val_acc": 0.2}]
+    assert outcome["reason"] == "its workers died 4 times"

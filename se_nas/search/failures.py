@@ -76,6 +76,8 @@ class KeepErrors(tune.Callback):
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         number = trial.config["number"]
         self.deaths[number] = self.deaths.get(number, 0) + 1
+        if self.deaths[number] >= MAX_DEATHS:  # under this id of Tune's and earlier ones
+            trial.run_metadata.num_failures = MAX_DEATHS
         last = error_text(trial).rpartition("Failure #")[2]
         # To train it on another worker would only kill that one: it reports what happened.
         if any(sign in last for sign in MEMORY_MONITOR):

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from se_nas.search.directory import RunDirectory
-from se_nas.search.failures import Failures, KeepErrors, last_error
+from se_nas.search.failures import MAX_DEATHS, Failures, KeepErrors, last_error
 
 
 @pytest.fixture
@@ -93,3 +93,15 @@ def test_the_share_that_may_fail() -> None:
     told = [half.count(end) for end in ("complete",) * 5 + ("lost", "error") * 3]  # type: ignore[arg-type]
     assert told[:-1] == [""] * 10
     assert told[-1] == "6 of 11 trials failed, more than a share of 0.5"
+
+
+def test_a_trial_goes_on_three_times_whatever_tune_calls_it(
+    kept: tuple[KeepErrors, io.StringIO],
+) -> None:
+    callback, _ = kept
+    first, again = trial(), trial()
+    callback.on_trial_recover(0, [], first)
+    callback.on_trial_recover(0, [], again)
+    assert again.run_metadata.num_failures == 1, "as Tune counted"
+    callback.on_trial_recover(0, [], again)
+    assert callback.deaths[7] == again.run_metadata.num_failures == MAX_DEATHS

@@ -51,14 +51,18 @@ def connected(config: RunConfig) -> Iterator[Slots]:
 
     Raises:
         InputError: the cluster cannot be reached, or has not what the run asks for.
+        Interrupted: a signal came while it started.
     """
     import ray
+
+    from se_nas.search.stopping import at_once  # with Tune, which not every worker needs
 
     api: Any = ray  # much of its interface is untyped
     if api.is_initialized():  # it would be shut down with the search
         raise InputError("this process has a Ray cluster already: ray.shutdown() first")
     try:
-        context = _start(config, api) if config.address is None else _join(config, api)
+        with at_once():  # Ray's start sets a handler for SIGTERM, which is not to outlast it
+            context = _start(config, api) if config.address is None else _join(config, api)
         yield slots(config, living(), context.dashboard_url or "")
     finally:
         api.shutdown()

@@ -10,7 +10,7 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -49,26 +49,24 @@ class StopWhen(tune.Stopper):
 
 
 @contextlib.contextmanager
-def at_once() -> Iterator[None]:
-    """Raise ``Interrupted`` at a signal. Ray sets a handler of its own when it starts.
+def at_once(patience: float = PATIENCE_S) -> Iterator[None]:
+    """Raise ``Interrupted`` at a signal; what Ray's start sets instead ends with the block.
 
-    Python gives signals to the main thread; elsewhere this does nothing.
+    Python gives signals to the main thread; elsewhere this does nothing. If the block has not
+    ended in ``patience`` seconds after SIGTERM, the process does.
     """
+    raised: list[int] = []
+    line = "stopped: it did not end in time; a run that was begun goes on with --resume"
+    with _hurried(patience, line) as hurry, _numbered(raised):
 
-    came: list[int] = []
+        def end(number: int, _: FrameType | None) -> None:
+            _leave_terminal(number)
+            hurry(number)
+            raised.append(number)
+            raise Interrupted(number)
 
-    def end(number: int, _: FrameType | None) -> None:
-        _leave_terminal(number)
-        came.append(number)
-        raise Interrupted(number)
-
-    try:
         with _handled(end):
             yield
-    except KeyboardInterrupt as error:
-        if came and not isinstance(error, Interrupted):
-            raise Interrupted(came[-1]) from None  # Ray raises its own in place of ours
-        raise
 
 
 @contextlib.contextmanager
@@ -85,28 +83,60 @@ def ctrl_c(stop: Callable[[], None], run: str, patience: float = PATIENCE_S) -> 
         A list that the first signal's number goes into.
     """
     came: list[int] = []
+    raised: list[int] = []
+    line = f"stopped: Ray Tune did not end in time; go on with --resume {run}"
+    with _hurried(patience, line) as hurry, _numbered(raised):
+
+        def once(number: int, _: FrameType | None) -> None:
+            _leave_terminal(number)
+            hurry(number)
+            if came:
+                raised.append(number)
+                raise Interrupted(number)
+            came.append(number)
+            stop()
+
+        with _handled(once):
+            yield came
+
+
+@contextlib.contextmanager
+def _hurried(patience: float, line: str) -> Iterator[Callable[[int], None]]:
+    """For handlers to call: after SIGTERM the process ends, if the block does not in time."""
 
     def give_up() -> None:
-        os.write(2, f"stopped: Ray Tune did not end in time; go on with --resume {run}\n".encode())
+        with contextlib.suppress(OSError):  # a pipe whose reader is gone: ``2>&1 | tee log``
+            os.write(2, f"{line}\n".encode())
         os._exit(128 + signal.SIGTERM)
 
     timer = threading.Timer(patience, give_up)
     timer.daemon = True
+    started: list[int] = []
 
-    def once(number: int, _: FrameType | None) -> None:
-        _leave_terminal(number)
-        if came:
-            raise Interrupted(number)
-        came.append(number)
-        stop()
-        if number == signal.SIGTERM:
+    def hurry(number: int) -> None:
+        if number == signal.SIGTERM and not started:
+            started.append(number)
             timer.start()
 
     try:
-        with _handled(once):
-            yield came
+        yield hurry
     finally:
         timer.cancel()
+
+
+@contextlib.contextmanager
+def _numbered(raised: Sequence[int]) -> Iterator[None]:
+    """Keep a signal's number where Ray raises an error of its own in place of ``Interrupted``."""
+    try:
+        yield
+    except KeyboardInterrupt as error:  # Ray was waiting, in C++
+        if raised and not isinstance(error, Interrupted):
+            raise Interrupted(raised[-1]) from None
+        raise
+    except SystemExit as error:  # Ray was starting, with its own handler for SIGTERM
+        if error.code == signal.SIGTERM:
+            raise Interrupted(signal.SIGTERM) from None
+        raise
 
 
 @contextlib.contextmanager
@@ -114,10 +144,11 @@ def _handled(handler: Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # What is ignored stays so: SIGHUP under nohup.
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in heard}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
+        for number, earlier in before.items():
+            if earlier is not signal.SIG_IGN:  # what is ignored stays so: SIGHUP under nohup
+                signal.signal(number, handler)
         yield
     finally:
         for number, earlier in before.items():

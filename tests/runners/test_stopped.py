@@ -36,17 +36,30 @@ def stopped(process: subprocess.Popen[str], run: Path, code: int) -> None:
     assert not [t for t in told(run) if t.state is TrialState.FAIL]
 
 
+def cancel(process: subprocess.Popen[str]) -> None:
+    """As Slurm does, Ray too: the driver may go down with it, or wait for it in vain."""
+    for every in [*psutil.Process(process.pid).children(recursive=True), process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            every.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+
+
 def test_signals_end_a_search_that_can_be_resumed(tmp_path: Path) -> None:
     run = tmp_path / "stopped"
     size = ["--trials", "4", "--epochs", "8", "--first-rung", "1", "--top", "1"]
     # All images: epochs that are long enough to be worth a checkpoint.
     first = ["--space", "digits_se", "--gpus", "0", "--no-dashboard", *size, "--final-seeds", "1"]
-    process = start(*first, "--name", "stopped", "--out", str(tmp_path), group=True)
-    wait_until(lambda: (run / "versions.json").exists(), process)
-    time.sleep(1)  # Ray starts
-    os.killpg(process.pid, signal.SIGINT)
-    assert "interrupted" in end(process, 130)
-    assert not run.exists(), "nothing was begun"
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = start(*first, "--name", "stopped", "--out", str(tmp_path), group=True)
+        wait_until(lambda: (run / "versions.json").exists(), process)
+        time.sleep(1)  # Ray starts
+        if number == signal.SIGTERM:
+            process.send_signal(number)
+        else:
+            os.killpg(process.pid, number)
+        assert "interrupted" in end(process, 128 + number)
+        assert not run.exists(), "nothing was begun"
     process = start(*first, "--name", "stopped", "--out", str(tmp_path))
     wait_for_epochs(run, 1, process)
     kill(process)
@@ -60,12 +73,7 @@ def test_signals_end_a_search_that_can_be_resumed(tmp_path: Path) -> None:
     seen = epochs_in(run)
     process = start("--resume", str(run), group=True)
     wait_for_epochs(run, seen + 2, process)
-    # Slurm's: to Ray too. Its driver may go down with it, or wait for it in vain.
-    for every in [*psutil.Process(process.pid).children(recursive=True), process]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            every.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode != 0
+    cancel(process)
     assert not [t for t in told(run) if t.state is TrialState.FAIL]
     end(start("--resume", str(run)))
     check_nothing_is_lost(run, trials=4, epochs=8)
@@ -101,6 +109,9 @@ def test_a_driver_that_dies_in_its_finals_repeats_none_and_ends_with_the_same_ta
         stopped(process, run, code)
         assert done.items() <= kept().items(), "what was retrained is not retrained"
         done = kept()
+    process = start("--resume", str(run), group=True)
+    wait_until(partial(more_than, len(done)), process)
+    cancel(process)
     end(start("--resume", str(run)))
     end(start(*first, "--name", "whole"))
     results = [json.loads((path / "results.json").read_text()) for path in (run, whole)]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import ray
 
 from se_nas import InputError
+from se_nas.search import cluster
 from se_nas.search.cluster import Slots, connected, slots
 from se_nas.search.settings import RunConfig
+from se_nas.search.stopping import Interrupted, at_once
 
 
 @pytest.mark.parametrize(
@@ -108,3 +115,37 @@ def test_a_cluster_that_this_process_has_is_not_touched(monkeypatch: pytest.Monk
     monkeypatch.setattr(ray, "shutdown", pytest.fail)
     with pytest.raises(InputError, match=r"ray\.shutdown"), connected(RunConfig(gpus=0)):
         pass
+
+
+@pytest.mark.parametrize("when", ["start", "resources", "shutdown"])
+def test_sigterm_while_ray_starts_or_ends_is_not_left_to_rays_handler(
+    when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def now(stage: str) -> None:
+        if stage == when:
+            signal.raise_signal(signal.SIGTERM)
+
+    def init(**_: object) -> Any:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray's does
+        now("start")
+        return SimpleNamespace(dashboard_url="")
+
+    def living() -> list[dict[str, float]]:
+        now("resources")
+        return [{"CPU": 2.0}]
+
+    ended: list[bool] = []
+
+    def shutdown() -> None:
+        ended.append(True)
+        now("shutdown")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", shutdown)
+    monkeypatch.setattr(cluster, "living", living)
+    before = signal.getsignal(signal.SIGTERM)
+
+    with at_once(), pytest.raises(Interrupted), connected(RunConfig(gpus=0)):
+        assert when == "shutdown"
+    assert ended
+    assert signal.getsignal(signal.SIGTERM) is before

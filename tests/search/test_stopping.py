@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,12 +78,19 @@ with connected(config) as slots:
 """
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in NUMBERS]
+
+
+@pytest.mark.parametrize("first", NUMBERS)
+@pytest.mark.parametrize("second", NUMBERS)
 def test_the_first_signal_stops_in_good_order_and_the_second_at_once(
     first: int, second: int
 ) -> None:
-    before = signal.getsignal(first), signal.getsignal(second)
+    before = handlers()
     calls: list[object] = []
 
     def search() -> None:
@@ -93,53 +104,158 @@ def test_the_first_signal_stops_in_good_order_and_the_second_at_once(
         search()
     assert calls == ["stop", [first]]
     assert caught.value.exit_code == 128 + second
-    assert (signal.getsignal(first), signal.getsignal(second)) == before
+    assert handlers() == before
 
 
-def test_before_and_after_the_trials_one_signal_is_enough() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Interrupted), at_once():
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize("number", NUMBERS)
+def test_before_and_after_the_trials_one_signal_is_enough(number: int) -> None:
+    before = handlers()
+    with pytest.raises(Interrupted) as caught, at_once():
+        signal.raise_signal(number)
+    assert caught.value.exit_code == 128 + number
+    assert handlers() == before
+
+
+def wait_as_ray_does(number: int) -> None:
+    """Its C++ code takes the handler's KeyboardInterrupt, and raises a new one later."""
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(number)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_number_of_a_signal_is_kept_where_ray_raises_its_own_interrupt(number: int) -> None:
+    with pytest.raises(Interrupted) as caught, at_once():
+        wait_as_ray_does(number)
+    assert caught.value.exit_code == 128 + number
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_so_is_that_of_a_second_signal(number: int) -> None:
+    came: list[int] = []
+
+    def search() -> None:
+        nonlocal came
+        with ctrl_c(lambda: None, "runs/r") as came:
+            signal.raise_signal(signal.SIGINT)
+            wait_as_ray_does(number)
+
+    with pytest.raises(Interrupted) as caught:
+        search()
+    assert caught.value.exit_code == 128 + number
+    assert came == [signal.SIGINT], "which the search ends with, if Tune ends by itself"
+
+
+def test_sigterm_while_ray_starts_is_a_signal_like_any_other() -> None:
+    with pytest.raises(Interrupted) as caught, at_once():
+        sys.exit(signal.SIGTERM)  # Ray's handler
+    assert caught.value.exit_code == 143
+    with pytest.raises(SystemExit), at_once():
+        sys.exit(2)
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     try:
-        with ctrl_c(lambda: pytest.fail("it is not heard"), "runs/r"):
+        with at_once(), ctrl_c(lambda: pytest.fail("it is not heard"), "runs/r") as came:
             signal.raise_signal(signal.SIGHUP)
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert came == []
+        with at_once():
+            signal.signal(signal.SIGHUP, lambda *_: None)  # as Ray sets one
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_search_that_cannot_end_after_sigterm_is_ended(number: int) -> None:
-    seconds = 60 if number == signal.SIGTERM else 2
-    code = (
-        "import signal, time; from se_nas.search.stopping import ctrl_c\n"
-        "with ctrl_c(lambda: None, 'runs/r', patience=0.5):\n"
-        f"    signal.raise_signal({int(number)}); time.sleep({seconds})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    if number == signal.SIGTERM:
-        assert done.returncode == 128 + number
-        assert done.stderr.splitlines()[-1].endswith("go on with --resume runs/r")
-    else:
-        assert (done.returncode, done.stderr) == (0, "")
+TRIALS = """
+import signal, time
+from se_nas.search.stopping import ctrl_c
+with ctrl_c(lambda: None, "runs/r", patience=0.5):
+    signal.raise_signal({number})
+    time.sleep({seconds})
+"""
+FINALS = """
+import signal, time
+from se_nas.search.stopping import at_once
+with at_once(patience=0.5):
+    try:
+        signal.raise_signal({number})
+    finally:
+        time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        (TRIALS, "stopped: Ray Tune did not end in time; go on with --resume runs/r"),
+        (FINALS, "stopped: it did not end in time; a run that was begun goes on with --resume"),
+    ],
+)
+def test_a_search_that_cannot_end_after_sigterm_is_ended(code: str, line: str) -> None:
+    code = code.format(number=int(signal.SIGTERM), seconds=100)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (143, f"{line}\n")
+
+
+def test_a_search_may_take_its_time_after_ctrl_c() -> None:
+    code = TRIALS.format(number=int(signal.SIGINT), seconds=2)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_it_is_ended_too_where_nobody_reads_what_it_says() -> None:
+    code = TRIALS.format(number=int(signal.SIGTERM), seconds=100)
+    read, write = os.pipe()
+    with subprocess.Popen([sys.executable, "-c", code], stderr=write) as process:
+        os.close(read)  # as when `tee` got the signal too
+        os.close(write)
+        try:
+            assert process.wait(timeout=60) == 143
+        finally:
+            process.kill()
+
+
+CLOSED = """
+import sys, time
+from se_nas.search.stopping import ctrl_c
+with ctrl_c(lambda: None, "runs/x") as came:
+    print("up", flush=True)
+    while not came:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    print("nobody reads this", flush=True)
+with open(sys.argv[1], "w") as file:
+    file.write("in good order")
+"""
+
+
+def test_a_terminal_that_is_closed_is_not_written_to(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", CLOSED, str(done)])
+    assert b"up" in os.read(terminal, 100)
+    os.close(terminal)
+    deadline = time.monotonic() + 30
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert done.read_text() == "in good order"
 
 
 def test_a_search_outside_of_the_main_thread_leaves_signals_alone() -> None:
-    handlers: list[object] = []
+    inside: list[object] = []
 
     def search() -> None:
         with ctrl_c(lambda: None, "runs/r"), at_once():
-            handlers.append(signal.getsignal(signal.SIGINT))
+            inside.extend(handlers())
 
     thread = threading.Thread(target=search)
     thread.start()
     thread.join()
-    assert handlers == [signal.getsignal(signal.SIGINT)]
+    assert inside == handlers()
 
 
 def test_tunes_loop_ends_when_the_searcher_was_told_to_stop() -> None:

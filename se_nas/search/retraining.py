@@ -2,13 +2,16 @@
 
 A run whose process or node dies starts again, with a limit. Ray's own retries are off: those of
 tasks that it killed because a host ran out of memory have no limit.
+
+A run on several GPUs has a placement group for itself, as long as it lasts. The cluster may have
+shrunk since the search began, or be taken by others: a group that finds no room is placed when
+another is removed, or a node comes.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from se_nas.arch import Architecture
@@ -46,21 +49,22 @@ def train_on_ray(
     remote: Any = ray.remote(train_and_test if train is None else train)
     shared = ray.put(images)
     todo = list(range(len(pairs)))[::-1]
-    waiting: dict[Any, tuple[int, dict[str, Any]]] = {}
+    waiting: dict[Any, tuple[int, Any]] = {}
     deaths: Counter[int] = Counter()
     done: dict[int, Retrained] = {}
-    with places(slots, min(slots.count, len(pairs))) as free:
+    try:
         while todo or waiting:
-            while todo and free:
-                index, place = todo.pop(), free.pop()
+            while todo and len(waiting) < slots.count:
+                index = todo.pop()
                 architecture, seed = pairs[index]
                 given = (settings_of(config, slots, seed), config.seed, shared)
-                task = remote.options(**place).remote(architecture.to_json(), *given)
-                waiting[task] = index, place
+                options, group = place(slots)
+                task = remote.options(**options).remote(architecture.to_json(), *given)
+                waiting[task] = index, group
             ready, _ = ray.wait(list(waiting))
             for task in ready:
-                index, place = waiting.pop(task)
-                free.append(place)
+                index, group = waiting.pop(task)
+                remove(group)
                 result, died = result_of(task)
                 deaths[index] += died
                 if died and deaths[index] <= MAX_DEATHS:
@@ -69,28 +73,33 @@ def train_on_ray(
                 done[index] = result
                 keep(*pairs[index], result)
                 on_done(what, len(done), len(pairs))
+    finally:
+        for _, group in waiting.values():
+            remove(group)
     return [done[i] for i in range(len(pairs))]
 
 
-@contextlib.contextmanager
-def places(slots: Slots, count: int) -> Iterator[list[dict[str, Any]]]:
-    """What so many runs at once ask Ray for: a placement group each, with several GPUs a run."""
+def place(slots: Slots) -> tuple[dict[str, Any], Any]:
+    """What one run asks Ray for, and its placement group; None with one process a run."""
     import ray
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
     own = slots.resources[0]
     options = {"num_cpus": own["CPU"], "num_gpus": own.get("GPU", 0), "max_retries": 0}
     if slots.processes == 1:
-        yield [options] * count
-        return
+        return options, None
     api: Any = ray.util
-    groups = [api.placement_group(slots.resources, strategy="STRICT_PACK") for _ in range(count)]
-    try:
-        strategies = [PlacementGroupSchedulingStrategy(group, 0) for group in groups]
-        yield [options | {"scheduling_strategy": strategy} for strategy in strategies]
-    finally:
-        for group in groups:
-            api.remove_placement_group(group)
+    group = api.placement_group(slots.resources, strategy="STRICT_PACK")
+    return options | {"scheduling_strategy": PlacementGroupSchedulingStrategy(group, 0)}, group
+
+
+def remove(group: Any) -> None:
+    """Give back what a run had, or waits for; with it goes what still runs there."""
+    import ray
+
+    api: Any = ray.util
+    if group is not None:
+        api.remove_placement_group(group)
 
 
 def settings_of(config: RunConfig, slots: Slots, seed: int) -> TrialSettings:

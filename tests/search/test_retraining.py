@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,12 @@ from se_nas import Architecture
 from se_nas.search.cluster import Slots
 from se_nas.search.failures import MAX_DEATHS
 from se_nas.search.finals import Retrained
-from se_nas.search.retraining import places, settings_of, train_and_test, train_on_ray
+from se_nas.search.retraining import place, settings_of, train_and_test, train_on_ray
 from se_nas.search.settings import DataSettings, RunConfig
 
 SMALL = Architecture.parse("resnet8_small-width8")
 CONFIG = RunConfig(data=DataSettings(limit_train=200), epochs=2, final_epochs=1)
+TWO = Slots(2, cpus=1.0, gpus=0.0)
 GOOD = Retrained("complete", 0.5, 1.0, 0.5, b"weights")
 
 
@@ -42,12 +46,14 @@ class Remote:
         return task
 
     def get(self, task: object) -> Any:
-        if isinstance(self.ended[task], Exception):
+        if isinstance(self.ended[task], BaseException):
             raise self.ended[task]
         return self.ended[task]
 
 
-def retrained(monkeypatch: pytest.MonkeyPatch, *outcomes: list[Any]) -> list[str]:
+def retrained(
+    monkeypatch: pytest.MonkeyPatch, *outcomes: list[Any], slots: Slots = TWO
+) -> list[str]:
     fake = Remote(dict(enumerate(outcomes)))
     monkeypatch.setattr(ray, "put", lambda value: value)
     monkeypatch.setattr(ray, "remote", fake)
@@ -59,7 +65,7 @@ def retrained(monkeypatch: pytest.MonkeyPatch, *outcomes: list[Any]) -> list[str
         "the best",
         lambda _, seed, done: told.append((seed, done.end)),
         config=CONFIG,
-        slots=Slots(2, cpus=1.0, gpus=0.0),
+        slots=slots,
         images=None,
         on_done=lambda *_: None,
     )
@@ -93,8 +99,34 @@ def test_an_error_in_a_task_is_a_row_and_is_not_tried_again(
 
 
 def test_ray_itself_tries_nothing_again() -> None:
-    with places(Slots(3, cpus=2.0, gpus=0.5), 2) as free:
-        assert free == [{"num_cpus": 2.0, "num_gpus": 0.5, "max_retries": 0}] * 2
+    options = {"num_cpus": 2.0, "num_gpus": 0.5, "max_retries": 0}
+    assert place(Slots(3, cpus=2.0, gpus=0.5)) == (options, None)
+
+
+def test_a_run_on_several_gpus_holds_them_only_as_long_as_it_lasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held: set[object] = set()
+    most = 0
+
+    def made(bundles: Any, strategy: str) -> object:
+        nonlocal most
+        assert (bundles, strategy) == ([{"CPU": 1.0, "GPU": 1.0}] * 2, "STRICT_PACK")
+        group = object()
+        held.add(group)
+        most = max(most, len(held))
+        return group
+
+    monkeypatch.setattr(ray.util, "placement_group", made)
+    monkeypatch.setattr(ray.util, "remove_placement_group", held.remove)
+    slots = Slots(2, cpus=2.0, gpus=2.0)
+    ends = retrained(monkeypatch, [WorkerCrashedError(), GOOD], [GOOD], [GOOD], slots=slots)
+    assert ends == ["complete"] * 3
+    assert most == 2
+    assert not held
+    with pytest.raises(KeyboardInterrupt):
+        retrained(monkeypatch, [KeyboardInterrupt()], [GOOD], slots=slots)
+    assert not held
 
 
 @pytest.mark.parametrize(
@@ -130,3 +162,24 @@ def test_runs_of_two_processes_under_ray(tmp_path: Path) -> None:
         "['0', '1', '1', '2', '2', '2', '2', '3']",
         "2.0",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_runs_of_two_gpus_on_a_cluster_that_shrinks(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("retrained_on_less.py")
+    short = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # a socket's path has 107 characters
+    try:
+        done = subprocess.run(
+            [sys.executable, str(script), str(tmp_path)],
+            env=os.environ | {"RAY_TMPDIR": short},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    finally:
+        shutil.rmtree(short, ignore_errors=True)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()  # and what Ray says of the node
+    assert "complete complete complete complete complete" in told
+    assert told[-1] == "2.0"

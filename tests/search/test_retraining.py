@@ -12,19 +12,21 @@ from typing import Any
 
 import pytest
 import ray
+import torch
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from se_nas import Architecture
+from se_nas import Architecture, load, materialize
 from se_nas.search.cluster import Slots
 from se_nas.search.failures import MAX_DEATHS
+from se_nas.search.final_run import FinalRun, train_and_test
 from se_nas.search.finals import Retrained
-from se_nas.search.retraining import place, settings_of, train_and_test, train_on_ray
+from se_nas.search.retraining import place, settings_of, train_on_ray, with_weights
 from se_nas.search.settings import DataSettings, RunConfig
 
 SMALL = Architecture.parse("resnet8_small-width8")
 CONFIG = RunConfig(data=DataSettings(limit_train=200), epochs=2, final_epochs=1)
 TWO = Slots(2, cpus=1.0, gpus=0.0)
-GOOD = Retrained("complete", 0.5, 1.0, 0.5, b"weights")
+GOOD = FinalRun(Retrained("complete", 0.5, 1.0, 0.5))
 
 
 class Remote:
@@ -141,9 +143,27 @@ def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
     data = DataSettings("cifar10", folder) if folder else CONFIG.data
     settings = settings_of(RunConfig(data=data, epochs=2, final_epochs=1), Slots(1, 1.0, 0.0), 1)
     assert settings.epochs == 1
-    result = train_and_test(Architecture.parse(name).to_json(), settings, 0)
+    architecture = Architecture.parse(name)
+    result = with_weights(train_and_test(architecture.to_json(), settings, 0), architecture)
     assert result.end.startswith(end)
     assert bool(result.weights) == (end == "complete")
+
+
+def test_the_driver_makes_the_file_that_load_reads(tmp_path: Path) -> None:
+    state = materialize(SMALL, num_classes=10, in_channels=1).state_dict()
+    done = with_weights(FinalRun(GOOD.result, state, 10, 1), SMALL)
+    file = tmp_path / "winner.safetensors"
+    file.write_bytes(done.weights)
+    found = load(file)
+    assert found.architecture == SMALL
+    assert all(torch.equal(value, state[key]) for key, value in found.state_dict().items())
+
+
+def test_weights_that_no_file_can_hold_are_the_end_of_one_run_only() -> None:
+    one = torch.zeros(2)
+    done = with_weights(FinalRun(GOOD.result, {"a": one, "b": one}, 10, 1), SMALL)
+    assert done.end.startswith("failed: ")
+    assert not done.weights
 
 
 @pytest.mark.slow

@@ -7,10 +7,12 @@ process fails, all leave the group, and the next trial starts new peers. Not run
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, NoReturn
 
 import ray
@@ -48,8 +50,18 @@ def meeting(size: int, port: int = 0) -> Any:
 def join(store: Any, rank: int, size: int, on_cuda: bool) -> None:
     """Enter the group of a trial's processes; they are on one machine."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    backend = "nccl" if on_cuda else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
+    enter: Any = partial(dist.init_process_group, timeout=TIMEOUT)
+    try:
+        enter("nccl" if on_cuda else "gloo", store=store, rank=rank, world_size=size)
+    except Exception:
+        # Torch names a group by how many it began since one was left, and processes find each
+        # other by that name: after this one, process 0 would never find its next peers.
+        if not dist.is_initialized():
+            with contextlib.suppress(Exception):
+                nowhere = dist.HashStore()  # type: ignore[attr-defined]
+                enter("gloo", store=nowhere, rank=0, world_size=1)
+                dist.destroy_process_group()
+        raise
 
 
 def leave() -> None:
@@ -120,13 +132,15 @@ class Peers:
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
         self.actors: list[Any] = []
+        self.server: Any = None  # of the store: no process waits there for another without it
 
     def open(self) -> None:
         """Start the peers and enter their group; nothing if they are there."""
         if self.actors:
             return
         size = self.settings.processes
-        store = meeting(size)
+        self.server = meeting(size)
+        port = self.server.port
         group: Any = ray.util.get_current_placement_group()
         for rank in range(1, size):
             strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
@@ -136,13 +150,13 @@ class Peers:
                 num_gpus=bundle.get("GPU", 0),
                 scheduling_strategy=strategy,
             )(self.peer)
-            self.actors.append(remote.remote(self.settings, rank, size, store.port))
+            self.actors.append(remote.remote(self.settings, rank, size, port))
         started = [actor.__ray_ready__.remote() for actor in self.actors]
         found = cause(started, TIMEOUT.total_seconds())
         if found is not None:
             self._fail(found)
         on_cuda = self.settings.on_gpu and torch.cuda.is_available()
-        self.together("join", lambda: join(store, 0, size, on_cuda))
+        self.together("join", partial(join, meeting(size, port), 0, size, on_cuda))
 
     def together(self, method: str, own: Callable[[], Any], *arguments: Any) -> Any:
         """Have every peer call a method while this process calls ``own``; its answer.
@@ -173,16 +187,18 @@ class Peers:
         self._kill()
         self.actors = []
         leave()
+        self.server = None
 
     def _kill(self) -> None:
         for actor in self.actors:
             ray.kill(actor)
 
     def _interrupt(self, found: Exception) -> None:
-        """A peer failed, and this process may hang in a collective with it: let that fail."""
-        if isinstance(found, PeerDied) or not dist.is_initialized():
+        """A peer failed, and this process may wait for it, to join or in a collective: end that."""
+        if isinstance(found, PeerDied):
             give_up(found)
         self._kill()
+        self.server = None
         _abort()
 
     def _fail(self, found: Exception) -> NoReturn:

@@ -2,24 +2,30 @@
 
 A run whose process or node dies starts again, with a limit. Ray's own retries are off: those of
 tasks that it killed because a host ran out of memory have no limit.
+
+A run on several GPUs has a placement group for itself, as long as it lasts. The cluster may have
+shrunk since the search began, or be taken by others: a group that finds no room is placed when
+another is removed, or a node comes.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from se_nas.arch import Architecture
+from se_nas.saving import to_bytes
 from se_nas.search.cluster import Slots
 from se_nas.search.failures import MAX_DEATHS
+from se_nas.search.final_run import FinalRun, failed, first_line, train_and_test
 from se_nas.search.finals import Retrained
 from se_nas.search.kept import Keep
 from se_nas.search.settings import RunConfig, TrialSettings
 from se_nas.search.sharing import SharedData
 
-Train = Callable[[str, TrialSettings, int, SharedData | None], Retrained]
+Train = Callable[[str, TrialSettings, int, SharedData | None], FinalRun]
 
 
 def train_on_ray(
@@ -46,22 +52,23 @@ def train_on_ray(
     remote: Any = ray.remote(train_and_test if train is None else train)
     shared = ray.put(images)
     todo = list(range(len(pairs)))[::-1]
-    waiting: dict[Any, tuple[int, dict[str, Any]]] = {}
+    waiting: dict[Any, tuple[int, Any]] = {}
     deaths: Counter[int] = Counter()
     done: dict[int, Retrained] = {}
-    with places(slots, min(slots.count, len(pairs))) as free:
+    try:
         while todo or waiting:
-            while todo and free:
-                index, place = todo.pop(), free.pop()
+            while todo and len(waiting) < slots.count:
+                index = todo.pop()
                 architecture, seed = pairs[index]
                 given = (settings_of(config, slots, seed), config.seed, shared)
-                task = remote.options(**place).remote(architecture.to_json(), *given)
-                waiting[task] = index, place
+                options, group = place(slots)
+                task = remote.options(**options).remote(architecture.to_json(), *given)
+                waiting[task] = index, group
             ready, _ = ray.wait(list(waiting))
             for task in ready:
-                index, place = waiting.pop(task)
-                free.append(place)
-                result, died = result_of(task)
+                index, group = waiting.pop(task)
+                remove(group)
+                result, died = result_of(task, pairs[index][0])
                 deaths[index] += died
                 if died and deaths[index] <= MAX_DEATHS:
                     todo.append(index)
@@ -69,28 +76,33 @@ def train_on_ray(
                 done[index] = result
                 keep(*pairs[index], result)
                 on_done(what, len(done), len(pairs))
+    finally:
+        for _, group in waiting.values():
+            remove(group)
     return [done[i] for i in range(len(pairs))]
 
 
-@contextlib.contextmanager
-def places(slots: Slots, count: int) -> Iterator[list[dict[str, Any]]]:
-    """What so many runs at once ask Ray for: a placement group each, with several GPUs a run."""
+def place(slots: Slots) -> tuple[dict[str, Any], Any]:
+    """What one run asks Ray for, and its placement group; None with one process a run."""
     import ray
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
     own = slots.resources[0]
     options = {"num_cpus": own["CPU"], "num_gpus": own.get("GPU", 0), "max_retries": 0}
     if slots.processes == 1:
-        yield [options] * count
-        return
+        return options, None
     api: Any = ray.util
-    groups = [api.placement_group(slots.resources, strategy="STRICT_PACK") for _ in range(count)]
-    try:
-        strategies = [PlacementGroupSchedulingStrategy(group, 0) for group in groups]
-        yield [options | {"scheduling_strategy": strategy} for strategy in strategies]
-    finally:
-        for group in groups:
-            api.remove_placement_group(group)
+    group = api.placement_group(slots.resources, strategy="STRICT_PACK")
+    return options | {"scheduling_strategy": PlacementGroupSchedulingStrategy(group, 0)}, group
+
+
+def remove(group: Any) -> None:
+    """Give back what a run had, or waits for; with it goes what still runs there."""
+    import ray
+
+    api: Any = ray.util
+    if group is not None:
+        api.remove_placement_group(group)
 
 
 def settings_of(config: RunConfig, slots: Slots, seed: int) -> TrialSettings:
@@ -106,67 +118,27 @@ def settings_of(config: RunConfig, slots: Slots, seed: int) -> TrialSettings:
     )
 
 
-def result_of(task: Any) -> tuple[Retrained, bool]:
+def result_of(task: Any, architecture: Architecture) -> tuple[Retrained, bool]:
     """What a task that has ended gave, and whether it did not because its process or node died."""
     import ray
 
     try:
-        result: Retrained = ray.get(task)
+        run: FinalRun = ray.get(task)
     except ray.exceptions.RayTaskError as error:
-        return Retrained(f"failed: {_first_line(error.cause)}"), False
+        return Retrained(failed(error.cause)), False
     except ray.exceptions.OutOfMemoryError:
         return Retrained("out of memory"), True
     except ray.exceptions.RayError as error:
-        return Retrained(f"lost: {_first_line(error)}"), True
-    return result, False
+        return Retrained(f"lost: {first_line(error)}"), True
+    return with_weights(run, architecture), False
 
 
-def train_and_test(
-    architecture: str, settings: TrialSettings, data_seed: int, images: SharedData | None = None
-) -> Retrained:
-    """Train one network and test it once, on all processes that the settings name."""
-    import torch
-
-    from se_nas.saving import to_bytes
-    from se_nas.search.trial import device, is_out_of_memory, load_data, loader_workers
-    from se_nas.train import NonFiniteLoss, Training
-
-    torch.set_num_threads(settings.threads)
-    peers: Any = None
+def with_weights(run: FinalRun, architecture: Architecture) -> Retrained:
+    """The result of a run, its weights as ``se_nas.load`` reads them."""
+    if run.state is None:
+        return run.result
     try:
-        data = load_data(settings.data, data_seed) if images is None else images.data()
-        options: dict[str, Any] = {
-            "epochs": settings.epochs,
-            "seed": settings.seed,
-            "device": device(settings.on_gpu),
-            "workers": loader_workers(data, settings.threads),
-        }
-        make: Any = Training
-        if settings.processes > 1:
-            from se_nas.search.peers import LedTraining, Peers
-
-            peers = Peers(settings)
-            make, options = LedTraining, options | {"peers": peers, "shared": images}
-        training = make(Architecture.from_json(architecture), data, settings.recipe, **options)
-        for _ in range(settings.epochs):
-            metrics = training.epoch()
-        test = training.test()
-    except NonFiniteLoss:
-        return Retrained("diverged")
-    except Exception as error:
-        memory = is_out_of_memory(error)
-        return Retrained("out of memory" if memory else f"failed: {_first_line(error)}")
-    finally:
-        if peers is not None:
-            peers.close()
-    content = to_bytes(
-        training.model.state_dict(),
-        training.model.architecture,
-        data.num_classes,
-        data.in_channels,
-    )
-    return Retrained("complete", metrics.val_acc, metrics.val_loss, test.accuracy, content)
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+        content = to_bytes(run.state, architecture, run.num_classes, run.in_channels)
+    except Exception as error:  # tensors that share memory, say: of one network, not of the search
+        return Retrained(failed(error))
+    return replace(run.result, weights=content)

@@ -18,9 +18,9 @@ import ray
 
 from se_nas import Architecture
 from se_nas.search.cluster import Slots
-from se_nas.search.finals import Retrained
+from se_nas.search.final_run import FinalRun, train_and_test
 from se_nas.search.peers import Peer, Peers
-from se_nas.search.retraining import train_and_test, train_on_ray
+from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import DataSettings, RunConfig
 
 FOLDER = Path(sys.argv[1] if __name__ == "__main__" else ".")
@@ -35,7 +35,7 @@ class DyingPeer(Peer):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(architecture: str, settings: Any, data_seed: int, images: Any) -> Retrained:
+def train(architecture: str, settings: Any, data_seed: int, images: Any) -> FinalRun:
     with (FOLDER / "began").open("a") as file:
         file.write(f"{settings.seed}\n")
     if settings.seed == ALWAYS_DIES:

@@ -18,10 +18,11 @@ from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayT
 from se_nas.recipes import RECIPES
 from se_nas.search import peer_ends
 from se_nas.search.peer_ends import PeerDied, cause, is_lost_group, watched
-from se_nas.search.peers import Peers
+from se_nas.search.peers import Peers, join, meeting
 from se_nas.search.settings import DataSettings, TrialSettings
 from se_nas.train import NonFiniteLoss
 
+IS_INITIALIZED, DESTROY = dist.is_initialized, dist.destroy_process_group
 LOST = RuntimeError("[pair.cc:561] Connection closed by peer [127.0.0.1]:40064")
 
 
@@ -168,12 +169,29 @@ def test_a_trial_whose_peer_died_ends_its_process() -> None:
         peers_of(ended(ActorDiedError())).together("epoch", lost)  # type: ignore[no-untyped-call]
 
 
-def test_a_peer_that_fails_before_the_group_is_there_leaves_nobody_waiting(
+@pytest.mark.timeout(60)
+def test_a_peer_that_fails_before_it_enters_the_group_leaves_nobody_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dist, "is_initialized", lambda: False)
-    with pytest.raises(SystemExit):  # where the processes meet nothing can be aborted
-        peers_of()._interrupt(ValueError("no port"))
+    monkeypatch.setattr(dist, "is_initialized", IS_INITIALIZED)
+    monkeypatch.setattr(dist, "destroy_process_group", DESTROY)
+    failing = Task()
+    peers = peers_of(failing)
+    peers.server = meeting(2)
+    own = meeting(2, peers.server.port)
+
+    def enters() -> None:
+        threading.Timer(0.5, failing.end, [raised(ValueError("no such device"))]).start()
+        join(own, 0, 2, False)
+
+    with pytest.raises(ValueError, match="no such device"):
+        peers.together("epoch", enters)
+    assert peers.server is None
+    # The next peers, in processes of their own, begin to count groups at 0.
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    name = dist.group.WORLD.group_name  # type: ignore[union-attr]
+    dist.destroy_process_group()
+    assert name == "0"
 
 
 def test_an_error_of_process_0_is_its_own() -> None:

@@ -113,6 +113,55 @@ def test_process_0_ends_when_its_peer_dies_though_it_hangs() -> None:
     assert "ActorDiedError" in done.stdout.splitlines()
 
 
+FAILS_TO_JOIN = """
+from se_nas.search.environment import prepare
+prepare(None)
+import ray
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from se_nas.recipes import RECIPES
+from se_nas.search.peers import Peer, Peers
+from se_nas.search.settings import DataSettings, TrialSettings
+
+ray.init(address="local", include_dashboard=False, num_cpus=3, _node_ip_address="127.0.0.1",
+         logging_level="ERROR", log_to_driver=False)
+group = placement_group([{"CPU": 1}] * 3, strategy="STRICT_PACK")
+ray.get(group.ready())
+settings = TrialSettings(DataSettings(), RECIPES["search"], epochs=1, processes=3)
+
+class Failing(Peer):
+    def join(self):
+        if self.group[0] == 1:
+            raise ValueError("no such device")
+        super().join()
+
+@ray.remote(num_cpus=1, scheduling_strategy=PlacementGroupSchedulingStrategy(group, 0))
+class Worker:
+    def run(self, peer):
+        peers = Peers(settings)
+        peers.peer = peer
+        try:
+            peers.open()
+            return "joined"
+        except Exception as error:
+            return repr(error)
+        finally:
+            peers.close()
+
+worker = Worker.remote()
+for peer in Failing, Peer:
+    print(ray.get(worker.run.remote(peer), timeout=120), flush=True)
+"""
+
+
+def test_process_0_says_why_a_peer_cannot_enter_its_group_and_goes_on() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS_TO_JOIN], capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["ValueError('no such device')", "joined"]
+
+
 @pytest.mark.timeout(600)
 def test_a_search_in_which_processes_of_trials_die_and_fail(tmp_path: Path) -> None:
     script = Path(__file__).with_name("faulty_peers.py")

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
+import torch
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from se_nas import Architecture
+from se_nas import Architecture, load, materialize
 from se_nas.search.cluster import Slots
 from se_nas.search.failures import MAX_DEATHS
+from se_nas.search.final_run import FinalRun, train_and_test
 from se_nas.search.finals import Retrained
-from se_nas.search.retraining import places, settings_of, train_and_test, train_on_ray
+from se_nas.search.retraining import place, settings_of, train_on_ray, with_weights
 from se_nas.search.settings import DataSettings, RunConfig
 
 SMALL = Architecture.parse("resnet8_small-width8")
 CONFIG = RunConfig(data=DataSettings(limit_train=200), epochs=2, final_epochs=1)
-GOOD = Retrained("complete", 0.5, 1.0, 0.5, b"weights")
+TWO = Slots(2, cpus=1.0, gpus=0.0)
+GOOD = FinalRun(Retrained("complete", 0.5, 1.0, 0.5))
 
 
 class Remote:
@@ -42,12 +48,14 @@ class Remote:
         return task
 
     def get(self, task: object) -> Any:
-        if isinstance(self.ended[task], Exception):
+        if isinstance(self.ended[task], BaseException):
             raise self.ended[task]
         return self.ended[task]
 
 
-def retrained(monkeypatch: pytest.MonkeyPatch, *outcomes: list[Any]) -> list[str]:
+def retrained(
+    monkeypatch: pytest.MonkeyPatch, *outcomes: list[Any], slots: Slots = TWO
+) -> list[str]:
     fake = Remote(dict(enumerate(outcomes)))
     monkeypatch.setattr(ray, "put", lambda value: value)
     monkeypatch.setattr(ray, "remote", fake)
@@ -59,7 +67,7 @@ def retrained(monkeypatch: pytest.MonkeyPatch, *outcomes: list[Any]) -> list[str
         "the best",
         lambda _, seed, done: told.append((seed, done.end)),
         config=CONFIG,
-        slots=Slots(2, cpus=1.0, gpus=0.0),
+        slots=slots,
         images=None,
         on_done=lambda *_: None,
     )
@@ -93,8 +101,34 @@ def test_an_error_in_a_task_is_a_row_and_is_not_tried_again(
 
 
 def test_ray_itself_tries_nothing_again() -> None:
-    with places(Slots(3, cpus=2.0, gpus=0.5), 2) as free:
-        assert free == [{"num_cpus": 2.0, "num_gpus": 0.5, "max_retries": 0}] * 2
+    options = {"num_cpus": 2.0, "num_gpus": 0.5, "max_retries": 0}
+    assert place(Slots(3, cpus=2.0, gpus=0.5)) == (options, None)
+
+
+def test_a_run_on_several_gpus_holds_them_only_as_long_as_it_lasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held: set[object] = set()
+    most = 0
+
+    def made(bundles: Any, strategy: str) -> object:
+        nonlocal most
+        assert (bundles, strategy) == ([{"CPU": 1.0, "GPU": 1.0}] * 2, "STRICT_PACK")
+        group = object()
+        held.add(group)
+        most = max(most, len(held))
+        return group
+
+    monkeypatch.setattr(ray.util, "placement_group", made)
+    monkeypatch.setattr(ray.util, "remove_placement_group", held.remove)
+    slots = Slots(2, cpus=2.0, gpus=2.0)
+    ends = retrained(monkeypatch, [WorkerCrashedError(), GOOD], [GOOD], [GOOD], slots=slots)
+    assert ends == ["complete"] * 3
+    assert most == 2
+    assert not held
+    with pytest.raises(KeyboardInterrupt):
+        retrained(monkeypatch, [KeyboardInterrupt()], [GOOD], slots=slots)
+    assert not held
 
 
 @pytest.mark.parametrize(
@@ -109,9 +143,27 @@ def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
     data = DataSettings("cifar10", folder) if folder else CONFIG.data
     settings = settings_of(RunConfig(data=data, epochs=2, final_epochs=1), Slots(1, 1.0, 0.0), 1)
     assert settings.epochs == 1
-    result = train_and_test(Architecture.parse(name).to_json(), settings, 0)
+    architecture = Architecture.parse(name)
+    result = with_weights(train_and_test(architecture.to_json(), settings, 0), architecture)
     assert result.end.startswith(end)
     assert bool(result.weights) == (end == "complete")
+
+
+def test_the_driver_makes_the_file_that_load_reads(tmp_path: Path) -> None:
+    state = materialize(SMALL, num_classes=10, in_channels=1).state_dict()
+    done = with_weights(FinalRun(GOOD.result, state, 10, 1), SMALL)
+    file = tmp_path / "winner.safetensors"
+    file.write_bytes(done.weights)
+    found = load(file)
+    assert found.architecture == SMALL
+    assert all(torch.equal(value, state[key]) for key, value in found.state_dict().items())
+
+
+def test_weights_that_no_file_can_hold_are_the_end_of_one_run_only() -> None:
+    one = torch.zeros(2)
+    done = with_weights(FinalRun(GOOD.result, {"a": one, "b": one}, 10, 1), SMALL)
+    assert done.end.startswith("failed: ")
+    assert not done.weights
 
 
 @pytest.mark.slow
@@ -130,3 +182,24 @@ def test_runs_of_two_processes_under_ray(tmp_path: Path) -> None:
         "['0', '1', '1', '2', '2', '2', '2', '3']",
         "2.0",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_runs_of_two_gpus_on_a_cluster_that_shrinks(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("retrained_on_less.py")
+    short = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # a socket's path has 107 characters
+    try:
+        done = subprocess.run(
+            [sys.executable, str(script), str(tmp_path)],
+            env=os.environ | {"RAY_TMPDIR": short},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    finally:
+        shutil.rmtree(short, ignore_errors=True)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()  # and what Ray says of the node
+    assert "complete complete complete complete complete" in told
+    assert told[-1] == "2.0"

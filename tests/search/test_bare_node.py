@@ -1,0 +1,56 @@
+"""Workers need numpy, torch, torchvision and Ray: a node has nothing else of ours installed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import ray.cloudpickle
+
+import se_nas
+from se_nas import Architecture
+from se_nas.data import load
+from se_nas.latency.settings import LatencySettings, Signature
+from se_nas.recipes import RECIPES
+from se_nas.search.alone import LatencyWorker
+from se_nas.search.final_run import train_and_test
+from se_nas.search.peers import Peer
+from se_nas.search.retraining import with_weights
+from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.sharing import shared
+from se_nas.search.trial import SETrial
+
+SETTINGS = TrialSettings(DataSettings(limit_train=100, val_images=50), RECIPES["search"], epochs=1)
+
+
+def test_what_workers_run_needs_torch_torchvision_and_ray_alone(tmp_path: Path) -> None:
+    sent, back = tmp_path / "sent", tmp_path / "back"
+    given = {
+        "architecture": Architecture.parse("se_resnet8_small-width8_r4").to_json(),
+        "settings": SETTINGS,
+        "images": shared(load("digits", limit_train=100, val_images=50)),
+        "signature": Signature(8, 1, 10),
+        "latency": LatencySettings(warm_up=0, repeats=1, sweeps=1),
+        "train_and_test": train_and_test,
+        "SETrial": SETrial,
+        "Peer": Peer,
+        "LatencyWorker": LatencyWorker,
+    }
+    sent.write_bytes(ray.cloudpickle.dumps(given))
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("bare_node.py")), str(sent), str(back)],
+        env=os.environ | {"PYTHONPATH": str(Path(se_nas.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found = pickle.loads(back.read_bytes())
+    assert [result["end"] for result in found["trial"]] == ["", ""]
+    assert found["trial"][-1]["done"]
+    assert all(found["latency"])
+    assert found["run"].result.end == "complete", found["run"].result.end
+    assert with_weights(found["run"], Architecture.from_json(given["architecture"])).weights

@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 
 class HeldLock(JournalFileSymlinkLock):
-    """A file lock that its holder may take again."""
+    """A file lock that its holder may take again: a symbolic link, which NFS makes for one only."""
 
     depth = 0
 

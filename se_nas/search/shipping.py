@@ -1,8 +1,9 @@
 """This SE-NAS to the workers of a running cluster, by Ray's runtime environment.
 
-The nodes need torch, torchvision and Ray; SE-NAS itself travels, so what runs there is what runs
-here, and nothing is installed. A user's space file stays: it is read on the driver, and workers get
-architectures as JSON.
+The nodes need torch, torchvision and Ray (``ray[default,tune]``), and nothing else that SE-NAS
+depends on: ``trial``, ``peers``, ``alone`` and ``final_run`` run there. SE-NAS itself travels, so
+what runs there is what runs here, and nothing is installed. A user's space file stays: it is read
+on the driver, and workers get architectures as JSON.
 """
 
 from __future__ import annotations

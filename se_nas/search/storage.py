@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from se_nas.errors import InputError
 from se_nas.search.directory import RunDirectory
 
-# SQLite's locks are not to be relied on there (https://www.sqlite.org/faq.html#q5).
+# SQLite's locks are not to be relied on there (https://www.sqlite.org/faq.html#q5). A
+# run's journal holds: its lock is a symbolic link, and a run has one driver.
 NETWORK = frozenset(
     {
         *(
@@ -74,7 +75,8 @@ def check_url(url: str, mounts: str | None = None) -> None:
     if kind in NETWORK:
         raise InputError(
             f"storage {url!r} is SQLite on a network file system ({kind}), where its locks do not "
-            "hold; leave --storage out (a journal in the run), or give a PostgreSQL or MySQL URL"
+            "hold; leave --storage out (a run's own journal may lie there), or give a PostgreSQL "
+            "or MySQL URL"
         )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import ray.cloudpickle
 
 import se_nas
@@ -23,6 +25,9 @@ from se_nas.search.settings import DataSettings, TrialSettings
 from se_nas.search.sharing import shared
 from se_nas.search.trial import SETrial
 
+SCRIPT = Path(__file__).with_name("bare_node.py")
+ROOT = Path(se_nas.__file__).parents[1]
+RUNNER = ROOT / "runners" / "search.py"
 SETTINGS = TrialSettings(DataSettings(limit_train=100, val_images=50), RECIPES["search"], epochs=1)
 
 
@@ -41,8 +46,8 @@ def test_what_workers_run_needs_torch_torchvision_and_ray_alone(tmp_path: Path) 
     }
     sent.write_bytes(ray.cloudpickle.dumps(given))
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("bare_node.py")), str(sent), str(back)],
-        env=os.environ | {"PYTHONPATH": str(Path(se_nas.__file__).parents[1])},
+        [sys.executable, str(SCRIPT), str(sent), str(back)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -54,3 +59,29 @@ def test_what_workers_run_needs_torch_torchvision_and_ray_alone(tmp_path: Path) 
     assert all(found["latency"])
     assert found["run"].result.end == "complete", found["run"].result.end
     assert with_weights(found["run"], Architecture.from_json(given["architecture"])).weights
+
+
+@pytest.mark.slow
+def test_a_whole_search_on_such_workers(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if any('default_worker.py' in word for word in sys.orig_argv):\n"
+        f"    sys.path.append({str(SCRIPT.parent)!r})\n"
+        "    import bare_node\n"
+        "    bare_node.install()\n"
+        f"    open({str(tmp_path / 'installed')!r}, 'a').close()\n"
+    )
+    options = "--space digits_se --trials 2 --epochs 1 --limit-train 200 --gpus 0 --no-dashboard"
+    finals = "--top 1 --final-seeds 1 --final-epochs 1 --name a --out"
+    done = subprocess.run(
+        [sys.executable, str(RUNNER), *options.split(), *finals.split(), str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "installed").exists()
+    results = json.loads((tmp_path / "a" / "results.json").read_text())
+    assert [end for final in results["finals"] for end in final["ends"]] == ["complete"] * 3
+    assert (tmp_path / "a" / "winner.safetensors").stat().st_size > 10_000

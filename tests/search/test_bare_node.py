@@ -78,7 +78,7 @@ def test_a_whole_search_on_such_workers(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "installed").exists()

@@ -22,6 +22,7 @@ from driving import (
     start,
     told,
     wait_for_epochs,
+    wait_until,
     workers,
 )
 from optuna.trial import TrialState
@@ -60,6 +61,65 @@ def test_a_driver_that_is_killed_again_and_again(kills: int, trials: int, tmp_pa
     assert before.items() <= completed(run).items()
 
 
+NOTING = """
+import os, sys, time
+from functools import partial
+from se_nas.search.environment import prepare
+
+prepare(None)
+
+from se_nas.cli import main
+from se_nas.search import run
+from se_nas.search.trial import SETrial
+from se_nas.search.tuning import tune_trials
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+class Noting(SETrial):
+    def _step(self):
+        epoch = 1 if self.training is None else len(self.epochs) + 1
+        if epoch == 3 and not os.path.exists(FOLDER + "/died"):
+            open(FOLDER + "/died", "w").close()
+            os._exit(1)
+        if epoch == 5 and "HOLD" in os.environ:
+            open(FOLDER + "/held", "w").close()
+            time.sleep(300)  # the driver is killed, and this with it
+        result = super()._step()
+        with open(FOLDER + "/epochs", "a") as file:
+            print(os.getpid(), result["epoch"], file=file)
+        return result
+
+    def _save(self):
+        self.saving_s = 0.0  # every epoch is worth it
+        super()._save()
+
+
+run.tune_trials = partial(tune_trials, trainable=Noting)
+main(["search", *sys.argv[1:]])
+"""
+
+
+def test_a_killed_worker_and_a_killed_driver_cost_no_epoch_that_was_saved(tmp_path: Path) -> None:
+    (tmp_path / "noting.py").write_text(NOTING)
+    run, script = tmp_path / "saved", str(tmp_path / "noting.py")
+    size = ["--trials", "1", "--concurrency", "1", "--epochs", "6", "--first-rung", "1"]
+    base = ["--space", "digits_se", *SMALL, *size, "--top", "1", "--final-seeds", "1"]
+    base += ["--final-epochs", "1", "--name", "saved", "--out", str(tmp_path)]
+    process = start(*base, script=script, HOLD="1")
+    wait_until(lambda: (tmp_path / "held").exists() and epochs_in(run) == 4, process)
+    assert process.poll() is None, end(process)
+    kill(process)
+    output = end(start("--resume", str(run), script=script))
+    assert "1 of them from a checkpoint" in output
+    trained: dict[str, list[int]] = {}
+    for line in (tmp_path / "epochs").read_text().splitlines():
+        pid, epoch = line.split()
+        trained.setdefault(pid, []).append(int(epoch))
+    assert list(trained.values()) == [[1, 2], [3, 4], [5, 6]]
+    check_nothing_is_lost(run, trials=1, epochs=6)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ctrl_c_once_and_twice_and_a_second_driver(
@@ -80,6 +140,7 @@ def test_ctrl_c_once_and_twice_and_a_second_driver(
     running = {t.number: t for t in told(run) if t.state is TrialState.RUNNING}
     assert running
     saved = {file.name for file in (run / "checkpoints").iterdir()}
+    assert saved, "at least the trials that had an epoch"
     assert saved <= {f"trial-{number:05d}.pt" for number in running}
     assert "ranking" in json.loads((run / "results.json").read_text())
 

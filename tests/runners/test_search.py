@@ -238,10 +238,23 @@ def test_two_objectives_in_a_database(tmp_path: Path) -> None:
     assert any(t.system_attrs.get("NSGAIISampler:generation", 0) for t in told), "it never bred"
     assert all(t.values[0] == t.user_attrs["cost"]["params"] for t in told)
     results = json.loads((tmp_path / "two" / "results.json").read_text())
-    front = [row["values"] for row in results["ranking"]]
-    every = [t.values for t in told]
-    for params, accuracy in front:
-        assert not any(p < params and a > accuracy for p, a in every)
+    feasible = {
+        t.user_attrs["name"]: t.values
+        for t in told
+        if t.state is TrialState.COMPLETE and all(v <= 0 for v in t.constraints.values())
+    }
+    dominated = {
+        name
+        for name, (params, accuracy) in feasible.items()
+        if any(
+            p <= params and a >= accuracy and (p, a) != (params, accuracy)
+            for p, a in feasible.values()
+        )
+    }
+    ranking = {row["name"]: row["values"] for row in results["ranking"]}
+    assert len(ranking) == len(results["ranking"])
+    assert ranking == {name: v for name, v in feasible.items() if name not in dominated}
+    front = list(ranking.values())
     accuracies = [accuracy for _, accuracy in front]
     assert accuracies == sorted(accuracies, reverse=True)
     assert results["finals"][0]["search_value"] == accuracies[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import optuna
@@ -77,12 +78,42 @@ def test_a_run_of_many_workers_is_replayed_to_the_same_proposals(
     assert found.asks == 20
 
 
+def swapped(recorded: optuna.Study, *numbers: int) -> optuna.Study:
+    """A study in which two trials were told each at the other's turn."""
+    trials = recorded.get_trials()
+    told = {number: trials[number].user_attrs["told"] for number in numbers}
+    for number, other in zip(numbers, numbers[::-1], strict=True):
+        trials[number].user_attrs["told"] = told[other]
+    copy = optuna.create_study(direction="maximize")
+    copy.add_trials(trials)
+    for key, value in recorded.user_attrs.items():
+        copy.set_user_attr(key, value)
+    return copy
+
+
 def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -> None:
     config, path = make(tmp_path, SPACE, "tpe")
     recorded = study.read(config, directory.find(path, ""))
     found = compare(recorded, SPACE, replace(config, seed=4), price)
     assert found.different is not None
     assert "differs" in str(found)
+
+    ended = [
+        t.user_attrs | {"number": t.number}
+        for t in recorded.trials
+        if {"id", "told"} <= set(t.user_attrs)
+    ]
+    pairs = [
+        (one["number"], other["number"])
+        for one, other in combinations(ended, 2)
+        # Both in training when the first of them ended, and an ask before the second.
+        if max(one["asked"], other["asked"]) < min(one["told"], other["told"])
+        and abs(one["told"] - other["told"]) > 1
+    ]
+    unmoved = swapped(recorded, ended[0]["number"], ended[0]["number"])
+    assert compare(unmoved, SPACE, config, price).different is None
+    orders = [compare(swapped(recorded, *pair), SPACE, config, price) for pair in pairs[::6]]
+    assert any(found.different is not None for found in orders)
 
 
 def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 from se_nas import SE, InputError, Space, choice, latency_ms, optional, per_stage
@@ -23,6 +24,8 @@ from se_nas.search.finals import Retrained
 from se_nas.search.outcomes import Outcome
 from se_nas.search.proposals import Proposals
 from se_nas.search.settings import DataSettings, RunConfig
+from se_nas.search.sharing import SharedData
+from se_nas.search.trial import load_data
 
 SPACE = Space(
     "small",
@@ -54,6 +57,7 @@ class Device:
         self.failures = list(failures)
         self.seen: list[bool] = []  # whether the run was complete by then
         self.run: Path | None = None
+        self.given: dict[str, list[Any]] = {}  # the images that a training was given
 
     @contextlib.contextmanager
     def __call__(self, *_: object) -> Iterator[Measurer]:
@@ -76,11 +80,13 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
     def connected(config: RunConfig) -> Iterator[Slots]:
         yield Slots(1, 1.0, 0.0)
 
-    def tune_trials(proposals: Proposals, *_: object, **__: object) -> None:
+    def tune_trials(proposals: Proposals, *_: object, images: Any, **__: object) -> None:
+        found.given.setdefault("trials", []).append(images)
         while (proposal := proposals.ask()) is not None:
             proposals.tell(proposal, Outcome("complete", {"val_acc": 0.5}, 1))
 
-    def train_on_ray(pairs: list[Any], *_: object, **__: object) -> list[Retrained]:
+    def train_on_ray(pairs: list[Any], *_: object, images: Any, **__: object) -> list[Retrained]:
+        found.given.setdefault("retrainings", []).append(images)
         return [Retrained("complete", 0.5, 1.0, 0.5, b"weights") for _ in pairs]
 
     monkeypatch.setattr(run, "connected", connected)
@@ -116,6 +122,18 @@ def test_the_final_latencies_come_when_everything_else_is_written(
         *("space.json", "settings.json", "versions.json", "study.journal", "latency.json"),
         *("errors", "checkpoints", "lock", "results.json", "winner.json", "winner.safetensors"),
     }
+
+
+def test_trials_and_retrainings_share_the_images_of_the_driver(
+    device: Device, tmp_path: Path
+) -> None:
+    run.search(SPACE, settings(tmp_path), CONSOLE)
+    images = load_data(settings(tmp_path).data, 0)
+    assert set(device.given) == {"trials", "retrainings"}
+    for given in [*device.given["trials"], *device.given["retrainings"]]:
+        assert isinstance(given, SharedData)
+        assert given.data().summary() == images.summary()
+        assert torch.equal(given.data().train.images_nchw, images.train.images_nchw)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import optuna
 import pytest
-from optuna.samplers import BruteForceSampler, QMCSampler
+from optuna.samplers import (
+    BaseSampler,
+    BruteForceSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
 
 from se_nas.errors import InputError
 from se_nas.search import samplers
@@ -28,8 +35,48 @@ class Needs(optuna.samplers.RandomSampler):
 
 def test_every_name_that_the_settings_allow_is_built() -> None:
     assert set(SAMPLERS) == set(samplers.BUILD_SAMPLER)
-    for name in SAMPLERS:
-        assert isinstance(samplers.build(name, 0, 20), optuna.samplers.BaseSampler)
+    kinds: dict[str, type[BaseSampler]] = {
+        "tpe": TPESampler,
+        "random": RandomSampler,
+        "nsga2": NSGAIISampler,
+        "grid": RandomSampler,
+    }
+    assert {name: type(samplers.build(name, 0, 20)) for name in SAMPLERS} == kinds
+
+
+def test_tpe_sees_parameters_together_and_counts_what_is_training() -> None:
+    tpe = samplers.build("tpe", 0, 20)
+    assert isinstance(tpe, TPESampler)
+    assert tpe._multivariate is True
+    assert tpe._constant_liar is True
+    assert tpe._group is False
+
+
+def test_what_a_sampler_draws_at_random_first_fits_the_trials() -> None:
+    def startup(trials: int) -> int:
+        tpe = samplers.build("tpe", 0, trials)
+        assert isinstance(tpe, TPESampler)
+        return tpe._n_startup_trials
+
+    def population(trials: int) -> int:
+        nsga2 = samplers.build("nsga2", 0, trials)
+        assert isinstance(nsga2, NSGAIISampler)
+        return nsga2.population_size
+
+    assert [startup(trials) for trials in (1, 20, 32, 40, 400)] == [5, 5, 8, 10, 10]
+    assert [population(trials) for trials in (1, 20, 100, 250, 9999)] == [4, 4, 20, 50, 50]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_seed_gives_the_same_draws_again_and_another_seed_others(name: str) -> None:
+    def draws(seed: int) -> list[float]:
+        study = optuna.create_study(sampler=samplers.build(name, seed, 20))
+        for _ in range(9):
+            trial = study.ask()
+            study.tell(trial, trial.suggest_float("x", 0, 1))
+        return [trial.params["x"] for trial in study.trials]
+
+    assert draws(0) == draws(0) != draws(1)
 
 
 def test_an_import_path_is_a_sampler_with_the_seed_if_it_takes_one(

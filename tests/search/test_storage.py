@@ -12,8 +12,10 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from se_nas import InputError
+from se_nas import InputError, Space
+from se_nas.search import directory, joining, storage, study
 from se_nas.search.directory import RunDirectory
+from se_nas.search.settings import RunConfig
 from se_nas.search.storage import check_url, file_system, lost_storage_is_one_line, repair
 
 MOUNTS = """\
@@ -53,18 +55,38 @@ def test_sqlite_on_a_network_file_system_is_refused_with_what_to_use() -> None:
     check_url("postgresql://me@server/home/me/studies", MOUNTS)
 
 
+def test_a_study_is_neither_begun_nor_joined_in_sqlite_on_a_network_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(path: Path, mounts: str | None = None) -> str:
+        return file_system(path, f"/dev/vda / ext4 rw 0 0\nserver:/x {tmp_path} nfs4 rw 0 0\n")
+
+    monkeypatch.setattr(storage, "file_system", network)
+    space = Space("s", trunk="resnet8_small")
+    url = f"sqlite:///{tmp_path}/study.db"
+    config = RunConfig(storage=url, name="shared", out=str(tmp_path), gpus=0)
+    run = directory.create(space, config)
+    for resume in (False, True):
+        with pytest.raises(InputError, match=r"network file system \(nfs4\)"):
+            study.create(space, config, run, resume=resume)
+    assert not (tmp_path / "study.db").exists()
+    optuna.create_study(study_name="shared", storage=url)  # on another machine
+    with pytest.raises(InputError, match=r"network file system \(nfs4\)"):
+        joining.settle(None, config, [])
+
+
 def write(journal: Path, trials: int = 2) -> bytes:
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    study = optuna.create_study(study_name="run", storage=storage)
+    kept = JournalStorage(JournalFileBackend(str(journal)))
+    opened = optuna.create_study(study_name="run", storage=kept)
     for i in range(trials):
-        study.tell(study.ask(), float(i))
+        opened.tell(opened.ask(), float(i))
     return journal.read_bytes()
 
 
 def values(journal: Path) -> list[float]:
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    study = optuna.load_study(study_name="run", storage=storage)
-    study.tell(study.ask(), 9.0)  # it can be written on
+    kept = JournalStorage(JournalFileBackend(str(journal)))
+    opened = optuna.load_study(study_name="run", storage=kept)
+    opened.tell(opened.ask(), 9.0)  # it can be written on
     again = JournalStorage(JournalFileBackend(str(journal)))
     told = optuna.load_study(study_name="run", storage=again).trials
     return [trial.value for trial in told if trial.value is not None]
@@ -130,14 +152,14 @@ class FullDisk(JournalFileBackend):
 def test_a_lost_storage_is_one_line_and_loses_nothing_that_was_told(tmp_path: Path) -> None:
     journal = tmp_path / "run" / "study.journal"
     journal.parent.mkdir()
-    study = optuna.create_study(study_name="run", storage=JournalStorage(FullDisk(str(journal))))
+    opened = optuna.create_study(study_name="run", storage=JournalStorage(FullDisk(str(journal))))
     told: list[float] = []
 
     def search() -> None:
         for i in range(100):
-            trial = study.ask()
+            trial = opened.ask()
             trial.set_user_attr("number", i)
-            study.tell(trial, float(i))
+            opened.tell(trial, float(i))
             told.append(float(i))
 
     with (

@@ -185,7 +185,7 @@ def test_faults_in_trials_are_told_as_what_they_are_with_one_line_each(tmp_path:
         4: (TrialState.PRUNED, "not_finite", "loss is not finite in epoch 2"),
         5: (TrialState.FAIL, "error", "KeyError: 'a bug'"),
         6: (TrialState.FAIL, "error", "RuntimeError: CUDA error: an illegal memory access"),
-        8: (TrialState.FAIL, "lost", ""),
+        8: (TrialState.FAIL, "lost", "its workers died"),
     }
     for number, (state, ending, reason) in expected.items():
         trial = trials[number]

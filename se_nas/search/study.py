@@ -13,7 +13,7 @@ from se_nas.search.drivers import describe, name_of
 from se_nas.search.journal import BatchedJournal
 from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig, without_password
-from se_nas.search.storage import cannot_open, check_url
+from se_nas.search.storage import FULL, cannot_open, check_url
 from se_nas.search.telling import last_event
 from se_nas.space import Space
 
@@ -78,6 +78,8 @@ def create(
             "moved, give its --storage"
         ) from None
     except Exception as error:  # the drivers behind a URL raise many types
+        if resume and isinstance(error, OSError) and error.errno in FULL:
+            raise  # what was told is safe, and the run's own line says so
         raise InputError(cannot_open(_place(config, run), error)) from None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import psutil
+from search_common import machine
 
 from se_nas.search.environment import prepare
 from se_nas.search.settings import DataSettings
@@ -40,6 +41,7 @@ def main() -> None:
     from se_nas.search.sharing import shared
     from se_nas.search.trial import load_data
 
+    print(machine())
     api: Any = ray
     api.init(
         address="local",

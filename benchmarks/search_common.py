@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 # Of ray.init; nothing on the screen but the benchmark's own figures.
@@ -15,6 +17,28 @@ QUIET: dict[str, Any] = {
     "log_to_driver": False,
     "include_dashboard": False,
 }
+
+
+def machine() -> str:
+    """What figures hold for: versions and the CPU.
+
+    >>> "Python" in machine()
+    True
+    """
+    from se_nas.latency.measure import processor
+
+    versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "optuna", "torch"))
+    return f"Python {platform.python_version()}, {versions}; {processor()}, {os.cpu_count()} cores"
+
+
+def busy(spans: list[tuple[float, float]], slots: int, begin: float, end: float) -> float:
+    """The share of the slots' time between two moments in which a trial ran, in [0, 1].
+
+    >>> busy([(0, 2), (1, 3)], slots=2, begin=1, end=3)
+    0.75
+    """
+    inside = sum(max(0.0, min(b, end) - max(a, begin)) for a, b in spans)
+    return inside / (slots * (end - begin)) if end > begin else float("nan")
 
 
 def space() -> Any:

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from search_common import QUIET, prepare_stock, price, space, trainable
+from search_common import QUIET, machine, prepare_stock, price, space, trainable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 ARMS = ("ours", "stock", "stock, actors reused", "stock, reused, no loggers")
@@ -162,11 +160,8 @@ def main() -> None:
     if asked.child or asked.profile:
         child(asked.child or "ours", asked.trials, asked.profile)
         return
-    names = ("ray", "optuna")
     print(
-        f"Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in names)
-        + f", {platform.machine()}; {asked.trials} no-op trials, {SLOTS} slots, 20 parameters, "
+        f"{machine()}; {asked.trials} no-op trials, {SLOTS} slots, 20 parameters, "
         f"medians of {asked.repeats} interleaved runs"
     )
     times: dict[str, list[tuple[float, float]]] = {arm: [] for arm in asked.arms}

@@ -15,14 +15,12 @@ import argparse
 import hashlib
 import heapq
 import math
-import platform
 import random
 import statistics
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +29,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
+from search_common import machine
 
 from se_nas import SE, Architecture, Space, choice, optional, per_stage, trunk
 from se_nas.cost import Cost, cost
@@ -240,7 +239,7 @@ def main() -> None:
     rng = random.Random(0)
     share = statistics.fmean(out_of_memory(SPACE.sample(rng)) for _ in range(2000))
     print(
-        f"Python {platform.python_version()}, ray {version('ray')}, optuna {version('optuna')}; "
+        f"{machine()}; "
         f"{SPACE.size:,} points, {asked.trials} trials, {asked.slots} workers, "
         f"{asked.seeds} seeds; {100 * share:.0f} % of random draws run out of memory"
     )

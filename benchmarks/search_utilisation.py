@@ -12,16 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from search_common import QUIET, prepare_stock, price, space, trainable
+from search_common import QUIET, busy, machine, prepare_stock, price, space, trainable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 ARMS = ("ours", "stock, actors reused", "stock")
@@ -109,16 +107,6 @@ def stock(slots: int, trials: int, folder: str, out: str, reuse: bool) -> tuple[
     return start, asks[-1]
 
 
-def busy(spans: list[tuple[float, float]], slots: int, begin: float, end: float) -> float:
-    """The share of the slots' time between two moments in which a trial ran, in [0, 1].
-
-    >>> busy([(0, 2), (1, 3)], slots=2, begin=1, end=3)
-    0.75
-    """
-    inside = sum(max(0.0, min(b, end) - max(a, begin)) for a, b in spans)
-    return inside / (slots * (end - begin)) if end > begin else float("nan")
-
-
 def child(arm: str, slots: int, trials: int) -> None:
     """One run; its figures as the last line of what it prints."""
     with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory() as folder:
@@ -152,10 +140,7 @@ def main() -> None:
     if asked.child:
         child(asked.child, asked.slots, trials)
         return
-    print(
-        f"Python {platform.python_version()}, ray {version('ray')}, optuna {version('optuna')}, "
-        f"{platform.machine()}; {trials} trials of 1 to 10 s on {asked.slots} logical GPUs"
-    )
+    print(f"{machine()}; {trials} trials of 1 to 10 s on {asked.slots} logical GPUs")
     columns = ("busy", "from first", "first start s", "whole s", "workers")
     print(f"{'':<24}" + "".join(f"{name:>15}" for name in columns))
     for arm in asked.arms:

@@ -84,12 +84,6 @@ class Row:
         """Our multiply-adds less the printed ones, as a share of the latter, or None."""
         return None if self.printed_macs is None else self.macs / self.printed_macs - 1
 
-    @property
-    def agrees(self) -> bool:
-        """Whether both figures are within the tolerances, as far as any are printed."""
-        off_params, off_macs = self.params_difference or 0.0, self.macs_difference or 0.0
-        return abs(off_params) <= 0.1e6 and abs(off_macs) <= 0.003
-
 
 _RESNET50 = "se_resnet50_r16_nobias"
 _TABLE_2 = (

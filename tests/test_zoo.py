@@ -32,9 +32,15 @@ def test_every_name_materializes() -> None:
         assert str(Architecture.parse(name)) == name
 
 
+def agrees(row: zoo.Row) -> bool:
+    """Both figures, as far as any are printed."""
+    off_params, off_macs = row.params_difference or 0.0, row.macs_difference or 0.0
+    return abs(off_params) <= 0.1e6 and abs(off_macs) <= 0.003
+
+
 @pytest.mark.parametrize(("number", "row"), ROWS)
 def test_a_row_agrees_or_says_why_not(number: int, row: zoo.Row) -> None:
-    assert row.agrees == (not row.note)
+    assert agrees(row) == (not row.note)
     ours = cost(row.name, input_size=row.input_size, num_classes=row.num_classes)
     assert (row.params, row.macs) == (ours.params, ours.macs)
 
@@ -91,7 +97,7 @@ def test_rows_have_the_differences() -> None:
     assert (row.params_difference, row.macs_difference) == (30_586_920 - 30.7e6, None)
     row = next(row for row in zoo.table(3) if row.name == "se_mobilenet_v1_r16")
     assert row.macs_difference == pytest.approx(569_220_096 / 572e6 - 1)
-    assert not row.agrees
+    assert not agrees(row)
 
 
 def test_tables_2_and_3_have_the_errors_that_the_paper_quotes() -> None:

@@ -150,11 +150,6 @@ class LatencyTable:
         found = blocks(architecture, self.signature)
         return self.factor * math.fsum(self._block_ms(block) for block in found)
 
-    def estimated(self, architecture: Architecture) -> int:
-        """How many of its blocks were not measured."""
-        known = self.measurements.blocks
-        return sum(block.key not in known for block in blocks(architecture, self.signature))
-
     def timed(self, cost: Cost, architecture: Architecture) -> TimedCost:
         """The cost with the predicted latency."""
         return TimedCost(**vars(cost), latency_ms=self.predict(architecture))

@@ -200,12 +200,14 @@ def test_faults_in_trials_are_told_as_what_they_are_with_one_line_each(tmp_path:
     assert sum("trial 5 failed: KeyError: 'a bug'" in line for line in lines) == 1
     assert sum("trial 6 failed: RuntimeError: CUDA error" in line for line in lines) == 1
     assert sum("trial 8 is lost" in line for line in lines) == 1
-    assert sum("a worker died" in line for line in lines) == output.count("a worker died")
     names = {number: trials[number].user_attrs["name"] for number in numbers}
     died = [line for line in lines if "a worker died" in line]
     assert sum(f" {names[7]} goes on" in line for line in died) == 1
     # Its workers, and that of trial 6, which is of no use after its CUDA error.
+    others = [line for line in died if f" {names[7]} " not in line and f" {names[8]} " not in line]
     assert 3 <= sum(f" {names[8]} goes on" in line for line in died) <= 4
+    assert len(others) <= 1
+    assert 4 <= len(died) == output.count("a worker died") <= 5
     assert "3 trials failed; tracebacks are in" in output
     summary = next(line for line in output.splitlines()[::-1] if line.startswith("search: "))
     assert "search: 12/12 trials · 0 running · 1 diverged · 3 out of memory · 2 failed" in summary

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from driving import check_nothing_is_lost
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -166,3 +167,4 @@ def test_a_killed_node_loses_no_trial_and_a_new_one_is_used(nodes: Nodes, tmp_pa
     assert len({trial.user_attrs["id"] for trial in told}) == 9
     assert all(list(trial.intermediate_values) == list(range(1, EPOCHS + 1)) for trial in told)
     assert re.search(r"search: 9/9 trials", text)
+    check_nothing_is_lost(run, trials=9, epochs=EPOCHS)

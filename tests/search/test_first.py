@@ -35,17 +35,17 @@ def test_a_large_space_is_no_grid() -> None:
     ("name", "why", "near"),
     [
         ("resnet50", "its trunk is not among them", "resnet8_small"),
-        ("se_resnet8_small_r2x8", None, None),
+        ("se_resnet8_small-width32_r2", "its trunk is not among them", "resnet8_small-width8"),
+        ("se_resnet8_small_r8", "its trunk is, but not with this SE", "se_resnet8_small_r2"),
     ],
 )
-def test_a_network_of_another_trunk_is_refused_with_the_nearest(
-    name: str, why: str | None, near: str | None
+def test_a_network_that_the_space_has_not_is_refused_with_the_nearest(
+    name: str, why: str, near: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         named(SPACE, name)
-    if why is not None and near is not None:
-        assert why in str(caught.value)
-        assert near in str(caught.value)
+    assert f"{why} (nearest" in str(caught.value)
+    assert str(caught.value).endswith(f": {near})")
 
 
 def test_an_se_that_the_space_does_not_offer_is_refused_with_the_nearest_that_it_does() -> None:

@@ -169,8 +169,12 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     """
     places = [Path(name_or_path).expanduser().absolute(), (Path(out) / name_or_path).absolute()]
     for path in places:
-        if (path / "settings.json").is_file() and (path / "space.json").is_file():
+        needed = [path / name for name in ("settings.json", "space.json")]
+        missing = [file.name for file in needed if not file.is_file()]
+        if not missing:
             return RunDirectory(path)
+        if len(missing) < len(needed) or (path / "versions.json").is_file():
+            raise InputError(f"the run {shown(path)!r} lacks {' and '.join(missing)}")
     runs = sorted(file.parent.name for file in Path(out).glob("*/settings.json"))
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")

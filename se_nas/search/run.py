@@ -35,6 +35,7 @@ from se_nas.search.proposals import Proposals
 from se_nas.search.proposing import pricer, propose
 from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
+from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig
 from se_nas.search.sharing import shared
 from se_nas.search.stopping import at_once
@@ -79,7 +80,8 @@ def search(
     images = load_data(config.data, config.seed)
     price = pricer(images)
     share = check_feasible(space, price, images, config.seed)
-    first(space, config)  # what it cannot use, it says now
+    first(space, config)  # what they cannot use, they say now
+    build(config.sampler, config.seed, config.trials)
     run = directory.create(space, config, joins)
     with at_once(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
         console.print(summary.opening(space, images, run), soft_wrap=True)

@@ -72,7 +72,7 @@ def taken_up(proposals: Proposals, run: RunDirectory) -> str:
     saved = sum(checkpoints.file_of(run.checkpoints, p.number).exists() for p in going_on)
     ended = proposals.counts.accepted - len(going_on)
     return (
-        f"resumed    {ended} trials have ended; {len(going_on)} go on, {saved} of them from a "
+        f"resumed    trials: {ended} ended, {len(going_on)} go on, {saved} of them from a "
         "checkpoint"
     )
 

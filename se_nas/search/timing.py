@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from se_nas.cost import Cost
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature, uses_latency
 from se_nas.latency.table import LatencyTable, Measurements, TimedCost
-from se_nas.search.directory import RunDirectory
+from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
@@ -66,8 +67,12 @@ def kept(
             return None
         table = LatencyTable(Measurements.from_dict(data["measurements"]), signature)
         return TimedPrice(price, table, settings, data["identity"], data["held_out"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a table of latencies ({error!r})") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(_damaged(path)) from None
+
+
+def _damaged(path: Path) -> str:
+    return f"{shown(path)!r} holds no table of latencies; without it --resume measures a new one"
 
 
 def recorded(price: Price, space: Space, config: RunConfig, run: RunDirectory) -> Price:
@@ -83,8 +88,8 @@ def recorded(price: Price, space: Space, config: RunConfig, run: RunDirectory) -
         raise InputError(f"{path} is missing: the latencies of this run are not known without it")
     try:
         signature = Signature(**json.loads(path.read_text(encoding="utf-8"))["signature"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a table of latencies ({error!r})") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(_damaged(path)) from None
     found = kept(price, config.latency, signature, run)
     assert found is not None, "the file is there, and of its own signature"
     return found

@@ -150,6 +150,10 @@ def test_a_run_is_found_by_name_and_by_path(tmp_path: Path) -> None:
         directory.find("rum", str(tmp_path))
     with pytest.raises(InputError, match="no run is there"):
         directory.find("run", str(tmp_path / "empty"))
+    (run.path / "space.json").unlink()
+    for which in (str(run.path), "run"):
+        with pytest.raises(InputError, match=r"the run .*run' lacks space\.json"):
+            directory.find(which, str(tmp_path))
 
 
 def test_the_same_command_again_says_how_to_finish_the_run(tmp_path: Path) -> None:

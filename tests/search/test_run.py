@@ -191,6 +191,16 @@ def test_a_search_that_an_error_ends_has_the_results_so_far(
     assert found["proposals"]["ends"] == {"complete": 1, "error": 1}
 
 
+def test_a_sampler_that_cannot_be_made_is_refused_before_ray_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "connected", None)
+    unknown = replace(settings(tmp_path), sampler="optuna.samplers.NoSuch")
+    with pytest.raises(InputError, match="has no 'NoSuch'"):
+        run.search(SPACE, unknown, CONSOLE)
+    assert not (tmp_path / "run").exists()
+
+
 def test_ctrl_c_before_the_first_trial_leaves_no_run_behind(device: Device, tmp_path: Path) -> None:
     device.failures = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):

@@ -108,9 +108,9 @@ def test_a_run_that_has_its_table_keeps_it(
     recorded = timing.recorded(price, SPACE, RunConfig(), run)
     assert [recorded(a) for a in SPACE] == [found(a) for a in SPACE]
     (tmp_path / timing.FILE).write_text("{")
-    with pytest.raises(InputError, match="not a table of latencies"):
+    with pytest.raises(InputError, match="holds no table of latencies"):
         timing.recorded(price, SPACE, RunConfig(), run)
     with pytest.raises(InputError, match=r"latency\.json is missing"):
         timing.recorded(price, SPACE, RunConfig(), RunDirectory(tmp_path / "other"))
-    with pytest.raises(InputError, match="not a table of latencies"):
+    with pytest.raises(InputError, match="holds no table of latencies"):
         measuring.timed(price, SPACE, RunConfig(), images, slots, run, Console())

@@ -40,7 +40,7 @@ class LatencyWorker:
         return self._fitting(self.measurer.profile, architecture)
 
     def _fitting(self, timed: Callable[[Architecture], T], architecture: str) -> T | None:
-        from se_nas.search.trial import is_out_of_memory
+        from se_nas.search.memory import is_out_of_memory
 
         try:
             return timed(Architecture.from_json(architecture))

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from se_nas.arch import Architecture
 from se_nas.search.finals import Retrained
+from se_nas.search.memory import is_out_of_memory
 from se_nas.search.settings import TrialSettings
 from se_nas.search.sharing import SharedData
-from se_nas.search.trial import device, is_out_of_memory, load_data, loader_workers
+from se_nas.search.trial import device, load_data, loader_workers
 from se_nas.train import NonFiniteLoss, Training
 
 

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import ray
 import torch.distributed as dist
 
-from se_nas.search.trial import is_out_of_memory
+from se_nas.search.memory import is_out_of_memory
 
 LOOK_EVERY_S = 0.5
 # How gloo says that a process is gone; NCCL's errors have a class of their own.

@@ -21,6 +21,7 @@ from ray import tune
 from se_nas import data
 from se_nas.arch import Architecture
 from se_nas.search import checkpoints, labels
+from se_nas.search.memory import is_out_of_memory
 from se_nas.search.settings import DataSettings, TrialSettings
 from se_nas.search.sharing import SharedData
 from se_nas.search.workers import ready_first
@@ -40,20 +41,6 @@ def load_data(settings: DataSettings, seed: int) -> data.Data:
         val_images=settings.val_images,
         limit_train=settings.limit_train,
     )
-
-
-OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device or the host ran out of memory; torch has several words for it.
-
-    >>> is_out_of_memory(RuntimeError("CUDA error: out of memory")), is_out_of_memory(ValueError())
-    (True, False)
-    """
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY)
 
 
 def loader_workers(images: data.Data, threads: int) -> int:

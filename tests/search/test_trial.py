@@ -14,7 +14,7 @@ from se_nas import Architecture
 from se_nas.recipes import RECIPES
 from se_nas.search import checkpoints
 from se_nas.search.settings import DataSettings, TrialSettings
-from se_nas.search.trial import SETrial, is_out_of_memory
+from se_nas.search.trial import SETrial
 
 SETTINGS = TrialSettings(DataSettings(limit_train=200), RECIPES["search"], epochs=2)
 
@@ -90,20 +90,6 @@ def test_a_damaged_image_is_named_with_what_to_do(tmp_path: Path) -> None:
 def test_se_blocks_without_an_exact_start_are_counted() -> None:
     assert run(worker(SETTINGS, "se_resnet8_small_r4"))[-1]["unpreserved"] == 0
     assert run(worker(SETTINGS, "se_resnet8_small_r4_post"))[-1]["unpreserved"] == 3
-
-
-@pytest.mark.parametrize(
-    ("error", "memory"),
-    [
-        (MemoryError(), True),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"), True),
-        (RuntimeError("CUDA error: out of memory"), True),
-        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
-        (ValueError("out of memory"), False),
-    ],
-)
-def test_what_counts_as_out_of_memory(error: BaseException, memory: bool) -> None:
-    assert is_out_of_memory(error) is memory
 
 
 LONG = replace(SETTINGS, epochs=4)

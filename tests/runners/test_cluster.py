@@ -111,7 +111,7 @@ def test_a_trial_trains_on_two_logical_gpus(head: str, tmp_path: Path) -> None:
 def test_four_trials_share_a_logical_gpu(head: str, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "digits_se"]
     command += ["--gpus", "1", "--gpus-per-trial", "0.25", "--address", head]
-    command += ["--out", str(tmp_path), "--name", "four", "--trials", "6", "--epochs", "1"]
+    command += ["--out", str(tmp_path), "--name", "four", "--trials", "6", "--epochs", "20"]
     command += ["--top", "1", "--final-seeds", "1", "--limit-train", "200"]
     process = subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -23,7 +23,7 @@ class Worker:
 
     def hold(self, images: Any) -> tuple[float, float]:
         """MB that only this process holds: without the data, and with it."""
-        from se_nas.search.trial import load_data
+        from se_nas.search.worker.data import load_data
 
         load_data(DataSettings("digits"), 0)  # what is imported and built on the way
         before = psutil.Process().memory_full_info().uss
@@ -38,8 +38,8 @@ def main() -> None:
     prepare(None)
     import ray
 
-    from se_nas.search.sharing import shared
-    from se_nas.search.trial import load_data
+    from se_nas.search.worker.data import load_data
+    from se_nas.search.worker.shared_data import share
 
     print(machine())
     api: Any = ray
@@ -50,7 +50,7 @@ def main() -> None:
         _node_ip_address="127.0.0.1",
         logging_level="ERROR",
     )
-    given = api.put(shared(load_data(SETTINGS, 0)))
+    given = api.put(share(load_data(SETTINGS, 0)))
     for label, images in (("loaded by each", None), ("shared", given)):
         workers = [api.remote(num_cpus=1)(Worker).remote() for _ in range(WORKERS)]
         held = api.get([worker.hold.remote(images) for worker in workers])

@@ -81,7 +81,7 @@ def trainable(work: Callable[[float], None]) -> Any:
     """
     from ray import tune
 
-    from se_nas.search.workers import ready_first
+    from se_nas.search.worker.reports import ready_first
 
     class Untrained(tune.Trainable):  # type: ignore[misc]
         def setup(self, config: dict[str, Any], settings: Any = None) -> None:

@@ -8,46 +8,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from se_nas.arch import Architecture
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
 from se_nas.search.cluster import Slots, living
+from se_nas.search.worker.latency_worker import LatencyWorker
 
 Note = Callable[[str], None]
-T = TypeVar("T")
 WAIT_S = 20.0  # before the search says what it waits for
-
-
-class LatencyWorker:
-    """What runs on the reserved device."""
-
-    def __init__(self, signature: Signature, settings: LatencySettings, on_gpu: bool) -> None:
-        from se_nas.latency.measure import LocalMeasurer
-        from se_nas.search.trial import device
-
-        self.measurer = LocalMeasurer(signature, settings, device(on_gpu))
-
-    def identity(self) -> dict[str, Any]:
-        return self.measurer.identity()
-
-    def measure(self, architecture: str) -> Latency | None:
-        return self._fitting(self.measurer.measure, architecture)
-
-    def profile(self, architecture: str) -> Profile | None:
-        return self._fitting(self.measurer.profile, architecture)
-
-    def _fitting(self, timed: Callable[[Architecture], T], architecture: str) -> T | None:
-        from se_nas.search.memory import is_out_of_memory
-
-        try:
-            return timed(Architecture.from_json(architecture))
-        except Exception as error:
-            if is_out_of_memory(error):
-                return None
-            raise
 
 
 class RayMeasurer:

@@ -13,7 +13,7 @@ from se_nas.search.feasibility import check_feasible
 from se_nas.search.proposing import pricer
 from se_nas.search.settings import RunConfig
 from se_nas.search.summary import small_images
-from se_nas.search.trial import load_data
+from se_nas.search.worker.data import load_data
 from se_nas.space import Space
 from se_nas.wrapping import Name
 

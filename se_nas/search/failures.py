@@ -10,9 +10,8 @@ from rich.console import Console
 
 from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.outcomes import End
+from se_nas.search.settings import MAX_DEATHS
 
-# A trial whose workers or nodes die goes on so many times; then it is lost.
-MAX_DEATHS = 3
 # A share of fewer failures says nothing.
 LEAST_FAILED = 5
 # How Ray's memory monitor signs what it kills.

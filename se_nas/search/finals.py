@@ -15,20 +15,7 @@ from se_nas.arch import SE, Architecture
 from se_nas.cost import Cost
 from se_nas.latency.table import Latency
 from se_nas.objectives import Objective
-
-
-@dataclass(frozen=True)
-class Retrained:
-    """One network trained with one seed; accuracies in [0, 1], weights as safetensors.
-
-    ``end`` is ``complete``, or what went wrong; then the rest is of no meaning.
-    """
-
-    end: str
-    val_acc: float = 0.0
-    val_loss: float = 0.0
-    test_acc: float = 0.0
-    weights: bytes = b""
+from se_nas.search.worker.retrain import RetrainResult
 
 
 @dataclass(frozen=True)
@@ -46,11 +33,11 @@ class Final:
     architecture: Architecture
     cost: Cost
     search_value: float | None
-    runs: tuple[Retrained, ...]
+    runs: tuple[RetrainResult, ...]
     latency: Latency | None = None
 
     @property
-    def complete(self) -> list[Retrained]:
+    def complete(self) -> list[RetrainResult]:
         return [run for run in self.runs if run.end == "complete"]
 
     @property
@@ -83,7 +70,7 @@ class Final:
         }
 
 
-Train = Callable[[Sequence[tuple[Architecture, int]], str], list[Retrained]]
+Train = Callable[[Sequence[tuple[Architecture, int]], str], list[RetrainResult]]
 
 
 def retrain(
@@ -152,7 +139,7 @@ def winner(finals: Sequence[Final], objective: Objective) -> Final:
 
 def best_weights(final: Final) -> bytes:
     """The weights of the seed that is best on validation images; empty if every seed failed."""
-    return max(final.complete, key=lambda run: run.val_acc, default=Retrained("")).weights
+    return max(final.complete, key=lambda run: run.val_acc, default=RetrainResult("")).weights
 
 
 def verdict(finals: Sequence[Final], objective: Objective) -> str:

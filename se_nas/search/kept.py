@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from se_nas.arch import Architecture
-from se_nas.search.finals import Retrained
+from se_nas.search.worker.retrain import RetrainResult
 
 # What would be the same again; a lost worker or an error that is mended by now would not.
 FINAL_ENDS = ("complete", "diverged")
-Keep = Callable[[Architecture, int, Retrained], None]
+Keep = Callable[[Architecture, int, RetrainResult], None]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Kept:
     folder: Path
     epochs: int
 
-    def put(self, architecture: Architecture, seed: int, done: Retrained) -> None:
+    def put(self, architecture: Architecture, seed: int, done: RetrainResult) -> None:
         """Keep one, unless it could end in another way next time."""
         if done.end not in FINAL_ENDS:
             return
@@ -37,12 +37,12 @@ class Kept:
         part.write_text(json.dumps(asdict(done) | {"weights": ""}), encoding="utf-8")
         part.replace(told)  # last: it says that the weights are there
 
-    def get(self, architecture: Architecture, seed: int) -> Retrained | None:
+    def get(self, architecture: Architecture, seed: int) -> RetrainResult | None:
         """One that was kept."""
         told, weights = self._files(architecture, seed)
         try:
             values = json.loads(told.read_text(encoding="utf-8"))
-            return Retrained(**{**values, "weights": weights.read_bytes()})
+            return RetrainResult(**{**values, "weights": weights.read_bytes()})
         except (OSError, ValueError):
             return None
 
@@ -50,8 +50,8 @@ class Kept:
         self,
         pairs: Sequence[tuple[Architecture, int]],
         what: str,
-        fresh: Callable[[Sequence[tuple[Architecture, int]], str, Keep], list[Retrained]],
-    ) -> list[Retrained]:
+        fresh: Callable[[Sequence[tuple[Architecture, int]], str, Keep], list[RetrainResult]],
+    ) -> list[RetrainResult]:
         """The retraining of every pair: ``fresh`` trains those that are not kept."""
         kept = [self.get(*pair) for pair in pairs]
         missing = [pair for pair, done in zip(pairs, kept, strict=True) if done is None]

@@ -25,7 +25,7 @@ from se_nas.search.recovery import recover
 from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig
 from se_nas.search.telling import EXHAUSTED
-from se_nas.search.trial import load_data
+from se_nas.search.worker.data import load_data
 from se_nas.space import Space
 
 

@@ -18,14 +18,18 @@ from typing import Any
 from se_nas.arch import Architecture
 from se_nas.saving import to_bytes
 from se_nas.search.cluster import Slots
-from se_nas.search.failures import MAX_DEATHS
-from se_nas.search.final_run import FinalRun, failed, first_line, train_and_test
-from se_nas.search.finals import Retrained
 from se_nas.search.kept import Keep
-from se_nas.search.settings import RunConfig, TrialSettings
-from se_nas.search.sharing import SharedData
+from se_nas.search.settings import MAX_DEATHS, RunConfig, TrialSettings
+from se_nas.search.worker.retrain import (
+    RetrainPayload,
+    RetrainResult,
+    failed,
+    first_line,
+    train_and_test,
+)
+from se_nas.search.worker.shared_data import SharedData
 
-Train = Callable[[str, TrialSettings, int, SharedData | None], FinalRun]
+Train = Callable[[str, TrialSettings, int, SharedData | None], RetrainPayload]
 
 
 def train_on_ray(
@@ -38,7 +42,7 @@ def train_on_ray(
     images: SharedData | None,
     on_done: Callable[[str, int, int], None],
     train: Train | None = None,
-) -> list[Retrained]:
+) -> list[RetrainResult]:
     """Train every (architecture, seed) pair; a failure is a result like any other.
 
     Args:
@@ -54,7 +58,7 @@ def train_on_ray(
     todo = list(range(len(pairs)))[::-1]
     waiting: dict[Any, tuple[int, Any]] = {}
     deaths: Counter[int] = Counter()
-    done: dict[int, Retrained] = {}
+    done: dict[int, RetrainResult] = {}
     try:
         while todo or waiting:
             while todo and len(waiting) < slots.count:
@@ -118,27 +122,27 @@ def settings_of(config: RunConfig, slots: Slots, seed: int) -> TrialSettings:
     )
 
 
-def result_of(task: Any, architecture: Architecture) -> tuple[Retrained, bool]:
+def result_of(task: Any, architecture: Architecture) -> tuple[RetrainResult, bool]:
     """What a task that has ended gave, and whether it did not because its process or node died."""
     import ray
 
     try:
-        run: FinalRun = ray.get(task)
+        run: RetrainPayload = ray.get(task)
     except ray.exceptions.RayTaskError as error:
-        return Retrained(failed(error.cause)), False
+        return RetrainResult(failed(error.cause)), False
     except ray.exceptions.OutOfMemoryError:
-        return Retrained("out of memory"), True
+        return RetrainResult("out of memory"), True
     except ray.exceptions.RayError as error:
-        return Retrained(f"lost: {first_line(error)}"), True
+        return RetrainResult(f"lost: {first_line(error)}"), True
     return with_weights(run, architecture), False
 
 
-def with_weights(run: FinalRun, architecture: Architecture) -> Retrained:
+def with_weights(run: RetrainPayload, architecture: Architecture) -> RetrainResult:
     """The result of a run, its weights as ``se_nas.load`` reads them."""
     if run.state is None:
         return run.result
     try:
         content = to_bytes(run.state, architecture, run.num_classes, run.in_channels)
     except Exception as error:  # tensors that share memory, say: of one network, not of the search
-        return Retrained(failed(error))
+        return RetrainResult(failed(error))
     return replace(run.result, weights=content)

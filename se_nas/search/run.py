@@ -13,7 +13,6 @@ from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search import (
-    checkpoints,
     directory,
     finals,
     joining,
@@ -37,11 +36,12 @@ from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.samplers import build
 from se_nas.search.settings import RunConfig
-from se_nas.search.sharing import shared
 from se_nas.search.stopping import at_once
 from se_nas.search.storage import lost_storage_is_one_line, repair
-from se_nas.search.trial import load_data
 from se_nas.search.tuning import tune_trials
+from se_nas.search.worker import checkpoints
+from se_nas.search.worker.data import load_data
+from se_nas.search.worker.shared_data import share
 from se_nas.space import Space
 
 
@@ -169,9 +169,9 @@ def _finish(
     objective = training_objective(space)
     try:
         if proposals.unfinished or proposals.counts.accepted < proposals.trials:
-            tune_trials(proposals, space, config, slots, run, console, images=shared(images))
+            tune_trials(proposals, space, config, slots, run, console, images=share(images))
         while proposals.unfinished:  # one that came again when Tune had ended
-            tune_trials(proposals, space, config, slots, run, console, images=shared(images))
+            tune_trials(proposals, space, config, slots, run, console, images=share(images))
         if run.joined:
             joining.leave(proposals, config, run, console)
             return run
@@ -195,7 +195,7 @@ def _finish(
                     train_on_ray,
                     config=config,
                     slots=slots,
-                    images=shared(images),
+                    images=share(images),
                     on_done=partial(_show_retraining, console),
                 ),
             ),

@@ -12,6 +12,9 @@ from se_nas.errors import InputError, unknown
 from se_nas.latency.settings import LatencySettings
 from se_nas.recipes import RECIPES, Recipe
 
+# A trial whose workers or nodes die goes on so many times; then it is lost.
+MAX_DEATHS = 3
+
 T = TypeVar("T")
 HIDDEN = "***"  # in the place of a password
 SAMPLERS = ("tpe", "random", "nsga2", "grid")

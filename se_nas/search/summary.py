@@ -14,12 +14,13 @@ from se_nas.arch import Architecture
 from se_nas.data import Data
 from se_nas.latency.table import TimedCost
 from se_nas.objectives import Objective
-from se_nas.search import checkpoints, finals
+from se_nas.search import finals
 from se_nas.search.cluster import Slots
 from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.draws import feasible
 from se_nas.search.proposals import Proposals
 from se_nas.search.settings import RunConfig
+from se_nas.search.worker import checkpoints
 from se_nas.space import Space
 from se_nas.templates import trunk_values
 from se_nas.wrapping import Name

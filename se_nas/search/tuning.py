@@ -14,19 +14,20 @@ from rich.console import Console
 
 from se_nas.errors import InputError
 from se_nas.objectives import METRICS, Objective
-from se_nas.search import checkpoints, directory
+from se_nas.search import directory
 from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots
-from se_nas.search.failures import MAX_DEATHS, KeepErrors, last_error
+from se_nas.search.failures import KeepErrors, last_error
 from se_nas.search.progress import Progress
 from se_nas.search.proposals import Proposals
 from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
-from se_nas.search.settings import RunConfig, TrialSettings
-from se_nas.search.sharing import SharedData
+from se_nas.search.settings import MAX_DEATHS, RunConfig, TrialSettings
 from se_nas.search.stopping import Interrupted, StopWhen, ctrl_c
-from se_nas.search.trial import SETrial
 from se_nas.search.watching import watching
+from se_nas.search.worker import checkpoints
+from se_nas.search.worker.shared_data import SharedData
+from se_nas.search.worker.trial import SETrial
 from se_nas.search.workers import WorkersFirst
 from se_nas.space import Space
 

@@ -8,7 +8,6 @@ worker takes the newest proposal, and it holds the first wave until every slot h
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,22 +16,6 @@ from ray.tune.schedulers import TrialScheduler
 
 # The wait ends when no further worker came up for so long: a full cluster, a node that is away.
 PATIENCE_S = 60.0
-
-# A fresh worker's first result; the metrics are there because Tune asks for them in every result.
-READY = {"ready": True, "epoch": 0, "end": "", "done": False, "val_acc": 0.0, "val_loss": 1e9}
-
-
-def ready_first(step: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    """Let a trainable's ``step`` answer ``READY`` once in its process, before it trains."""
-
-    @functools.wraps(step)
-    def wrapped(self: Any) -> dict[str, Any]:
-        if not getattr(self, "is_ready", False):
-            self.is_ready = True
-            return dict(READY)
-        return step(self)
-
-    return wrapped
 
 
 class WorkersFirst(TrialScheduler):

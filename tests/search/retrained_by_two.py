@@ -18,16 +18,16 @@ import ray
 
 from se_nas import Architecture
 from se_nas.search.cluster import Slots
-from se_nas.search.final_run import FinalRun, train_and_test
-from se_nas.search.peers import Peer, Peers
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import DataSettings, RunConfig
+from se_nas.search.worker.process_group import RankActor, RankActors
+from se_nas.search.worker.retrain import RetrainPayload, train_and_test
 
 FOLDER = Path(sys.argv[1] if __name__ == "__main__" else ".")
 PEER_DIES, ALWAYS_DIES = 1, 2  # seeds
 
 
-class DyingPeer(Peer):
+class DyingPeer(RankActor):
     def epoch(self) -> None:
         super().epoch()
         if self.settings.seed == PEER_DIES and not (FOLDER / "died").exists():
@@ -35,12 +35,12 @@ class DyingPeer(Peer):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(architecture: str, settings: Any, data_seed: int, images: Any) -> FinalRun:
+def train(architecture: str, settings: Any, data_seed: int, images: Any) -> RetrainPayload:
     with (FOLDER / "began").open("a") as file:
         file.write(f"{settings.seed}\n")
     if settings.seed == ALWAYS_DIES:
         os.kill(os.getpid(), signal.SIGKILL)
-    Peers.peer = DyingPeer
+    RankActors.peer = DyingPeer
     return train_and_test(architecture, settings, data_seed, images)
 
 

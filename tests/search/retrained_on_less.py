@@ -23,21 +23,20 @@ from ray.cluster_utils import Cluster
 
 from se_nas import Architecture
 from se_nas.search.cluster import Slots
-from se_nas.search.final_run import FinalRun
-from se_nas.search.finals import Retrained
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.settings import RunConfig
+from se_nas.search.worker.retrain import RetrainPayload, RetrainResult
 
 FOLDER = Path(sys.argv[1] if __name__ == "__main__" else ".")
 NODE_DIES = 1  # a seed
 
 
-def train(architecture: str, settings: Any, data_seed: int, images: Any) -> FinalRun:
+def train(architecture: str, settings: Any, data_seed: int, images: Any) -> RetrainPayload:
     if settings.seed == NODE_DIES and not (FOLDER / "node").exists():
         (FOLDER / "part").write_text(ray.get_runtime_context().get_node_id())
         (FOLDER / "part").rename(FOLDER / "node")
         time.sleep(600)
-    return FinalRun(Retrained("complete"))
+    return RetrainPayload(RetrainResult("complete"))
 
 
 def main() -> None:

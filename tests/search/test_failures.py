@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from se_nas.search.directory import RunDirectory
-from se_nas.search.failures import MAX_DEATHS, Failures, KeepErrors, last_error
+from se_nas.search.failures import Failures, KeepErrors, last_error
+from se_nas.search.settings import MAX_DEATHS
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from se_nas import SE, Architecture, maximize, minimize
 from se_nas.cost import cost
 from se_nas.search.finals import (
     Final,
-    Retrained,
     best_weights,
     control_architectures,
     retrain,
     verdict,
     winner,
 )
+from se_nas.search.worker.retrain import RetrainResult
 
 TRUNK = "resnet8_small"
 VAL_ACC = maximize("val_acc")
@@ -35,7 +35,7 @@ def final(
     search_value: float | None = 0.5,
 ) -> Final:
     architecture = Architecture(TRUNK, se)
-    runs = tuple(Retrained("complete", val_acc, val_loss, accuracy) for accuracy in test_accs)
+    runs = tuple(RetrainResult("complete", val_acc, val_loss, accuracy) for accuracy in test_accs)
     return Final(role, architecture, cost(architecture), search_value, runs)
 
 
@@ -48,7 +48,7 @@ def test_the_winner_is_chosen_by_validation_and_is_no_control() -> None:
 
 
 def test_a_network_that_failed_with_every_seed_does_not_win() -> None:
-    failed = Final("best 1", Architecture(TRUNK), cost(TRUNK), 0.9, (Retrained("diverged"),))
+    failed = Final("best 1", Architecture(TRUNK), cost(TRUNK), 0.9, (RetrainResult("diverged"),))
     fine = final("best 2", SE(8), (0.7,), val_acc=0.1)
     assert winner([failed, fine], VAL_ACC) is fine
     assert math.isnan(failed.mean("test_acc"))
@@ -64,10 +64,12 @@ def test_the_controls_have_the_winners_trunk() -> None:
 def test_retraining_trains_the_best_then_the_controls_of_the_winner_each_once() -> None:
     asked: list[tuple[str, str, int]] = []
 
-    def train(pairs: Sequence[tuple[Architecture, int]], what: str) -> list[Retrained]:
+    def train(pairs: Sequence[tuple[Architecture, int]], what: str) -> list[RetrainResult]:
         asked.extend((what, str(a), seed) for a, seed in pairs)
         good = "width8"
-        return [Retrained("complete", 0.9 if good in str(a) else 0.1, 1.0, 0.5) for a, _ in pairs]
+        return [
+            RetrainResult("complete", 0.9 if good in str(a) else 0.1, 1.0, 0.5) for a, _ in pairs
+        ]
 
     best = [
         (Architecture.parse("se_resnet8_small_s3_r4"), 0.9),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from se_nas import Architecture
-from se_nas.search.finals import Retrained
 from se_nas.search.kept import Keep, Kept
+from se_nas.search.worker.retrain import RetrainResult
 
 PAIRS = [
     (Architecture.parse(name), s)
@@ -25,14 +25,14 @@ class Trainer:
 
     def __call__(
         self, pairs: Sequence[tuple[Architecture, int]], what: str, keep: Keep
-    ) -> list[Retrained]:
-        done: list[Retrained] = []
+    ) -> list[RetrainResult]:
+        done: list[RetrainResult] = []
         for i, (architecture, seed) in enumerate(pairs):
             if i == self.until:
                 raise KeyboardInterrupt
             self.asked.append((str(architecture), seed))
             weights = f"{architecture} {seed}".encode()
-            done.append(Retrained(self.ends.pop(0), 0.1 * seed, 0.2, 0.3, weights))
+            done.append(RetrainResult(self.ends.pop(0), 0.1 * seed, 0.2, 0.3, weights))
             keep(architecture, seed, done[-1])
         return done
 
@@ -71,6 +71,6 @@ def test_what_may_end_otherwise_next_time_is_tried_again(tmp_path: Path) -> None
 
 def test_weights_without_their_note_are_none(tmp_path: Path) -> None:
     kept = Kept(tmp_path, epochs=3)
-    kept.put(*PAIRS[0], Retrained("complete", weights=b"x"))
+    kept.put(*PAIRS[0], RetrainResult("complete", weights=b"x"))
     next(tmp_path.glob("*.json")).write_text('{"end": "comp')
     assert kept.get(*PAIRS[0]) is None

@@ -17,16 +17,14 @@ from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from se_nas import Architecture, load, materialize
 from se_nas.search.cluster import Slots
-from se_nas.search.failures import MAX_DEATHS
-from se_nas.search.final_run import FinalRun, train_and_test
-from se_nas.search.finals import Retrained
 from se_nas.search.retraining import place, settings_of, train_on_ray, with_weights
-from se_nas.search.settings import DataSettings, RunConfig
+from se_nas.search.settings import MAX_DEATHS, DataSettings, RunConfig
+from se_nas.search.worker.retrain import RetrainPayload, RetrainResult, train_and_test
 
 SMALL = Architecture.parse("resnet8_small-width8")
 CONFIG = RunConfig(data=DataSettings(limit_train=200), epochs=2, final_epochs=1)
 TWO = Slots(2, cpus=1.0, gpus=0.0)
-GOOD = FinalRun(Retrained("complete", 0.5, 1.0, 0.5))
+GOOD = RetrainPayload(RetrainResult("complete", 0.5, 1.0, 0.5))
 
 
 class Remote:
@@ -151,7 +149,7 @@ def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
 
 def test_the_driver_makes_the_file_that_load_reads(tmp_path: Path) -> None:
     state = materialize(SMALL, num_classes=10, in_channels=1).state_dict()
-    done = with_weights(FinalRun(GOOD.result, state, 10, 1), SMALL)
+    done = with_weights(RetrainPayload(GOOD.result, state, 10, 1), SMALL)
     file = tmp_path / "winner.safetensors"
     file.write_bytes(done.weights)
     found = load(file)
@@ -161,7 +159,7 @@ def test_the_driver_makes_the_file_that_load_reads(tmp_path: Path) -> None:
 
 def test_weights_that_no_file_can_hold_are_the_end_of_one_run_only() -> None:
     one = torch.zeros(2)
-    done = with_weights(FinalRun(GOOD.result, {"a": one, "b": one}, 10, 1), SMALL)
+    done = with_weights(RetrainPayload(GOOD.result, {"a": one, "b": one}, 10, 1), SMALL)
     assert done.end.startswith("failed: ")
     assert not done.weights
 

@@ -20,12 +20,12 @@ from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
 from se_nas.search import directory, measuring, run
 from se_nas.search.cluster import Slots
-from se_nas.search.finals import Retrained
 from se_nas.search.outcomes import Outcome
 from se_nas.search.proposals import Proposals
 from se_nas.search.settings import DataSettings, RunConfig
-from se_nas.search.sharing import SharedData
-from se_nas.search.trial import load_data
+from se_nas.search.worker.data import load_data
+from se_nas.search.worker.retrain import RetrainResult
+from se_nas.search.worker.shared_data import SharedData
 
 SPACE = Space(
     "small",
@@ -85,9 +85,11 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
         while (proposal := proposals.ask()) is not None:
             proposals.tell(proposal, Outcome("complete", {"val_acc": 0.5}, 1))
 
-    def train_on_ray(pairs: list[Any], *_: object, images: Any, **__: object) -> list[Retrained]:
+    def train_on_ray(
+        pairs: list[Any], *_: object, images: Any, **__: object
+    ) -> list[RetrainResult]:
         found.given.setdefault("retrainings", []).append(images)
-        return [Retrained("complete", 0.5, 1.0, 0.5, b"weights") for _ in pairs]
+        return [RetrainResult("complete", 0.5, 1.0, 0.5, b"weights") for _ in pairs]
 
     monkeypatch.setattr(run, "connected", connected)
     monkeypatch.setattr(run, "tune_trials", tune_trials)

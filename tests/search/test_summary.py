@@ -25,11 +25,12 @@ from se_nas import (
 )
 from se_nas.cost import cost
 from se_nas.search.directory import RunDirectory
-from se_nas.search.finals import Final, Retrained
+from se_nas.search.finals import Final
 from se_nas.search.outcomes import Outcome
 from se_nas.search.proposing import propose
 from se_nas.search.settings import RunConfig
 from se_nas.search.summary import SO_FAR, at_chance, notes, show_so_far
+from se_nas.search.worker.retrain import RetrainResult
 
 WHOLE = Space("small", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(4)))))
 LIMIT = sorted(cost(architecture).params for architecture in WHOLE)[3]
@@ -38,7 +39,7 @@ LIMIT = sorted(cost(architecture).params for architecture in WHOLE)[3]
 @pytest.mark.parametrize(("val_acc", "said"), [(0.09, True), (0.12, True), (0.2, False)])
 def test_a_winner_that_knows_nothing_is_said_to(val_acc: float, said: bool) -> None:
     architecture = Architecture("resnet8_small", SE(16))
-    runs = (Retrained("complete", val_acc, 2.3, val_acc),)
+    runs = (RetrainResult("complete", val_acc, 2.3, val_acc),)
     best = Final("best 1", architecture, cost(architecture), val_acc, runs)
     notes = at_chance(best, data.load("digits"))
     assert bool(notes) == said

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from se_nas.search.workers import PATIENCE_S, READY, WorkersFirst, ready_first
+from se_nas.search.worker.reports import READY, ready_first
+from se_nas.search.workers import PATIENCE_S, WorkersFirst
 
 TRAINED = {"epoch": 1, "val_acc": 0.5}
 

@@ -16,7 +16,7 @@ from torch.utils.data import BatchSampler, SequentialSampler
 
 from se_nas import data
 from se_nas.recipes import RECIPES
-from se_nas.search.parallel import Slices
+from se_nas.search.worker.data_parallel import ShardedBatchSampler
 from se_nas.train import Training
 
 NAME = "se_resnet8_small-width8_r4"
@@ -29,7 +29,7 @@ import torch
 import torch.distributed as dist
 from se_nas import data
 from se_nas.recipes import RECIPES
-from se_nas.search.parallel import ParallelTraining
+from se_nas.search.worker.data_parallel import ParallelTraining
 folder, name = sys.argv[1:3]
 rank, images, frozen, first, last = map(int, sys.argv[3:])
 torch.set_num_threads(1)
@@ -123,7 +123,8 @@ def test_two_processes_that_go_on_from_a_checkpoint_give_what_they_would_have(
 def test_slices_are_disjoint_and_counted(images: int, size: int) -> None:
     batches = BatchSampler(SequentialSampler(range(images)), 8, drop_last=False)
     parts = [
-        Slices(batches, images=images, batch_size=8, rank=rank, size=size) for rank in range(size)
+        ShardedBatchSampler(batches, images=images, batch_size=8, rank=rank, size=size)
+        for rank in range(size)
     ]
     lists = [list(part) for part in parts]
     assert all(len(part) == len(found) for part, found in zip(parts, lists, strict=True))

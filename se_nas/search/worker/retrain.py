@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from se_nas.arch import Architecture
-from se_nas.search.finals import Retrained
-from se_nas.search.memory import is_out_of_memory
 from se_nas.search.settings import TrialSettings
-from se_nas.search.sharing import SharedData
-from se_nas.search.trial import device, load_data, loader_workers
+from se_nas.search.worker.data import load_data, loader_workers
+from se_nas.search.worker.device import device
+from se_nas.search.worker.out_of_memory import is_out_of_memory
+from se_nas.search.worker.shared_data import SharedData
 from se_nas.train import NonFiniteLoss, Training
 
 
 @dataclass(frozen=True)
-class FinalRun:
+class RetrainPayload:
     """What a worker sends back: the driver makes safetensors of it, which workers have not.
 
     Attributes:
@@ -28,7 +28,7 @@ class FinalRun:
         num_classes, in_channels: of the network.
     """
 
-    result: Retrained
+    result: RetrainResult
     state: Mapping[str, Tensor] | None = None
     num_classes: int = 0
     in_channels: int = 0
@@ -36,7 +36,7 @@ class FinalRun:
 
 def train_and_test(
     architecture: str, settings: TrialSettings, data_seed: int, images: SharedData | None = None
-) -> FinalRun:
+) -> RetrainPayload:
     """Train one network and test it once, on all processes that the settings name."""
     torch.set_num_threads(settings.threads)
     peers: Any = None
@@ -50,24 +50,24 @@ def train_and_test(
         }
         make: Any = Training
         if settings.processes > 1:
-            from se_nas.search.peers import LedTraining, Peers
+            from se_nas.search.worker.process_group import RankActors, RankZeroTraining
 
-            peers = Peers(settings)
-            make, options = LedTraining, options | {"peers": peers, "shared": images}
+            peers = RankActors(settings)
+            make, options = RankZeroTraining, options | {"peers": peers, "shared": images}
         training = make(Architecture.from_json(architecture), data, settings.recipe, **options)
         for _ in range(settings.epochs):
             metrics = training.epoch()
         test = training.test()
     except NonFiniteLoss:
-        return FinalRun(Retrained("diverged"))
+        return RetrainPayload(RetrainResult("diverged"))
     except Exception as error:
         memory = is_out_of_memory(error)
-        return FinalRun(Retrained("out of memory" if memory else failed(error)))
+        return RetrainPayload(RetrainResult("out of memory" if memory else failed(error)))
     finally:
         if peers is not None:
             peers.close()
-    return FinalRun(
-        Retrained("complete", metrics.val_acc, metrics.val_loss, test.accuracy),
+    return RetrainPayload(
+        RetrainResult("complete", metrics.val_acc, metrics.val_loss, test.accuracy),
         {key: value.cpu() for key, value in training.model.state_dict().items()},
         data.num_classes,
         data.in_channels,
@@ -86,3 +86,17 @@ def failed(error: object) -> str:
 def first_line(error: object) -> str:
     """What an error says first, or its name if it says nothing."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """One network trained with one seed; accuracies in [0, 1], weights as safetensors.
+
+    ``end`` is ``complete``, or what went wrong; then the rest is of no meaning.
+    """
+
+    end: str
+    val_acc: float = 0.0
+    val_loss: float = 0.0
+    test_acc: float = 0.0
+    weights: bytes = b""

@@ -12,9 +12,9 @@ from PIL import Image
 
 from se_nas import Architecture
 from se_nas.recipes import RECIPES
-from se_nas.search import checkpoints
 from se_nas.search.settings import DataSettings, TrialSettings
-from se_nas.search.trial import SETrial
+from se_nas.search.worker import checkpoints
+from se_nas.search.worker.trial import SETrial
 
 SETTINGS = TrialSettings(DataSettings(limit_train=200), RECIPES["search"], epochs=2)
 

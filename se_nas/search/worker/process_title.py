@@ -13,7 +13,7 @@ from typing import Any
 TITLE = "ray::SETrial:{name}"  # without a space: the dashboard shows the first word
 
 
-def show_title(name: str) -> None:
+def set_process_title(name: str) -> None:
     """Call this worker's process after an architecture until Ray names it again, a call later.
 
     Outside of a Ray worker this does nothing.

@@ -16,10 +16,15 @@ import torch.distributed as dist
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayTaskError
 
 from se_nas.recipes import RECIPES
-from se_nas.search import peer_ends
-from se_nas.search.peer_ends import PeerDied, cause, is_lost_group, watched
-from se_nas.search.peers import Peers, join, meeting
 from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.worker import process_failures
+from se_nas.search.worker.process_failures import (
+    PeerDied,
+    first_failure,
+    is_lost_group,
+    watch_for_failures,
+)
+from se_nas.search.worker.process_group import RankActors, join, make_store
 from se_nas.train import NonFiniteLoss
 
 IS_INITIALIZED, DESTROY = dist.is_initialized, dist.destroy_process_group
@@ -64,7 +69,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "wait", wait)
     monkeypatch.setattr(ray, "get", get)
     monkeypatch.setattr(ray, "kill", lambda actor: actor.task.end(ActorDiedError()))  # type: ignore[no-untyped-call]
-    monkeypatch.setattr(peer_ends.os, "_exit", exit_now)
+    monkeypatch.setattr(process_failures.os, "_exit", exit_now)
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
     monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
 
@@ -91,22 +96,22 @@ def ended(error: Exception | None) -> Task:
     ],
 )
 def test_what_the_end_of_a_peer_means(error: Exception | None, kind: type, text: str) -> None:
-    found = cause([ended(error)], 0)
+    found = first_failure([ended(error)], 0)
     assert isinstance(found, kind)
     assert text in str(found)
     assert "\n" not in str(found) or isinstance(found, ActorDiedError)
 
 
 def test_the_traceback_of_the_peer_comes_along() -> None:
-    found = cause([ended(raised(ValueError("a bug")))], 0)
+    found = first_failure([ended(raised(ValueError("a bug")))], 0)
     assert found is not None
     assert "its own line" in "".join(traceback.format_exception(found))
 
 
 def test_a_peer_that_lost_another_is_not_the_cause() -> None:
     tasks = [ended(raised(LOST)), ended(None), ended(raised(ValueError("a bug")))]
-    assert isinstance(cause(tasks, 0), ValueError)
-    assert cause([Task(), ended(raised(LOST))], 0.01) is None
+    assert isinstance(first_failure(tasks, 0), ValueError)
+    assert first_failure([Task(), ended(raised(LOST))], 0.01) is None
 
 
 def test_no_memory_in_a_collective_is_no_lost_group() -> None:
@@ -118,19 +123,19 @@ def test_a_failure_is_noticed_while_process_0_is_busy_and_only_then() -> None:
     fine, failing, late = Task(), Task(), Task()
     seen: list[Exception] = []
     noticed = threading.Event()
-    with watched([fine, failing], seen, lambda found: noticed.set()):
+    with watch_for_failures([fine, failing], seen, lambda found: noticed.set()):
         fine.end()
         failing.end(raised(ValueError("a bug")))
         assert noticed.wait(20)
     assert [str(error) for error in seen] == ["a bug"]
-    with watched([late], seen, lambda found: pytest.fail("the block was over")):
+    with watch_for_failures([late], seen, lambda found: pytest.fail("the block was over")):
         pass
     late.end(ActorDiedError())  # type: ignore[no-untyped-call]
     assert len(seen) == 1
 
 
-def peers_of(*tasks: Task) -> Peers:
-    found = Peers(TrialSettings(DataSettings(), RECIPES["search"], epochs=1, processes=2))
+def peers_of(*tasks: Task) -> RankActors:
+    found = RankActors(TrialSettings(DataSettings(), RECIPES["search"], epochs=1, processes=2))
     for task in tasks:
         call = SimpleNamespace(remote=lambda *_, task=task: task)
         found.actors.append(SimpleNamespace(epoch=call, task=task))
@@ -177,8 +182,8 @@ def test_a_peer_that_fails_before_it_enters_the_group_leaves_nobody_waiting(
     monkeypatch.setattr(dist, "destroy_process_group", DESTROY)
     failing = Task()
     peers = peers_of(failing)
-    peers.server = meeting(2)
-    own = meeting(2, peers.server.port)
+    peers.server = make_store(2)
+    own = make_store(2, peers.server.port)
 
     def enters() -> None:
         threading.Timer(0.5, failing.end, [raised(ValueError("no such device"))]).start()

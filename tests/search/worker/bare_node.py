@@ -48,9 +48,9 @@ def main(sent: Path, done: Path) -> None:
     measurer = given["LatencyWorker"](given["signature"], given["latency"], False)
     back["latency"] = [measurer.measure(architecture), measurer.profile(architecture)]
 
-    from se_nas.search.peers import leave, meeting
+    from se_nas.search.worker.process_group import leave, make_store
 
-    store = meeting(1)
+    store = make_store(1)
     peer = given["Peer"](settings, 0, 1, store.port)
     peer.join()
     peer.begin(architecture, images, 0)

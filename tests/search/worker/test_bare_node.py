@@ -17,13 +17,13 @@ from se_nas import Architecture
 from se_nas.data import load
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.recipes import RECIPES
-from se_nas.search.alone import LatencyWorker
-from se_nas.search.final_run import train_and_test
-from se_nas.search.peers import Peer
 from se_nas.search.retraining import with_weights
 from se_nas.search.settings import DataSettings, TrialSettings
-from se_nas.search.sharing import shared
-from se_nas.search.trial import SETrial
+from se_nas.search.worker.latency_worker import LatencyWorker
+from se_nas.search.worker.process_group import RankActor
+from se_nas.search.worker.retrain import train_and_test
+from se_nas.search.worker.shared_data import share
+from se_nas.search.worker.trial import SETrial
 
 SCRIPT = Path(__file__).with_name("bare_node.py")
 ROOT = Path(se_nas.__file__).parents[1]
@@ -36,12 +36,12 @@ def test_what_workers_run_needs_torch_torchvision_and_ray_alone(tmp_path: Path) 
     given = {
         "architecture": Architecture.parse("se_resnet8_small-width8_r4").to_json(),
         "settings": SETTINGS,
-        "images": shared(load("digits", limit_train=100, val_images=50)),
+        "images": share(load("digits", limit_train=100, val_images=50)),
         "signature": Signature(8, 1, 10),
         "latency": LatencySettings(warm_up=0, repeats=1, sweeps=1),
         "train_and_test": train_and_test,
         "SETrial": SETrial,
-        "Peer": Peer,
+        "Peer": RankActor,
         "LatencyWorker": LatencyWorker,
     }
     sent.write_bytes(ray.cloudpickle.dumps(given))

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import ray
 import torch.distributed as dist
 
-from se_nas.search.memory import is_out_of_memory
+from se_nas.search.worker.out_of_memory import is_out_of_memory
 
 LOOK_EVERY_S = 0.5
 # How gloo says that a process is gone; NCCL's errors have a class of their own.
@@ -47,7 +47,7 @@ def is_lost_group(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error) for text in LOST)
 
 
-def cause(tasks: Sequence[Any], timeout: float) -> Exception | None:
+def first_failure(tasks: Sequence[Any], timeout: float) -> Exception | None:
     """Why the first of the peers' tasks failed that failed of itself; None if none did in time.
 
     Args:
@@ -72,7 +72,7 @@ def cause(tasks: Sequence[Any], timeout: float) -> Exception | None:
 
 
 @contextlib.contextmanager
-def watched(
+def watch_for_failures(
     tasks: Sequence[Any], seen: list[Exception], on_failure: Callable[[Exception], None]
 ) -> Iterator[None]:
     """While the block runs, a thread puts the first ``cause`` into ``seen``, and calls this.
@@ -86,7 +86,7 @@ def watched(
         waiting = list(tasks)
         while waiting and not over.is_set():
             ended, waiting = ray.wait(waiting, timeout=LOOK_EVERY_S)
-            found = cause(ended, 0)
+            found = first_failure(ended, 0)
             if found is not None and not over.is_set():
                 seen.append(found)
                 on_failure(found)
@@ -101,7 +101,7 @@ def watched(
         thread.join()  # no peer that is ended afterwards may look as if it died
 
 
-def give_up(died: Exception) -> NoReturn:
+def exit_process(died: Exception) -> NoReturn:
     """End this process: Tune, or Ray for a retraining, starts the same work again, with a limit.
 
     Ray ends the other peers, since the process that owns them is gone.

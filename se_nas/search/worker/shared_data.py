@@ -46,7 +46,7 @@ class SharedData:
         return replace(self.frame, **parts)
 
 
-def shared(data: Data) -> SharedData | None:
+def share(data: Data) -> SharedData | None:
     """What to give to Ray; None for image files, which every worker opens itself.
 
     >>> from se_nas.data import load

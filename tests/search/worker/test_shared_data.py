@@ -12,12 +12,12 @@ from PIL import Image
 
 from se_nas import data
 from se_nas.recipes import RECIPES
-from se_nas.search.sharing import PARTS, TENSORS, shared
+from se_nas.search.worker.shared_data import PARTS, TENSORS, share
 from se_nas.train import Training
 
 
 def test_the_arrays_stay_outside_of_the_pickle() -> None:
-    given = shared(data.load("digits", image_size=32))
+    given = share(data.load("digits", image_size=32))
     assert given is not None
     buffers: list[pickle.PickleBuffer] = []
     inside = pickle.dumps(given, protocol=5, buffer_callback=buffers.append)
@@ -30,7 +30,7 @@ def test_the_arrays_stay_outside_of_the_pickle() -> None:
 @pytest.mark.filterwarnings("error")
 def test_training_on_read_only_arrays_is_training() -> None:
     loaded = data.load("digits", limit_train=200)
-    given = shared(loaded)
+    given = share(loaded)
     assert given is not None
     for arrays in given.arrays.values():
         for name, array in arrays.items():
@@ -56,4 +56,4 @@ def test_image_files_are_not_shared(tmp_path: Path) -> None:
             folder.mkdir(parents=True)
             for i in range(5):
                 Image.new("RGB", (8, 8)).save(folder / f"{i}.png")
-    assert shared(data.load("imagefolder", tmp_path, val_images=2)) is None
+    assert share(data.load("imagefolder", tmp_path, val_images=2)) is None

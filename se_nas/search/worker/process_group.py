@@ -22,9 +22,15 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from se_nas.arch import Architecture
 from se_nas.data import Data
-from se_nas.search.parallel import ParallelTraining
-from se_nas.search.peer_ends import PeerDied, cause, give_up, is_lost_group, watched
 from se_nas.search.settings import TrialSettings
+from se_nas.search.worker.data_parallel import DistributedTraining
+from se_nas.search.worker.process_failures import (
+    PeerDied,
+    exit_process,
+    first_failure,
+    is_lost_group,
+    watch_for_failures,
+)
 
 # A process waits so long for another in a collective. One that died is noticed within seconds; this
 # is for one that hangs. Between two collectives there is a step, the start of a loader's processes
@@ -34,7 +40,7 @@ TIMEOUT = timedelta(minutes=10)
 PATIENCE_S, BRIEFLY_S = 30.0, 2.0
 
 
-def meeting(size: int, port: int = 0) -> Any:
+def make_store(size: int, port: int = 0) -> Any:
     """Where a trial's processes meet, on loopback: at a port that is free, or at process 0's."""
     store: Any = dist.TCPStore  # type: ignore[attr-defined]
     if port:
@@ -78,18 +84,18 @@ def _abort() -> None:
         group.abort()
 
 
-class Peer:
+class RankActor:
     """A process beside the trial's worker: does what it is told, at the same time."""
 
     def __init__(self, settings: TrialSettings, rank: int, size: int, port: int) -> None:
         self.device = "cuda" if settings.on_gpu and torch.cuda.is_available() else "cpu"
         torch.set_num_threads(settings.threads)
         self.settings, self.group = settings, (rank, size, port)
-        self.training: ParallelTraining | None = None
+        self.training: DistributedTraining | None = None
 
     def join(self) -> None:
         rank, size, port = self.group
-        join(meeting(size, port), rank, size, self.device == "cuda")
+        join(make_store(size, port), rank, size, self.device == "cuda")
 
     def begin(self, architecture: str, data: Any, workers: int) -> None:
         """A new network on the data, or on what the data are shared by."""
@@ -97,7 +103,7 @@ class Peer:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         images: Data = data if isinstance(data, Data) else data.data()
-        self.training = ParallelTraining(
+        self.training = DistributedTraining(
             Architecture.from_json(architecture),
             images,
             self.settings.recipe,
@@ -120,14 +126,14 @@ class Peer:
         self.training.test()
 
 
-class Peers:
+class RankActors:
     """A worker's peers.
 
     Args:
         settings: of the worker; ``processes`` counts it too.
     """
 
-    peer: type[Peer] = Peer
+    peer: type[RankActor] = RankActor
 
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
@@ -139,7 +145,7 @@ class Peers:
         if self.actors:
             return
         size = self.settings.processes
-        self.server = meeting(size)
+        self.server = make_store(size)
         port = self.server.port
         group: Any = ray.util.get_current_placement_group()
         for rank in range(1, size):
@@ -152,16 +158,16 @@ class Peers:
             )(self.peer)
             self.actors.append(remote.remote(self.settings, rank, size, port))
         started = [actor.__ray_ready__.remote() for actor in self.actors]
-        found = cause(started, TIMEOUT.total_seconds())
+        found = first_failure(started, TIMEOUT.total_seconds())
         if found is not None:
             self._fail(found)
         on_cuda = self.settings.on_gpu and torch.cuda.is_available()
-        self.together("join", partial(join, meeting(size, port), 0, size, on_cuda))
+        self.together("join", partial(join, make_store(size, port), 0, size, on_cuda))
 
     def together(self, method: str, own: Callable[[], Any], *arguments: Any) -> Any:
         """Have every peer call a method while this process calls ``own``; its answer.
 
-        If a peer dies this process ends, so that the trial is started again (``peer_ends``).
+        If a peer dies this process ends, so that the trial is started again (``process_failures.py``).
 
         Raises:
             Exception: what a peer failed of, rather than that this process lost it.
@@ -169,13 +175,13 @@ class Peers:
         tasks = [getattr(actor, method).remote(*arguments) for actor in self.actors]
         seen: list[Exception] = []
         try:
-            with watched(tasks, seen, self._interrupt):
+            with watch_for_failures(tasks, seen, self._interrupt):
                 answer = own()
                 ray.get(tasks)
         except Exception as error:
             leave()  # before the peers are asked: those that wait for this process fail at once
             lost = is_lost_group(error) or isinstance(error, ray.exceptions.RayError)
-            found = seen[0] if seen else cause(tasks, PATIENCE_S if lost else BRIEFLY_S)
+            found = seen[0] if seen else first_failure(tasks, PATIENCE_S if lost else BRIEFLY_S)
             if found is not None:
                 self._fail(found)
             self.close()
@@ -196,7 +202,7 @@ class Peers:
     def _interrupt(self, found: Exception) -> None:
         """A peer failed, and this process may wait for it, to join or in a collective: end that."""
         if isinstance(found, PeerDied):
-            give_up(found)
+            exit_process(found)
         self._kill()
         self.server = None
         _abort()
@@ -204,11 +210,11 @@ class Peers:
     def _fail(self, found: Exception) -> NoReturn:
         self.close()
         if isinstance(found, PeerDied):
-            give_up(found)
+            exit_process(found)
         raise found
 
 
-class LedTraining(ParallelTraining):
+class RankZeroTraining(DistributedTraining):
     """``ParallelTraining`` in process 0, which takes its peers along.
 
     Args:
@@ -222,7 +228,7 @@ class LedTraining(ParallelTraining):
         data: Data,
         recipe: Any,
         *,
-        peers: Peers,
+        peers: RankActors,
         shared: Any,
         workers: int,
         **options: Any,
@@ -243,4 +249,4 @@ class LedTraining(ParallelTraining):
         return self.peers.together("test", super().test)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.peers.together("load", lambda: ParallelTraining.load_state_dict(self, state), state)
+        self.peers.together("load", lambda: DistributedTraining.load_state_dict(self, state), state)

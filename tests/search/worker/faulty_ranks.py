@@ -24,11 +24,11 @@ from rich.console import Console
 from se_nas import Space, choice, trunk
 from se_nas.cost import cost
 from se_nas.search import cluster, directory, study
-from se_nas.search.peers import Peer, Peers
 from se_nas.search.proposals import Proposals
 from se_nas.search.settings import DataSettings, RunConfig
-from se_nas.search.trial import SETrial
 from se_nas.search.tuning import tune_trials
+from se_nas.search.worker.process_group import RankActor, RankActors
+from se_nas.search.worker.trial import SETrial
 
 FOLDER = Path(sys.argv[1] if __name__ == "__main__" else ".")
 # What happens in the second epoch of which trial.
@@ -46,7 +46,7 @@ def killed_soon() -> None:
     threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
-class FaultyPeer(Peer):
+class FaultyPeer(RankActor):
     def epoch(self) -> None:
         assert self.training is not None
         number = int((FOLDER / "number").read_text())
@@ -60,7 +60,7 @@ class FaultyPeer(Peer):
         super().epoch()
 
 
-class FaultyPeers(Peers):
+class FaultyPeers(RankActors):
     peer = FaultyPeer
 
 

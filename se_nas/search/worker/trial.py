@@ -20,37 +20,14 @@ from ray import tune
 
 from se_nas import data
 from se_nas.arch import Architecture
-from se_nas.search import checkpoints, labels
-from se_nas.search.memory import is_out_of_memory
-from se_nas.search.settings import DataSettings, TrialSettings
-from se_nas.search.sharing import SharedData
-from se_nas.search.workers import ready_first
+from se_nas.search.settings import TrialSettings
+from se_nas.search.worker import checkpoints, process_title
+from se_nas.search.worker.data import load_data, loader_workers
+from se_nas.search.worker.device import device
+from se_nas.search.worker.out_of_memory import is_out_of_memory
+from se_nas.search.worker.reports import WORST, ready_first
+from se_nas.search.worker.shared_data import SharedData
 from se_nas.train import NonFiniteLoss, Training
-
-# A search compares values of ended trials: one that failed is worse than any that did not.
-WORST = {"val_acc": 0.0, "val_loss": 1e9}
-
-
-def load_data(settings: DataSettings, seed: int) -> data.Data:
-    """The images that the settings name."""
-    return data.load(
-        settings.name,
-        settings.folder,
-        seed=seed,
-        image_size=settings.image_size,
-        val_images=settings.val_images,
-        limit_train=settings.limit_train,
-    )
-
-
-def loader_workers(images: data.Data, threads: int) -> int:
-    """Processes that decode image files for one trial: no more than its share of the CPUs."""
-    return min(images.train.default_workers, threads)
-
-
-def device(on_gpu: bool) -> str:
-    """``cuda`` if a GPU was reserved and this process sees one, else ``cpu``."""
-    return "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
 
 
 class SETrial(tune.Trainable):
@@ -71,9 +48,9 @@ class SETrial(tune.Trainable):
         self.shared = images
         self.peers: Any = None
         if settings.processes > 1:
-            from se_nas.search.peers import Peers
+            from se_nas.search.worker.process_group import RankActors
 
-            self.peers = Peers(settings)
+            self.peers = RankActors(settings)
         self.data: data.Data | None = None if images is None else images.data()
         self.broken = False
         torch.set_num_threads(settings.threads)
@@ -92,7 +69,7 @@ class SETrial(tune.Trainable):
 
     @ready_first
     def step(self) -> dict[str, Any]:
-        labels.show_title(self.name)
+        process_title.set_process_title(self.name)
         try:
             return self._step()
         except NonFiniteLoss as error:
@@ -144,9 +121,12 @@ class SETrial(tune.Trainable):
             }
             make: Any = Training
             if self.peers is not None:
-                from se_nas.search.peers import LedTraining
+                from se_nas.search.worker.process_group import RankZeroTraining
 
-                make, options = LedTraining, options | {"peers": self.peers, "shared": self.shared}
+                make, options = (
+                    RankZeroTraining,
+                    options | {"peers": self.peers, "shared": self.shared},
+                )
             self.training = make(self.architecture, self.data, self.settings.recipe, **options)
             assert self.training is not None, "for the type checker"
             self.measured["unpreserved"] = len(self.training.unpreserved)
@@ -154,14 +134,14 @@ class SETrial(tune.Trainable):
                 self.training.load_state_dict(state["training"])
         metrics = self.training.epoch()
         self.epochs.append({"val_acc": metrics.val_acc, "val_loss": metrics.val_loss})
-        labels.log(self.name, f"epoch {metrics.epoch}, val_acc {metrics.val_acc:.4f}")
+        process_title.log(self.name, f"epoch {metrics.epoch}, val_acc {metrics.val_acc:.4f}")
         done = metrics.epoch >= self.settings.epochs
         if not done:
             self._save()
         return self._told() | self.epochs[-1] | {"device": self.device, "done": done, "end": ""}
 
     def _end(self, end: str, reason: str = "") -> dict[str, Any]:
-        labels.log(self.name, f"ended: {end} {reason}")
+        process_title.log(self.name, f"ended: {end} {reason}")
         return WORST | self._told() | {"done": True, "end": end, "reason": reason}
 
     def _told(self) -> dict[str, Any]:

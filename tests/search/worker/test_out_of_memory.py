@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from se_nas.search.memory import is_out_of_memory
+from se_nas.search.worker.out_of_memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(

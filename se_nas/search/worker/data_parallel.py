@@ -26,7 +26,7 @@ from se_nas.train import EPOCH, Training
 APART = 1000
 
 
-class Slices(Sampler[list[int]]):
+class ShardedBatchSampler(Sampler[list[int]]):
     """One process's part of the batches that a single process would draw.
 
     All slices of a batch have one size: what is over is left out, and so is a batch whose slices
@@ -57,7 +57,7 @@ class Slices(Sampler[list[int]]):
         return self.count
 
 
-class ParallelTraining(Training):
+class DistributedTraining(Training):
     """``Training`` in one of the processes of the default process group, told the same in each.
 
     All processes step together. Metrics are those of all of them.
@@ -74,7 +74,7 @@ class ParallelTraining(Training):
 
     def _train_loader(self) -> DataLoader[Batch]:
         whole = super()._train_loader()
-        slices = Slices(
+        slices = ShardedBatchSampler(
             whole.batch_sampler,
             images=len(self.data.train),
             batch_size=self.recipe.batch_size,

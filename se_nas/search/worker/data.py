@@ -1,0 +1,23 @@
+"""The images of a trial, as a worker reads them."""
+
+from __future__ import annotations
+
+from se_nas import data
+from se_nas.search.settings import DataSettings
+
+
+def load_data(settings: DataSettings, seed: int) -> data.Data:
+    """The images that the settings name."""
+    return data.load(
+        settings.name,
+        settings.folder,
+        seed=seed,
+        image_size=settings.image_size,
+        val_images=settings.val_images,
+        limit_train=settings.limit_train,
+    )
+
+
+def loader_workers(images: data.Data, threads: int) -> int:
+    """Processes that decode image files for one trial: no more than its share of the CPUs."""
+    return min(images.train.default_workers, threads)

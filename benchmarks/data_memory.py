@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 from search_common import machine
 
+from se_nas.search.config import DataSettings
 from se_nas.search.environment import prepare
-from se_nas.search.settings import DataSettings
 
 SETTINGS = DataSettings("digits", image_size=256)
 WORKERS = 4

@@ -43,11 +43,11 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
 
     from se_nas.search import directory, study
     from se_nas.search.cluster import connected
+    from se_nas.search.config import SearchConfig
     from se_nas.search.proposals import Proposals
-    from se_nas.search.settings import RunConfig
     from se_nas.search.tuning import tune_trials
 
-    config = RunConfig(
+    config = SearchConfig(
         trials=trials, epochs=1, gpus=0, concurrency=SLOTS, out=out, dashboard=False, name="run"
     )
     ended: list[float] = []

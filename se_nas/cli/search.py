@@ -121,7 +121,7 @@ def search(
     from se_nas.errors import unknown
     from se_nas.latency.settings import LatencySettings
     from se_nas.recipes import RECIPES
-    from se_nas.search.settings import DataSettings, RunConfig
+    from se_nas.search.config import DataSettings, SearchConfig
     from se_nas.spaces import load_space
 
     if join and resume is not None:
@@ -135,7 +135,7 @@ def search(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     # Workers have another working directory.
     folder = None if data_dir is None else str(Path(data_dir).expanduser().absolute())
-    config = RunConfig(
+    config = SearchConfig(
         data=DataSettings(data, folder, image_size, val_images, limit_train),
         recipe=replace(RECIPES[recipe], **changes),
         trials=trials,

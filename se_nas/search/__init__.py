@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from se_nas.search.config import SearchConfig
     from se_nas.search.directory import RunDirectory
-    from se_nas.search.settings import RunConfig
     from se_nas.space import Space
 
 
-def search(space: Space, config: RunConfig, console: Console) -> RunDirectory:
+def search(space: Space, config: SearchConfig, console: Console) -> RunDirectory:
     """Run a search and print its table; ``se_nas.search.run.search`` has the details.
 
     Ray reads its environment when it is imported, so that is prepared first.
@@ -31,7 +31,7 @@ def search(space: Space, config: RunConfig, console: Console) -> RunDirectory:
 
 
 def resume(
-    which: str, space: Space | None, asked: RunConfig, named: Collection[str], console: Console
+    which: str, space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
 ) -> RunDirectory:
     """Take up a run that was cut; ``se_nas.search.run.resume`` has the details."""
     from se_nas.search.environment import prepare
@@ -43,7 +43,7 @@ def resume(
 
 
 def join(
-    space: Space | None, asked: RunConfig, named: Collection[str], console: Console
+    space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
 ) -> RunDirectory:
     """Work on a study that another driver began; ``se_nas.search.run.join`` has the details."""
     from se_nas.search.environment import prepare

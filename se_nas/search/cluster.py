@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from se_nas.errors import InputError
+from se_nas.search.config import SearchConfig
 from se_nas.search.environment import head_address
-from se_nas.search.settings import RunConfig
 from se_nas.search.shipping import runtime_env
 
 CONNECT_TIMEOUT_S = 5.0
@@ -46,7 +46,7 @@ class Slots:
 
 
 @contextlib.contextmanager
-def connected(config: RunConfig) -> Iterator[Slots]:
+def connected(config: SearchConfig) -> Iterator[Slots]:
     """Ray, started or joined, for as long as the block lasts.
 
     Raises:
@@ -55,13 +55,15 @@ def connected(config: RunConfig) -> Iterator[Slots]:
     """
     import ray
 
-    from se_nas.search.stopping import at_once  # with Tune, which not every worker needs
+    from se_nas.search.signals import raise_on_signal  # with Tune, which not every worker needs
 
     api: Any = ray  # much of its interface is untyped
     if api.is_initialized():  # it would be shut down with the search
         raise InputError("this process has a Ray cluster already: ray.shutdown() first")
     try:
-        with at_once():  # Ray's start sets a handler for SIGTERM, which is not to outlast it
+        with (
+            raise_on_signal()
+        ):  # Ray's start sets a handler for SIGTERM, which is not to outlast it
             context = _start(config, api) if config.address is None else _join(config, api)
         yield slots(config, living(), context.dashboard_url or "")
     finally:
@@ -76,7 +78,7 @@ def living() -> list[Mapping[str, float]]:
     return [node["Resources"] for node in api.nodes() if node["Alive"]]
 
 
-def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: str = "") -> Slots:
+def slots(config: SearchConfig, nodes: Sequence[Mapping[str, float]], dashboard: str = "") -> Slots:
     """Divide what the nodes have among trials; a trial stands on one node.
 
     Args:
@@ -108,7 +110,7 @@ def slots(config: RunConfig, nodes: Sequence[Mapping[str, float]], dashboard: st
     return Slots(min(count, config.concurrency or count), cpus, share, dashboard)
 
 
-def _gpus(config: RunConfig, nodes: Sequence[Mapping[str, float]]) -> int:
+def _gpus(config: SearchConfig, nodes: Sequence[Mapping[str, float]]) -> int:
     """GPUs to use on all nodes.
 
     Raises:
@@ -149,7 +151,7 @@ def _share(per_node: Sequence[tuple[float, int]]) -> float:
     return float(min(MOST_CPUS, int(least))) if least >= 1 else max(0.001, int(least * 1000) / 1000)
 
 
-def _start(config: RunConfig, ray: Any) -> Any:
+def _start(config: SearchConfig, ray: Any) -> Any:
     host = config.dashboard_host or "127.0.0.1"
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -169,7 +171,7 @@ def _start(config: RunConfig, ray: Any) -> Any:
     )
 
 
-def _join(config: RunConfig, ray: Any) -> Any:
+def _join(config: SearchConfig, ray: Any) -> Any:
     assert config.address is not None, "a run without an address starts a cluster"
     reason = _unreachable(config.address)
     if reason is None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from se_nas import __version__
 from se_nas.errors import InputError, unknown
-from se_nas.search.settings import RunConfig
+from se_nas.search.config import SearchConfig
 from se_nas.space import Space
 
 UNKNOWN = "unknown"
@@ -115,7 +115,7 @@ class RunDirectory:
         part.replace(self.path / name)
 
 
-def create(space: Space, config: RunConfig, joins: str = "") -> RunDirectory:
+def create(space: Space, config: SearchConfig, joins: str = "") -> RunDirectory:
     """Make the folder of a new run and write what it starts from.
 
     Args:

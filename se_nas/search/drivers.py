@@ -21,9 +21,9 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory
 from se_nas.search.reopen import common
-from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
 Claim: TypeAlias = Literal["ours", "taken", "full"]
@@ -125,7 +125,7 @@ def drivers(study: optuna.Study, run: RunDirectory) -> Drivers | None:
     return Drivers(study, name_of(run), str(study.user_attrs["driver"]))
 
 
-def describe(study: optuna.Study, space: Space, config: RunConfig, run: RunDirectory) -> None:
+def describe(study: optuna.Study, space: Space, config: SearchConfig, run: RunDirectory) -> None:
     """Write into a study what a driver that joins it must know."""
     known = study.user_attrs
     for key, value in (("driver", name_of(run)), ("space", json.loads(space.to_json()))):

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from se_nas.latency.settings import uses_latency
+from se_nas.search.config import SearchConfig
 from se_nas.search.feasibility import check_feasible
 from se_nas.search.proposing import pricer
-from se_nas.search.settings import RunConfig
 from se_nas.search.summary import small_images
 from se_nas.search.worker.data import load_data
 from se_nas.space import Space
@@ -20,7 +20,7 @@ from se_nas.wrapping import Name
 SAMPLES = 8
 
 
-def show(space: Space, config: RunConfig, console: Console) -> None:
+def show(space: Space, config: SearchConfig, console: Console) -> None:
     """Print it; nothing is trained and no cluster is started."""
     images = load_data(config.data, config.seed)
     price = pricer(images)

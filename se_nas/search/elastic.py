@@ -16,12 +16,12 @@ from ray.tune.search import ConcurrencyLimiter
 
 from se_nas.errors import InputError
 from se_nas.search.cluster import Slots, slots
-from se_nas.search.settings import RunConfig
+from se_nas.search.config import SearchConfig
 
 LOOK_EVERY_S = 5.0
 
 
-def room(config: RunConfig, given: Slots, nodes: Sequence[Mapping[str, float]]) -> int:
+def room(config: SearchConfig, given: Slots, nodes: Sequence[Mapping[str, float]]) -> int:
     """Trials that these nodes have room for, each with the resources that were given at the start.
 
     Args:
@@ -54,7 +54,7 @@ class FollowNodes(tune.Callback):
     def __init__(
         self,
         limiter: ConcurrencyLimiter,
-        config: RunConfig,
+        config: SearchConfig,
         given: Slots,
         nodes: Callable[[], Sequence[Mapping[str, float]]],
         on_change: Callable[[int, int], None],

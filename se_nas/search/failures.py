@@ -8,9 +8,9 @@ from typing import Any
 from ray import tune
 from rich.console import Console
 
+from se_nas.search.config import MAX_DEATHS
 from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.outcomes import End
-from se_nas.search.settings import MAX_DEATHS
 
 # A share of fewer failures says nothing.
 LEAST_FAILED = 5

@@ -12,14 +12,14 @@ from se_nas import templates
 from se_nas.arch import Architecture
 from se_nas.cost import Cost
 from se_nas.errors import InputError
-from se_nas.search.settings import RunConfig
+from se_nas.search.config import SearchConfig
 from se_nas.space import Space
 
 GRID_LIMIT = 20_000
 DRAWS = 2000
 
 
-def first(space: Space, config: RunConfig) -> Iterator[Architecture]:
+def first(space: Space, config: SearchConfig) -> Iterator[Architecture]:
     """The networks of ``--enqueue``, then with the sampler ``grid`` all others in a fixed order.
 
     Raises:
@@ -36,7 +36,7 @@ def first(space: Space, config: RunConfig) -> Iterator[Architecture]:
     return chain(known, space)
 
 
-def check_known(space: Space, price: Callable[[Architecture], Cost], config: RunConfig) -> None:
+def check_known(space: Space, price: Callable[[Architecture], Cost], config: SearchConfig) -> None:
     """Refuse networks of ``--enqueue`` that could not be tried.
 
     Raises:

@@ -20,10 +20,10 @@ from rich.console import Console
 
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
+from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.directory import RunDirectory
 from se_nas.search.proposals import Proposals
 from se_nas.search.reopen import check_settings, check_space, common
-from se_nas.search.settings import RunConfig, without_password
 from se_nas.search.storage import cannot_open, check_url, sqlite_file
 from se_nas.space import Space
 
@@ -32,8 +32,8 @@ LONGEST, LEAST_S, EVERY_S = 2.0, 60.0, 2.0
 
 
 def settle(
-    space: Space | None, asked: RunConfig, named: Collection[str]
-) -> tuple[Space, RunConfig]:
+    space: Space | None, asked: SearchConfig, named: Collection[str]
+) -> tuple[Space, SearchConfig]:
     """The space and the settings of the study that is joined, with what is of this machine.
 
     Args:
@@ -62,7 +62,7 @@ def settle(
             f"--join: the space {space.name!r} asks for latency_ms, which is predicted from one "
             "device's table in one run; such a study has one driver"
         )
-    stored = RunConfig.from_dict(attrs["settings"])
+    stored = SearchConfig.from_dict(attrs["settings"])
     changes = check_settings(stored, asked, named, where)
     shared = {field.name: getattr(stored, field.name) for field in fields(stored)}
     shared = {name: value for name, value in shared.items() if name in common(stored)}
@@ -89,7 +89,7 @@ def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
         raise InputError(cannot_open(place, error)) from None
 
 
-def leave(proposals: Proposals, config: RunConfig, run: RunDirectory, console: Console) -> None:
+def leave(proposals: Proposals, config: SearchConfig, run: RunDirectory, console: Console) -> None:
     """The end of a driver that joined: its trials are in the study."""
     proposals.leave()
     counts = asdict(proposals.counts)

@@ -20,10 +20,10 @@ from se_nas.latency.settings import Signature, uses_latency
 from se_nas.latency.table import LatencyTable, network_key
 from se_nas.search.alone import Note, alone
 from se_nas.search.cluster import Slots
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory
 from se_nas.search.draws import feasible
 from se_nas.search.finals import Final
-from se_nas.search.settings import RunConfig
 from se_nas.search.timing import FILE, Price, TimedPrice, kept, say, summary
 from se_nas.space import Space
 
@@ -36,7 +36,7 @@ PATIENCE_S = 600.0
 def timed(
     price: Price,
     space: Space,
-    config: RunConfig,
+    config: SearchConfig,
     images: Data,
     slots: Slots,
     run: RunDirectory,
@@ -65,7 +65,7 @@ def timed(
 def _made(
     price: Price,
     space: Space,
-    config: RunConfig,
+    config: SearchConfig,
     signature: Signature,
     slots: Slots,
     console: Console,

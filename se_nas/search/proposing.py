@@ -10,10 +10,10 @@ import optuna
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.data import Data
+from se_nas.search.config import SearchConfig
 from se_nas.search.drivers import Drivers
 from se_nas.search.first import first
 from se_nas.search.proposals import Proposals
-from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
 
@@ -21,7 +21,7 @@ def propose(
     opened: optuna.Study,
     space: Space,
     price: Callable[[Architecture], Cost],
-    config: RunConfig,
+    config: SearchConfig,
     others: Drivers | None = None,
 ) -> Proposals:
     """What the study proposes under a run's settings."""

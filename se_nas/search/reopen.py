@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError
+from se_nas.search.config import HIDDEN, SearchConfig
 from se_nas.search.directory import RunDirectory, versions
 from se_nas.search.lock import is_held
-from se_nas.search.settings import HIDDEN, RunConfig
 from se_nas.space import Space
 
 # What the trials that are there do not depend on; ``RunConfig.processes`` they do depend on.
@@ -60,7 +60,7 @@ def check_space(written: Any, space: Space, whose: str, where: str) -> None:
         )
 
 
-def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunConfig:
+def settle(run: RunDirectory, asked: SearchConfig, named: Collection[str]) -> SearchConfig:
     """The run's settings with the changes that are asked for.
 
     Args:
@@ -70,7 +70,7 @@ def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunCo
     Raises:
         InputError: an option differs that cannot change.
     """
-    stored = RunConfig.from_dict(run.read("settings.json"))
+    stored = SearchConfig.from_dict(run.read("settings.json"))
     changes = check_settings(stored, asked, named, f"the run {run.shown}")
     if "data_dir" in changes:
         stored = replace(stored, data=replace(stored.data, folder=changes.pop("data_dir")))
@@ -92,7 +92,7 @@ def settle(run: RunDirectory, asked: RunConfig, named: Collection[str]) -> RunCo
 
 
 def check_settings(
-    stored: RunConfig, asked: RunConfig, named: Collection[str], where: str
+    stored: SearchConfig, asked: SearchConfig, named: Collection[str], where: str
 ) -> dict[str, Any]:
     """The options that the user wrote and that differ from a run's or a study's settings.
 
@@ -121,7 +121,7 @@ def check_settings(
     return changes
 
 
-def common(config: RunConfig) -> dict[str, Any]:
+def common(config: SearchConfig) -> dict[str, Any]:
     """What the drivers of a study have in common: what results depend on, and how many trials."""
     data, latency = replace(config.data, folder=None), replace(config.latency, cache=None)
     values = replace(config, data=data, latency=latency).to_dict()
@@ -129,13 +129,13 @@ def common(config: RunConfig) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in own}
 
 
-def cut_before(space: Space, config: RunConfig) -> RunDirectory | None:
+def cut_before(space: Space, config: SearchConfig) -> RunDirectory | None:
     """The newest run in ``config.out`` with this space and these settings that was cut."""
     files = Path(config.out).glob("*/settings.json")
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         run = RunDirectory(file.parent)
         try:
-            settings = RunConfig.from_dict(run.read("settings.json"))
+            settings = SearchConfig.from_dict(run.read("settings.json"))
             same = run.read("space.json") == _plain(space) and _fixed(settings) == _fixed(config)
         except (InputError, TypeError):  # of another version
             continue
@@ -144,7 +144,7 @@ def cut_before(space: Space, config: RunConfig) -> RunDirectory | None:
     return None
 
 
-def _fixed(config: RunConfig) -> dict[str, Any]:
+def _fixed(config: SearchConfig) -> dict[str, Any]:
     fixed = {name: v for name, v in flat(config).items() if name not in MAY_CHANGE | APART}
     return fixed | {"processes": config.processes}
 
@@ -160,7 +160,7 @@ def notes(run: RunDirectory, repaired: str = "") -> list[str]:
     return [repaired, *different] if repaired else different
 
 
-def note_session(run: RunDirectory, config: RunConfig) -> None:
+def note_session(run: RunDirectory, config: SearchConfig) -> None:
     """Write the settings that hold from now on, and with which versions."""
     began = run.read("versions.json")
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -175,7 +175,7 @@ def _last_session(run: RunDirectory) -> dict[str, Any]:
     return began | (sessions[-1] if sessions else {})
 
 
-def flat(config: RunConfig) -> dict[str, Any]:
+def flat(config: SearchConfig) -> dict[str, Any]:
     """The settings by the names of their options."""
     values = config.to_dict()
     data, recipe, latency = values.pop("data"), values.pop("recipe"), values.pop("latency")

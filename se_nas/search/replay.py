@@ -18,12 +18,12 @@ from se_nas.cost import Cost
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search import directory, study, timing
+from se_nas.search.config import SearchConfig
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
 from se_nas.search.proposing import pricer, propose
 from se_nas.search.recovery import recover
 from se_nas.search.samplers import build
-from se_nas.search.settings import RunConfig
 from se_nas.search.telling import EXHAUSTED
 from se_nas.search.worker.data import load_data
 from se_nas.space import Space
@@ -60,7 +60,7 @@ def replay(which: str, out: str = "runs") -> Replayed:
     """
     run = directory.find(which, out)
     space = Space.from_json((run.path / "space.json").read_text(encoding="utf-8"))
-    config = RunConfig.from_dict(run.read("settings.json"))
+    config = SearchConfig.from_dict(run.read("settings.json"))
     recorded = study.read(config, run)
     if error := study.join_error(recorded):
         raise InputError(f"the run {run.shown} cannot be replayed: {error}")
@@ -69,7 +69,10 @@ def replay(which: str, out: str = "runs") -> Replayed:
 
 
 def compare(
-    recorded: optuna.Study, space: Space, config: RunConfig, price: Callable[[Architecture], Cost]
+    recorded: optuna.Study,
+    space: Space,
+    config: SearchConfig,
+    price: Callable[[Architecture], Cost],
 ) -> Replayed:
     """Ask and tell a new study as ``recorded`` was, for as long as the proposals are equal."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -113,7 +116,7 @@ def compare(
 def _driver(
     again: optuna.Study,
     space: Space,
-    config: RunConfig,
+    config: SearchConfig,
     price: Callable[[Architecture], Cost],
     session: Mapping[str, int],
 ) -> Proposals:

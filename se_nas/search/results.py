@@ -15,9 +15,9 @@ from se_nas.data import Data
 from se_nas.objectives import Objective
 from se_nas.search import finals
 from se_nas.search.best import training_objective
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory
 from se_nas.search.proposals import Proposals
-from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
 FILE = "results.json"
@@ -53,7 +53,7 @@ def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list
 
 
 def of_search(
-    ranked: Sequence[tuple[Architecture, list[float]]], proposals: Proposals, config: RunConfig
+    ranked: Sequence[tuple[Architecture, list[float]]], proposals: Proposals, config: SearchConfig
 ) -> dict[str, Any]:
     """What the search itself found, before anything is retrained."""
     return {

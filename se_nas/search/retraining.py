@@ -18,8 +18,8 @@ from typing import Any
 from se_nas.arch import Architecture
 from se_nas.saving import to_bytes
 from se_nas.search.cluster import Slots
+from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.kept import Keep
-from se_nas.search.settings import MAX_DEATHS, RunConfig, TrialSettings
 from se_nas.search.worker.retrain import (
     RetrainPayload,
     RetrainResult,
@@ -37,7 +37,7 @@ def train_on_ray(
     what: str,
     keep: Keep,
     *,
-    config: RunConfig,
+    config: SearchConfig,
     slots: Slots,
     images: SharedData | None,
     on_done: Callable[[str, int, int], None],
@@ -109,7 +109,7 @@ def remove(group: Any) -> None:
         api.remove_placement_group(group)
 
 
-def settings_of(config: RunConfig, slots: Slots, seed: int) -> TrialSettings:
+def settings_of(config: SearchConfig, slots: Slots, seed: int) -> TrialSettings:
     """Those of a trial, with the budget and the seed of a retraining."""
     return TrialSettings(
         config.data,

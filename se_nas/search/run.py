@@ -25,6 +25,7 @@ from se_nas.search import (
 )
 from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots, connected
+from se_nas.search.config import SearchConfig
 from se_nas.search.drivers import drivers, new_name
 from se_nas.search.failures import last_error
 from se_nas.search.feasibility import check_feasible, feasibility
@@ -35,8 +36,7 @@ from se_nas.search.proposing import pricer, propose
 from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.samplers import build
-from se_nas.search.settings import RunConfig
-from se_nas.search.stopping import at_once
+from se_nas.search.signals import raise_on_signal
 from se_nas.search.storage import lost_storage_is_one_line, repair
 from se_nas.search.tuning import tune_trials
 from se_nas.search.worker import checkpoints
@@ -46,7 +46,7 @@ from se_nas.space import Space
 
 
 def join(
-    space: Space | None, asked: RunConfig, named: Collection[str], console: Console
+    space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
 ) -> directory.RunDirectory:
     """Work on a study that another driver began, until it has all its trials.
 
@@ -63,7 +63,7 @@ def join(
 
 
 def search(
-    space: Space, config: RunConfig, console: Console, joins: str = ""
+    space: Space, config: SearchConfig, console: Console, joins: str = ""
 ) -> directory.RunDirectory:
     """Run a search and print its table.
 
@@ -83,7 +83,7 @@ def search(
     first(space, config)  # what they cannot use, they say now
     build(config.sampler, config.seed, config.trials)
     run = directory.create(space, config, joins)
-    with at_once(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
+    with raise_on_signal(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
         console.print(summary.opening(space, images, run), soft_wrap=True)
         cut = None if joins else reopen.cut_before(space, config)
         if cut is not None:
@@ -94,7 +94,7 @@ def search(
             )
         try:
             slots = stack.enter_context(connected(config))
-            stack.enter_context(at_once())  # Ray's start took the signals
+            stack.enter_context(raise_on_signal())  # Ray's start took the signals
             console.print(summary.resources(config, slots), soft_wrap=True)
             price = measuring.timed(price, space, config, images, slots, run, console)
             if uses_latency(space):
@@ -117,7 +117,7 @@ def search(
 
 
 def resume(
-    which: str, space: Space | None, asked: RunConfig, named: Collection[str], console: Console
+    which: str, space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
 ) -> directory.RunDirectory:
     """Take up a run that was cut, and finish it.
 
@@ -131,7 +131,7 @@ def resume(
             cannot change.
     """
     run = directory.find(which, asked.out)
-    with at_once(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
+    with raise_on_signal(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
         space = reopen.read_space(run, space)
         config = reopen.settle(run, asked, named)
         images = load_data(config.data, config.seed)
@@ -140,7 +140,7 @@ def resume(
         console.print(summary.opening(space, images, run), soft_wrap=True)
         opened = study.create(space, config, run, resume=True)
         slots = stack.enter_context(connected(config))
-        stack.enter_context(at_once())  # Ray's start took the signals
+        stack.enter_context(raise_on_signal())  # Ray's start took the signals
         console.print(summary.resources(config, slots), soft_wrap=True)
         for note in reopen.notes(run, repaired):
             console.print(f"note: {note}", soft_wrap=True)
@@ -158,7 +158,7 @@ def resume(
 
 def _finish(
     proposals: Proposals,
-    config: RunConfig,
+    config: SearchConfig,
     images: Data,
     slots: Slots,
     run: directory.RunDirectory,

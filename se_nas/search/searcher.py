@@ -16,11 +16,11 @@ from typing import Any, cast
 from ray.tune.search import Searcher
 
 from se_nas.search.best import best_of
+from se_nas.search.config import MAX_DEATHS
 from se_nas.search.failures import Failures, died
 from se_nas.search.journal import batch
 from se_nas.search.outcomes import End, Outcome, Proposal
 from se_nas.search.proposals import Proposals
-from se_nas.search.settings import MAX_DEATHS
 
 CURVE = ("val_acc", "val_loss")
 METRICS = (*CURVE, "unpreserved")

@@ -8,11 +8,11 @@ from optuna.storages import BaseStorage, JournalStorage
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search import results
+from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.drivers import describe, name_of
 from se_nas.search.journal import BatchedJournal
 from se_nas.search.samplers import build
-from se_nas.search.settings import RunConfig, without_password
 from se_nas.search.storage import FULL, cannot_open, check_url
 from se_nas.search.telling import last_event
 from se_nas.space import Space
@@ -21,7 +21,7 @@ SESSIONS = "sessions"
 
 
 def create(
-    space: Space, config: RunConfig, run: RunDirectory, *, resume: bool = False
+    space: Space, config: SearchConfig, run: RunDirectory, *, resume: bool = False
 ) -> optuna.Study:
     """The study in the run directory, or at the storage URL that the user gave.
 
@@ -83,7 +83,7 @@ def create(
         raise InputError(cannot_open(_place(config, run), error)) from None
 
 
-def read(config: RunConfig, run: RunDirectory) -> optuna.Study:
+def read(config: SearchConfig, run: RunDirectory) -> optuna.Study:
     """The study of a run that is there, to look at.
 
     Raises:
@@ -100,13 +100,13 @@ def read(config: RunConfig, run: RunDirectory) -> optuna.Study:
         raise InputError(f"the study of {run.shown} cannot be opened: {reason}") from None
 
 
-def _place(config: RunConfig, run: RunDirectory) -> str:
+def _place(config: SearchConfig, run: RunDirectory) -> str:
     """Where the study is, as it may be shown."""
     place = shown(run.journal) if config.storage is None else without_password(config.storage)
     return repr(place)
 
 
-def _storage(config: RunConfig, run: RunDirectory) -> BaseStorage:
+def _storage(config: SearchConfig, run: RunDirectory) -> BaseStorage:
     if config.storage is None:
         return JournalStorage(BatchedJournal(str(run.journal)))
     return optuna.storages.get_storage(config.storage)

@@ -16,10 +16,10 @@ from se_nas.latency.table import TimedCost
 from se_nas.objectives import Objective
 from se_nas.search import finals
 from se_nas.search.cluster import Slots
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.draws import feasible
 from se_nas.search.proposals import Proposals
-from se_nas.search.settings import RunConfig
 from se_nas.search.worker import checkpoints
 from se_nas.space import Space
 from se_nas.templates import trunk_values
@@ -52,7 +52,7 @@ def small_images(space: Space, images: Data) -> list[str]:
     ]
 
 
-def resources(config: RunConfig, slots: Slots) -> str:
+def resources(config: SearchConfig, slots: Slots) -> str:
     """How many trials at once, on what, and how to watch them."""
     device = f"{slots.gpus:g} GPU and {slots.cpus:g} CPU" if slots.gpus else f"{slots.cpus:g} CPU"
     lines = [

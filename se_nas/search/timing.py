@@ -15,8 +15,8 @@ from se_nas.cost import Cost
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature, uses_latency
 from se_nas.latency.table import LatencyTable, Measurements, TimedCost
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory, shown
-from se_nas.search.settings import RunConfig
 from se_nas.space import Space
 
 Price = Callable[[Architecture], Cost]
@@ -75,7 +75,7 @@ def _damaged(path: Path) -> str:
     return f"{shown(path)!r} holds no table of latencies; without it --resume measures a new one"
 
 
-def recorded(price: Price, space: Space, config: RunConfig, run: RunDirectory) -> Price:
+def recorded(price: Price, space: Space, config: SearchConfig, run: RunDirectory) -> Price:
     """The price that a run had, without measuring anything.
 
     Raises:

@@ -17,13 +17,13 @@ from se_nas.objectives import METRICS, Objective
 from se_nas.search import directory
 from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots
+from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.failures import KeepErrors, last_error
 from se_nas.search.progress import Progress
 from se_nas.search.proposals import Proposals
 from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
-from se_nas.search.settings import MAX_DEATHS, RunConfig, TrialSettings
-from se_nas.search.stopping import Interrupted, StopWhen, ctrl_c
+from se_nas.search.signals import Interrupted, stop_on_signal
 from se_nas.search.watching import watching
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.shared_data import SharedData
@@ -35,7 +35,7 @@ from se_nas.space import Space
 def tune_trials(
     proposals: Proposals,
     space: Space,
-    config: RunConfig,
+    config: SearchConfig,
     slots: Slots,
     run: directory.RunDirectory,
     console: Console,
@@ -97,7 +97,7 @@ def tune_trials(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    with ctrl_c(searcher.stop, run.shown) as signals:
+    with stop_on_signal(searcher.stop, run.shown) as signals:
         try:
             tuner.fit()
         finally:
@@ -114,7 +114,9 @@ def tune_trials(
         raise Interrupted(*signals)
 
 
-def _trial_settings(config: RunConfig, slots: Slots, run: directory.RunDirectory) -> TrialSettings:
+def _trial_settings(
+    config: SearchConfig, slots: Slots, run: directory.RunDirectory
+) -> TrialSettings:
     return TrialSettings(
         config.data,
         config.recipe,
@@ -127,7 +129,9 @@ def _trial_settings(config: RunConfig, slots: Slots, run: directory.RunDirectory
     )
 
 
-def _scheduler(study: optuna.Study, space: Space, config: RunConfig, objective: Objective) -> Any:
+def _scheduler(
+    study: optuna.Study, space: Space, config: SearchConfig, objective: Objective
+) -> Any:
     """ASHA with its first rung at a share of the budget; none for several objectives."""
     schedulers: Any = tune.schedulers  # untyped
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
@@ -141,3 +145,19 @@ def _scheduler(study: optuna.Study, space: Space, config: RunConfig, objective: 
         max_t=config.epochs,
         grace_period=first,
     )
+
+
+class StopWhen(tune.Stopper):
+    """Ends Tune's loop when the searcher was told to stop."""
+
+    def __init__(self, searcher: StudySearcher) -> None:
+        self.searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles it into a file that nobody reads
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.searcher.stopped

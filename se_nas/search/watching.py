@@ -9,17 +9,17 @@ from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
 from se_nas.search.cluster import Slots, living
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory
 from se_nas.search.elastic import FollowNodes
 from se_nas.search.metrics import Export, Observed
 from se_nas.search.searcher import StudySearcher
-from se_nas.search.settings import RunConfig
 from se_nas.search.tensorboard import TensorBoard
 
 
 def watching(
     run: RunDirectory,
-    config: RunConfig,
+    config: SearchConfig,
     slots: Slots,
     limiter: ConcurrencyLimiter,
     console: Console,

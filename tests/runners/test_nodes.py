@@ -108,7 +108,7 @@ from se_nas.search.environment import prepare
 prepare(sys.argv[1])
 import ray
 from se_nas.search.cluster import connected
-from se_nas.search.settings import RunConfig
+from se_nas.search.config import RunConfig
 
 @ray.remote
 def where():

@@ -18,8 +18,8 @@ import ray
 
 from se_nas import Architecture
 from se_nas.search.cluster import Slots
+from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.retraining import train_on_ray
-from se_nas.search.settings import DataSettings, RunConfig
 from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.worker.retrain import RetrainPayload, train_and_test
 
@@ -54,7 +54,7 @@ def main() -> None:
         pairs,
         "the best",
         lambda *_: None,
-        config=RunConfig(data=DataSettings(limit_train=200), epochs=2),
+        config=SearchConfig(data=DataSettings(limit_train=200), epochs=2),
         slots=Slots(1, cpus=2.0, gpus=2.0),
         images=None,
         on_done=lambda *_: None,

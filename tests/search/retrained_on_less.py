@@ -23,8 +23,8 @@ from ray.cluster_utils import Cluster
 
 from se_nas import Architecture
 from se_nas.search.cluster import Slots
+from se_nas.search.config import SearchConfig
 from se_nas.search.retraining import train_on_ray
-from se_nas.search.settings import RunConfig
 from se_nas.search.worker.retrain import RetrainPayload, RetrainResult
 
 FOLDER = Path(sys.argv[1] if __name__ == "__main__" else ".")
@@ -66,7 +66,7 @@ def main() -> None:
         [(Architecture.parse("resnet8_small-width8"), seed) for seed in range(5)],
         "the best",
         lambda *_: None,
-        config=RunConfig(),
+        config=SearchConfig(),
         slots=Slots(2, cpus=2.0, gpus=2.0),
         images=None,
         on_done=lambda *_: None,

@@ -76,7 +76,7 @@ from se_nas import InputError
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.search import alone
 from se_nas.search.cluster import connected
-from se_nas.search.settings import RunConfig
+from se_nas.search.config import RunConfig
 
 what = Signature(8, 1, 10), LatencySettings()
 alone.WAIT_S = 1.0

@@ -13,42 +13,42 @@ import ray
 from se_nas import InputError
 from se_nas.search import cluster
 from se_nas.search.cluster import Slots, connected, slots
-from se_nas.search.settings import RunConfig
-from se_nas.search.stopping import Interrupted, at_once
+from se_nas.search.config import SearchConfig
+from se_nas.search.signals import Interrupted, raise_on_signal
 
 
 @pytest.mark.parametrize(
     ("config", "nodes", "count", "cpus", "gpus"),
     [
-        (RunConfig(gpus=0), [{"CPU": 2.0, "GPU": 4.0}], 2, 1.0, 0.0),
-        (RunConfig(), [{"CPU": 2.0}], 2, 1.0, 0.0),
-        (RunConfig(gpus=32), [{"CPU": 2.0, "GPU": 32.0}], 32, 0.062, 1.0),
-        (RunConfig(), [{"CPU": 64.0, "GPU": 8.0}], 8, 8.0, 1.0),
-        (RunConfig(gpus=2, gpus_per_trial=0.25), [{"CPU": 16.0, "GPU": 8.0}], 8, 0.5, 0.25),
-        (RunConfig(gpus=1, gpus_per_trial=0.25), [{"CPU": 4.0, "GPU": 1.0}], 4, 1.0, 0.25),
+        (SearchConfig(gpus=0), [{"CPU": 2.0, "GPU": 4.0}], 2, 1.0, 0.0),
+        (SearchConfig(), [{"CPU": 2.0}], 2, 1.0, 0.0),
+        (SearchConfig(gpus=32), [{"CPU": 2.0, "GPU": 32.0}], 32, 0.062, 1.0),
+        (SearchConfig(), [{"CPU": 64.0, "GPU": 8.0}], 8, 8.0, 1.0),
+        (SearchConfig(gpus=2, gpus_per_trial=0.25), [{"CPU": 16.0, "GPU": 8.0}], 8, 0.5, 0.25),
+        (SearchConfig(gpus=1, gpus_per_trial=0.25), [{"CPU": 4.0, "GPU": 1.0}], 4, 1.0, 0.25),
         # More trials than CPUs: a fraction of one each.
-        (RunConfig(gpus=1, gpus_per_trial=0.25), [{"CPU": 2.0, "GPU": 1.0}], 4, 0.5, 0.25),
-        (RunConfig(gpus=0, concurrency=1), [{"CPU": 8.0}], 1, 1.0, 0.0),
-        (RunConfig(gpus=0, cpus_per_trial=0.5), [{"CPU": 2.0}], 4, 0.5, 0.0),
+        (SearchConfig(gpus=1, gpus_per_trial=0.25), [{"CPU": 2.0, "GPU": 1.0}], 4, 0.5, 0.25),
+        (SearchConfig(gpus=0, concurrency=1), [{"CPU": 8.0}], 1, 1.0, 0.0),
+        (SearchConfig(gpus=0, cpus_per_trial=0.5), [{"CPU": 2.0}], 4, 0.5, 0.0),
         # A head without GPUs gives no CPUs to trials that need a GPU.
-        (RunConfig(), [{"CPU": 64.0}, {"CPU": 4.0, "GPU": 8.0}], 8, 0.5, 1.0),
+        (SearchConfig(), [{"CPU": 64.0}, {"CPU": 4.0, "GPU": 8.0}], 8, 0.5, 1.0),
         # Four CPUs a trial fit on no node of two, and one trial on a node of seven.
-        (RunConfig(gpus=0, cpus_per_trial=4), [{"CPU": 2.0}, {"CPU": 7.0}], 1, 4.0, 0.0),
+        (SearchConfig(gpus=0, cpus_per_trial=4), [{"CPU": 2.0}, {"CPU": 7.0}], 1, 4.0, 0.0),
         # Two trials of 0.4 fit on a GPU, not five on two.
-        (RunConfig(gpus_per_trial=0.4), [{"CPU": 8.0, "GPU": 2.0}], 4, 2.0, 0.4),
+        (SearchConfig(gpus_per_trial=0.4), [{"CPU": 8.0, "GPU": 2.0}], 4, 2.0, 0.4),
         # A trial of two GPUs stands on one node: three GPUs have room for one.
         (
-            RunConfig(gpus_per_trial=2),
+            SearchConfig(gpus_per_trial=2),
             [{"CPU": 8.0, "GPU": 3.0}, {"CPU": 8.0, "GPU": 4.0}],
             3,
             4,
             2,
         ),
-        (RunConfig(gpus=4, gpus_per_trial=2), [{"CPU": 2.0, "GPU": 32.0}], 2, 0.125, 2),
+        (SearchConfig(gpus=4, gpus_per_trial=2), [{"CPU": 2.0, "GPU": 32.0}], 2, 0.125, 2),
     ],
 )
 def test_slots(
-    config: RunConfig, nodes: list[dict[str, float]], count: int, cpus: float, gpus: float
+    config: SearchConfig, nodes: list[dict[str, float]], count: int, cpus: float, gpus: float
 ) -> None:
     given = slots(config, nodes)
     assert (given.count, given.cpus, given.gpus) == (count, cpus, gpus)
@@ -59,7 +59,7 @@ def test_slots(
 
 def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
     with pytest.raises(InputError) as caught:
-        slots(RunConfig(gpus=32), [{"CPU": 2.0, "GPU": 1.0}])
+        slots(SearchConfig(gpus=32), [{"CPU": 2.0, "GPU": 1.0}])
     message = str(caught.value)
     assert "--gpus 32: the cluster has 1 GPU and 2 CPUs" in message
     assert "--gpus 1, --gpus 0" in message
@@ -68,9 +68,9 @@ def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [RunConfig(gpus=0, cpus_per_trial=3), RunConfig(gpus=1, cpus_per_trial=2.5)]
+    "config", [SearchConfig(gpus=0, cpus_per_trial=3), SearchConfig(gpus=1, cpus_per_trial=2.5)]
 )
-def test_a_trial_that_fits_nowhere_is_an_error(config: RunConfig) -> None:
+def test_a_trial_that_fits_nowhere_is_an_error(config: SearchConfig) -> None:
     with pytest.raises(InputError, match="a trial needs"):
         slots(config, [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 2.0}])
 
@@ -78,14 +78,14 @@ def test_a_trial_that_fits_nowhere_is_an_error(config: RunConfig) -> None:
 @pytest.mark.parametrize(
     ("config", "nodes", "words"),
     [
-        (RunConfig(gpus_per_trial=2), [{"CPU": 2.0}], "no node has more than 0"),
-        (RunConfig(gpus_per_trial=4), [{"CPU": 8.0, "GPU": 2.0}] * 3, "no node has more than 2"),
-        (RunConfig(gpus=8, gpus_per_trial=4), [{"CPU": 8.0, "GPU": 2.0}] * 4, "more than 2"),
-        (RunConfig(gpus=1, gpus_per_trial=2), [{"CPU": 8.0, "GPU": 8.0}], "--gpus is 1"),
+        (SearchConfig(gpus_per_trial=2), [{"CPU": 2.0}], "no node has more than 0"),
+        (SearchConfig(gpus_per_trial=4), [{"CPU": 8.0, "GPU": 2.0}] * 3, "no node has more than 2"),
+        (SearchConfig(gpus=8, gpus_per_trial=4), [{"CPU": 8.0, "GPU": 2.0}] * 4, "more than 2"),
+        (SearchConfig(gpus=1, gpus_per_trial=2), [{"CPU": 8.0, "GPU": 8.0}], "--gpus is 1"),
     ],
 )
 def test_the_gpus_of_a_trial_are_on_one_node(
-    config: RunConfig, nodes: list[dict[str, float]], words: str
+    config: SearchConfig, nodes: list[dict[str, float]], words: str
 ) -> None:
     with pytest.raises(InputError, match=words) as caught:
         slots(config, nodes)
@@ -94,18 +94,18 @@ def test_the_gpus_of_a_trial_are_on_one_node(
 
 def test_a_trial_on_cpus_is_one_process() -> None:
     with pytest.raises(InputError, match="gpus is 0, but gpus_per_trial is 2"):
-        RunConfig(gpus=0, gpus_per_trial=2)
+        SearchConfig(gpus=0, gpus_per_trial=2)
 
 
 def test_nodes_with_too_few_gpus_are_left_aside() -> None:
     nodes = [{"CPU": 1.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 4.0}]
-    assert slots(RunConfig(gpus_per_trial=2), nodes) == Slots(2, 8.0, 2)
+    assert slots(SearchConfig(gpus_per_trial=2), nodes) == Slots(2, 8.0, 2)
 
 
 def test_a_dashboard_host_of_another_machine_is_one_line() -> None:
     with (
         pytest.raises(InputError, match=r"--dashboard-host '203\.0\.113\.7': .*0\.0\.0\.0"),
-        connected(RunConfig(gpus=0, dashboard_host="203.0.113.7")),
+        connected(SearchConfig(gpus=0, dashboard_host="203.0.113.7")),
     ):
         pass
 
@@ -113,7 +113,7 @@ def test_a_dashboard_host_of_another_machine_is_one_line() -> None:
 def test_a_cluster_that_this_process_has_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray, "shutdown", pytest.fail)
-    with pytest.raises(InputError, match=r"ray\.shutdown"), connected(RunConfig(gpus=0)):
+    with pytest.raises(InputError, match=r"ray\.shutdown"), connected(SearchConfig(gpus=0)):
         pass
 
 
@@ -145,7 +145,7 @@ def test_sigterm_while_ray_starts_or_ends_is_not_left_to_rays_handler(
     monkeypatch.setattr(cluster, "living", living)
     before = signal.getsignal(signal.SIGTERM)
 
-    with at_once(), pytest.raises(Interrupted), connected(RunConfig(gpus=0)):
+    with raise_on_signal(), pytest.raises(Interrupted), connected(SearchConfig(gpus=0)):
         assert when == "shutdown"
     assert ended
     assert signal.getsignal(signal.SIGTERM) is before

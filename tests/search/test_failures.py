@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from se_nas.search.config import MAX_DEATHS
 from se_nas.search.directory import RunDirectory
 from se_nas.search.failures import Failures, KeepErrors, last_error
-from se_nas.search.settings import MAX_DEATHS
 
 
 @pytest.fixture

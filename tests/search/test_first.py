@@ -8,8 +8,8 @@ from se_nas import SE, Space, choice, optional, params, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.cost import cost
 from se_nas.errors import InputError
+from se_nas.search.config import SearchConfig
 from se_nas.search.first import GRID_LIMIT, check_known, first, named
-from se_nas.search.settings import RunConfig
 
 SPACE = Space(
     "small",
@@ -20,15 +20,15 @@ SPACE = Space(
 
 def test_names_come_first_and_the_grid_after_them() -> None:
     last = str(list(SPACE)[-1])
-    config = RunConfig(sampler="grid", enqueue=(last,))
+    config = SearchConfig(sampler="grid", enqueue=(last,))
     assert list(first(SPACE, config)) == [Architecture.parse(last), *SPACE]
-    assert list(first(SPACE, RunConfig(enqueue=(last,)))) == [Architecture.parse(last)]
+    assert list(first(SPACE, SearchConfig(enqueue=(last,)))) == [Architecture.parse(last)]
 
 
 def test_a_large_space_is_no_grid() -> None:
     large = Space("large", trunk="resnet50", se=per_stage(SE(reduction=choice(*range(2, 40)))))
     with pytest.raises(InputError, match=f"{large.size:,} points, the limit is {GRID_LIMIT:,}"):
-        first(large, RunConfig(sampler="grid"))
+        first(large, SearchConfig(sampler="grid"))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,6 @@ def test_a_known_network_that_breaks_a_constraint_is_refused() -> None:
     small, large = "resnet8_small-width8", "resnet8_small"
     limit = (cost(small).params + cost(large).params) // 2
     space = Space("tight", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= limit])
-    check_known(space, cost, RunConfig(enqueue=(small,)))
+    check_known(space, cost, SearchConfig(enqueue=(small,)))
     with pytest.raises(InputError, match=f"breaks .*, it has {cost(large).params:,}"):
-        check_known(space, cost, RunConfig(enqueue=(small, large)))
+        check_known(space, cost, SearchConfig(enqueue=(small, large)))

@@ -15,19 +15,19 @@ from se_nas import SE, InputError, Space, choice, latency_ms, trunk
 from se_nas.cost import cost
 from se_nas.recipes import RECIPES
 from se_nas.search import directory, joining, results, study
+from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.drivers import Drivers, drivers, new_name
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
 from se_nas.search.proposing import propose
 from se_nas.search.replay import replay
 from se_nas.search.searcher import StudySearcher
-from se_nas.search.settings import DataSettings, RunConfig
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
 
 
-def settings(tmp_path: Path) -> RunConfig:
-    return RunConfig(
+def settings(tmp_path: Path) -> SearchConfig:
+    return SearchConfig(
         trials=3,
         epochs=5,
         recipe=replace(RECIPES["search"], batch_size=7),
@@ -39,13 +39,15 @@ def settings(tmp_path: Path) -> RunConfig:
     )
 
 
-def begin(config: RunConfig, space: Space = SPACE) -> Proposals:
+def begin(config: SearchConfig, space: Space = SPACE) -> Proposals:
     run = directory.create(space, config)
     opened = study.create(space, config, run)
     return propose(opened, space, cost, config, drivers(opened, run))
 
 
-def begin_joined(config: RunConfig, asked: RunConfig) -> tuple[Proposals, directory.RunDirectory]:
+def begin_joined(
+    config: SearchConfig, asked: SearchConfig
+) -> tuple[Proposals, directory.RunDirectory]:
     space, settled = joining.settle(None, replace(asked, storage=config.storage, name="big"), [])
     run = directory.create(space, settled, new_name("big"))
     opened = study.create(space, settled, run)
@@ -64,7 +66,7 @@ def finish(proposals: Proposals, proposal: Proposal, seconds: float = 1.0) -> No
     proposals.tell(proposal, Outcome("complete", {"val_acc": 0.5}, 1, seconds))
 
 
-def refused(space: Space | None, asked: RunConfig, *named: str) -> str:
+def refused(space: Space | None, asked: SearchConfig, *named: str) -> str:
     with pytest.raises(InputError) as caught:
         joining.settle(space, asked, named)
     assert "\n" not in str(caught.value)
@@ -74,7 +76,7 @@ def refused(space: Space | None, asked: RunConfig, *named: str) -> str:
 def test_one_that_joins_has_the_studys_settings_and_its_own_machine(tmp_path: Path) -> None:
     config = settings(tmp_path)
     begin(config)
-    asked = RunConfig(
+    asked = SearchConfig(
         storage=config.storage,
         name="big",
         concurrency=1,
@@ -134,7 +136,7 @@ def test_a_second_driver_without_join_is_told_of_it_and_no_password_is_shown(
 def test_two_drivers_share_the_trials_and_one_leaves(tmp_path: Path) -> None:
     config = settings(tmp_path)
     first = begin(config)
-    second, run = begin_joined(config, RunConfig(out=str(tmp_path)))
+    second, run = begin_joined(config, SearchConfig(out=str(tmp_path)))
     assert run.joined
     running = ask(first)
     finish(second, ask(second))
@@ -174,7 +176,7 @@ def test_one_that_joins_counts_the_failed_trials_of_before(tmp_path: Path) -> No
     config = settings(tmp_path)
     first = begin(config)
     first.tell(ask(first), Outcome("error", {}))
-    second, _ = begin_joined(config, RunConfig(out=str(tmp_path)))
+    second, _ = begin_joined(config, SearchConfig(out=str(tmp_path)))
     for _ in range(2):
         finish(second, ask(second))
     assert second.ask() is None
@@ -184,7 +186,7 @@ def test_one_that_joins_counts_the_failed_trials_of_before(tmp_path: Path) -> No
 def test_the_best_so_far_is_that_of_all_drivers(tmp_path: Path) -> None:
     config = settings(tmp_path)
     first = begin(config)
-    second, _ = begin_joined(config, RunConfig(out=str(tmp_path)))
+    second, _ = begin_joined(config, SearchConfig(out=str(tmp_path)))
     searcher = StudySearcher(second, epochs=1)
     assert searcher.best.architecture == ""
     proposal = ask(first)
@@ -210,7 +212,7 @@ def wait(proposals: Proposals, ends: Proposal | None, other: Proposals) -> tuple
 def test_the_first_driver_waits_for_the_others_but_not_for_ever(tmp_path: Path) -> None:
     config = settings(tmp_path)
     first = begin(config)
-    second, _ = begin_joined(config, RunConfig(out=str(tmp_path)))
+    second, _ = begin_joined(config, SearchConfig(out=str(tmp_path)))
     finish(first, ask(first), seconds=100)
     ends, never = ask(second), ask(second)
     output, waited = wait(first, ends, second)

@@ -10,18 +10,18 @@ import pytest
 from se_nas import SE, InputError, Space, choice, params, trunk
 from se_nas.recipes import RECIPES
 from se_nas.search import directory, reopen
+from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.lock import held
-from se_nas.search.settings import DataSettings, RunConfig
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
 
 
 def make(tmp_path: Path, space: Space = SPACE, **settings: object) -> directory.RunDirectory:
-    base = RunConfig(out=str(tmp_path), name="run", data=DataSettings(limit_train=200))
+    base = SearchConfig(out=str(tmp_path), name="run", data=DataSettings(limit_train=200))
     return directory.create(space, replace(base, **settings))  # type: ignore[arg-type]
 
 
-def refused(run: directory.RunDirectory, asked: RunConfig, *named: str) -> str:
+def refused(run: directory.RunDirectory, asked: SearchConfig, *named: str) -> str:
     with pytest.raises(InputError) as caught:
         reopen.settle(run, asked, named)
     assert "\n" not in str(caught.value)
@@ -30,21 +30,23 @@ def refused(run: directory.RunDirectory, asked: RunConfig, *named: str) -> str:
 
 def test_settings_survive_the_file(tmp_path: Path) -> None:
     run = make(tmp_path, epochs=3, recipe=replace(RECIPES["adamw"], batch_size=7), gpus=0)
-    stored = RunConfig.from_dict(run.read("settings.json"))
+    stored = SearchConfig.from_dict(run.read("settings.json"))
     assert stored.recipe == replace(RECIPES["adamw"], batch_size=7)
     assert stored.data == DataSettings(limit_train=200)
-    assert reopen.settle(run, RunConfig(), []) == stored
+    assert reopen.settle(run, SearchConfig(), []) == stored
 
 
 def test_options_that_are_not_written_change_nothing(tmp_path: Path) -> None:
     run = make(tmp_path, trials=33, epochs=3)
-    config = reopen.settle(run, RunConfig(trials=20, epochs=8, gpus=2), ["gpus", "resume", "out"])
+    config = reopen.settle(
+        run, SearchConfig(trials=20, epochs=8, gpus=2), ["gpus", "resume", "out"]
+    )
     assert (config.trials, config.epochs, config.gpus) == (33, 3, 2)
 
 
 def test_what_may_change_is_taken(tmp_path: Path) -> None:
     run = make(tmp_path)
-    asked = RunConfig(
+    asked = SearchConfig(
         trials=50, concurrency=1, address="a:1", data=DataSettings(folder="/moved"), top=9
     )
     config = reopen.settle(run, asked, ["trials", "concurrency", "address", "data_dir", "top"])
@@ -56,17 +58,17 @@ def test_what_may_change_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "name", "expected"),
     [
-        (RunConfig(epochs=9), "epochs", "--epochs is 9, in the run"),
-        (RunConfig(seed=1), "seed", "--seed is 1"),
-        (RunConfig(sampler="random"), "sampler", "--sampler is 'random'"),
-        (RunConfig(data=DataSettings(limit_train=9)), "limit_train", "--limit-train is 9"),
-        (RunConfig(recipe=replace(RECIPES["search"], batch_size=9)), "batch_size", "is 9"),
-        (RunConfig(recipe=RECIPES["adamw"]), "recipe", "--recipe is"),
-        (RunConfig(first_rung=1), "first_rung", "--first-rung is 1"),
+        (SearchConfig(epochs=9), "epochs", "--epochs is 9, in the run"),
+        (SearchConfig(seed=1), "seed", "--seed is 1"),
+        (SearchConfig(sampler="random"), "sampler", "--sampler is 'random'"),
+        (SearchConfig(data=DataSettings(limit_train=9)), "limit_train", "--limit-train is 9"),
+        (SearchConfig(recipe=replace(RECIPES["search"], batch_size=9)), "batch_size", "is 9"),
+        (SearchConfig(recipe=RECIPES["adamw"]), "recipe", "--recipe is"),
+        (SearchConfig(first_rung=1), "first_rung", "--first-rung is 1"),
     ],
 )
 def test_what_the_results_depend_on_cannot_change(
-    asked: RunConfig, name: str, expected: str, tmp_path: Path
+    asked: SearchConfig, name: str, expected: str, tmp_path: Path
 ) -> None:
     message = refused(make(tmp_path), asked, name)
     assert expected in message
@@ -75,26 +77,28 @@ def test_what_the_results_depend_on_cannot_change(
 
 def test_more_gpus_a_trial_are_refused_and_another_fraction_of_one_is_not(tmp_path: Path) -> None:
     run = make(tmp_path, gpus_per_trial=0.5)
-    packed = reopen.settle(run, RunConfig(gpus_per_trial=0.25), ["gpus_per_trial"])
+    packed = reopen.settle(run, SearchConfig(gpus_per_trial=0.25), ["gpus_per_trial"])
     assert packed.gpus_per_trial == 0.25
-    assert reopen.settle(run, RunConfig(gpus=0), ["gpus"]).gpus == 0
-    message = refused(run, RunConfig(gpus_per_trial=2), "gpus_per_trial")
+    assert reopen.settle(run, SearchConfig(gpus=0), ["gpus"]).gpus == 0
+    message = refused(run, SearchConfig(gpus_per_trial=2), "gpus_per_trial")
     assert message.startswith("--gpus-per-trial is 2, in the run")
     assert "it is 0.5: every batch would be trained in 2 parts instead of 1" in message
 
     (tmp_path / "wide").mkdir()
     wide = make(tmp_path / "wide", gpus_per_trial=2)
-    assert reopen.settle(wide, RunConfig(gpus=8), ["gpus"]).gpus == 8
-    assert "in 1 part instead of 2" in refused(wide, RunConfig(gpus_per_trial=1), "gpus_per_trial")
-    assert "gpus is 0, but gpus_per_trial is 2" in refused(wide, RunConfig(gpus=0), "gpus")
-    like = RunConfig(out=str(tmp_path / "wide"), data=DataSettings(limit_train=200))
+    assert reopen.settle(wide, SearchConfig(gpus=8), ["gpus"]).gpus == 8
+    assert "in 1 part instead of 2" in refused(
+        wide, SearchConfig(gpus_per_trial=1), "gpus_per_trial"
+    )
+    assert "gpus is 0, but gpus_per_trial is 2" in refused(wide, SearchConfig(gpus=0), "gpus")
+    like = SearchConfig(out=str(tmp_path / "wide"), data=DataSettings(limit_train=200))
     assert reopen.cut_before(SPACE, like) is None
     assert reopen.cut_before(SPACE, replace(like, gpus_per_trial=2)) is not None
 
 
 def test_the_same_value_again_is_no_change(tmp_path: Path) -> None:
     run = make(tmp_path, epochs=3)
-    assert reopen.settle(run, RunConfig(epochs=3), ["epochs", "seed"]).epochs == 3
+    assert reopen.settle(run, SearchConfig(epochs=3), ["epochs", "seed"]).epochs == 3
 
 
 def test_every_setting_has_the_name_of_its_option() -> None:
@@ -103,25 +107,25 @@ def test_every_setting_has_the_name_of_its_option() -> None:
     from se_nas.cli.search import search
 
     options = set(inspect.signature(search).parameters) - reopen.APART - {"context", "version"}
-    assert options <= set(reopen.flat(RunConfig()))
+    assert options <= set(reopen.flat(SearchConfig()))
     assert options >= reopen.MAY_CHANGE
 
 
 def test_a_password_is_asked_for_again(tmp_path: Path) -> None:
     run = make(tmp_path, storage="postgresql://me:secret@host/db")
     assert "secret" not in (run.path / "settings.json").read_text()
-    assert "give --storage postgresql://me:***@host/db" in refused(run, RunConfig())
-    run.write("settings.json", RunConfig(storage="mysql://h/db?password=secret&x=1").to_dict())
-    assert "give --storage mysql://h/db?password=***&x=1" in refused(run, RunConfig())
+    assert "give --storage postgresql://me:***@host/db" in refused(run, SearchConfig())
+    run.write("settings.json", SearchConfig(storage="mysql://h/db?password=secret&x=1").to_dict())
+    assert "give --storage mysql://h/db?password=***&x=1" in refused(run, SearchConfig())
     url = "postgresql://me:secret@host/db"
-    assert reopen.settle(run, RunConfig(storage=url), ["storage"]).storage == url
+    assert reopen.settle(run, SearchConfig(storage=url), ["storage"]).storage == url
 
 
 def test_a_complete_run_is_only_taken_up_for_more(tmp_path: Path) -> None:
     run = make(tmp_path)
     run.write("results.json", {"winner": "resnet8_small"})
-    assert "is complete" in refused(run, RunConfig())
-    assert reopen.settle(run, RunConfig(trials=99), ["trials"]).trials == 99
+    assert "is complete" in refused(run, SearchConfig())
+    assert reopen.settle(run, SearchConfig(trials=99), ["trials"]).trials == 99
 
 
 def test_another_space_is_refused_with_the_difference(tmp_path: Path) -> None:
@@ -166,7 +170,7 @@ def test_the_same_command_again_says_how_to_finish_the_run(tmp_path: Path) -> No
 
 
 def test_a_command_again_finds_the_run_like_it_that_was_cut(tmp_path: Path) -> None:
-    config = RunConfig(out=str(tmp_path), data=DataSettings(limit_train=200))
+    config = SearchConfig(out=str(tmp_path), data=DataSettings(limit_train=200))
     assert reopen.cut_before(SPACE, config) is None
     run = make(tmp_path)
     (tmp_path / "old").mkdir()
@@ -186,7 +190,7 @@ def test_a_resumed_session_is_written_down_with_what_differs(tmp_path: Path) -> 
     run = make(tmp_path)
     versions = run.read("versions.json")
     run.write("versions.json", versions | {"torch": "1.0"})
-    config = RunConfig(trials=77, name="run")
+    config = SearchConfig(trials=77, name="run")
     assert reopen.notes(run) == [f"torch was 1.0 and is {versions['torch']}"]
     reopen.note_session(run, config)
     assert reopen.notes(run, "mended") == ["mended"]

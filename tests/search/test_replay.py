@@ -14,12 +14,12 @@ from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.search import directory, study
+from se_nas.search.config import SearchConfig
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
 from se_nas.search.proposing import propose
 from se_nas.search.recovery import recover
 from se_nas.search.replay import compare, replay
-from se_nas.search.settings import RunConfig
 
 SPACE = Space(
     "small",
@@ -56,8 +56,10 @@ def work(proposals: Proposals, rng: random.Random, slots: int, left_running: int
         proposals.tell(proposal, Outcome(end, metrics, 1))  # type: ignore[arg-type]
 
 
-def make(tmp_path: Path, space: Space, sampler: str, trials: int = 20) -> tuple[RunConfig, str]:
-    config = RunConfig(sampler=sampler, trials=trials, seed=3, out=str(tmp_path), name="r", gpus=0)
+def make(tmp_path: Path, space: Space, sampler: str, trials: int = 20) -> tuple[SearchConfig, str]:
+    config = SearchConfig(
+        sampler=sampler, trials=trials, seed=3, out=str(tmp_path), name="r", gpus=0
+    )
     run = directory.create(space, config)
     opened = study.create(space, config, run)
     work(propose(opened, space, price, config), random.Random(1), slots=4)
@@ -117,7 +119,7 @@ def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -
 
 
 def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path) -> None:
-    config = RunConfig(sampler="tpe", trials=24, seed=3, out=str(tmp_path), name="r", gpus=0)
+    config = SearchConfig(sampler="tpe", trials=24, seed=3, out=str(tmp_path), name="r", gpus=0)
     run = directory.create(SPACE, config)
     first = propose(study.create(SPACE, config, run), SPACE, price, config)
     work(first, random.Random(1), slots=4, left_running=3)
@@ -139,7 +141,7 @@ def test_a_run_that_found_nothing_more_and_was_taken_up_is_replayed(
 ) -> None:
     """The last ask left proposals behind that trained nothing; what failed comes again."""
     space = Space("tiny", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4)))))
-    config = RunConfig(sampler=sampler, trials=99, seed=3, out=str(tmp_path), name="r", gpus=0)
+    config = SearchConfig(sampler=sampler, trials=99, seed=3, out=str(tmp_path), name="r", gpus=0)
     run = directory.create(space, config)
     first = propose(study.create(space, config, run), space, price, config)
     work(first, random.Random(1), slots=4)

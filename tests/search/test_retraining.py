@@ -17,12 +17,12 @@ from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from se_nas import Architecture, load, materialize
 from se_nas.search.cluster import Slots
+from se_nas.search.config import MAX_DEATHS, DataSettings, SearchConfig
 from se_nas.search.retraining import place, settings_of, train_on_ray, with_weights
-from se_nas.search.settings import MAX_DEATHS, DataSettings, RunConfig
 from se_nas.search.worker.retrain import RetrainPayload, RetrainResult, train_and_test
 
 SMALL = Architecture.parse("resnet8_small-width8")
-CONFIG = RunConfig(data=DataSettings(limit_train=200), epochs=2, final_epochs=1)
+CONFIG = SearchConfig(data=DataSettings(limit_train=200), epochs=2, final_epochs=1)
 TWO = Slots(2, cpus=1.0, gpus=0.0)
 GOOD = RetrainPayload(RetrainResult("complete", 0.5, 1.0, 0.5))
 
@@ -139,7 +139,7 @@ def test_a_run_on_several_gpus_holds_them_only_as_long_as_it_lasts(
 )
 def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
     data = DataSettings("cifar10", folder) if folder else CONFIG.data
-    settings = settings_of(RunConfig(data=data, epochs=2, final_epochs=1), Slots(1, 1.0, 0.0), 1)
+    settings = settings_of(SearchConfig(data=data, epochs=2, final_epochs=1), Slots(1, 1.0, 0.0), 1)
     assert settings.epochs == 1
     architecture = Architecture.parse(name)
     result = with_weights(train_and_test(architecture.to_json(), settings, 0), architecture)

@@ -20,9 +20,9 @@ from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
 from se_nas.search import directory, measuring, run
 from se_nas.search.cluster import Slots
+from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.outcomes import Outcome
 from se_nas.search.proposals import Proposals
-from se_nas.search.settings import DataSettings, RunConfig
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.retrain import RetrainResult
 from se_nas.search.worker.shared_data import SharedData
@@ -77,7 +77,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
     found.run = tmp_path / "run"
 
     @contextlib.contextmanager
-    def connected(config: RunConfig) -> Iterator[Slots]:
+    def connected(config: SearchConfig) -> Iterator[Slots]:
         yield Slots(1, 1.0, 0.0)
 
     def tune_trials(proposals: Proposals, *_: object, images: Any, **__: object) -> None:
@@ -98,8 +98,8 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
     return found
 
 
-def settings(tmp_path: Path) -> RunConfig:
-    return RunConfig(
+def settings(tmp_path: Path) -> SearchConfig:
+    return SearchConfig(
         data=DataSettings(limit_train=200),
         trials=2,
         epochs=1,

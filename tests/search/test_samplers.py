@@ -15,7 +15,7 @@ from optuna.samplers import (
 
 from se_nas.errors import InputError
 from se_nas.search import samplers
-from se_nas.search.settings import SAMPLERS, RunConfig
+from se_nas.search.config import SAMPLERS, SearchConfig
 
 
 class Fixed(optuna.samplers.RandomSampler):
@@ -110,5 +110,5 @@ def test_a_wrong_path_is_one_clear_line(
 
 def test_a_name_that_is_neither_is_refused_by_the_settings() -> None:
     with pytest.raises(InputError, match="tpe"):
-        RunConfig(sampler="tpee")
-    assert RunConfig(sampler="optuna.samplers.GPSampler").sampler == "optuna.samplers.GPSampler"
+        SearchConfig(sampler="tpee")
+    assert SearchConfig(sampler="optuna.samplers.GPSampler").sampler == "optuna.samplers.GPSampler"

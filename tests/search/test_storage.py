@@ -14,8 +14,8 @@ from optuna.storages.journal import JournalFileBackend
 
 from se_nas import InputError, Space
 from se_nas.search import directory, joining, storage, study
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory
-from se_nas.search.settings import RunConfig
 from se_nas.search.storage import check_url, file_system, lost_storage_is_one_line, repair
 
 MOUNTS = """\
@@ -64,7 +64,7 @@ def test_a_study_is_neither_begun_nor_joined_in_sqlite_on_a_network_file_system(
     monkeypatch.setattr(storage, "file_system", network)
     space = Space("s", trunk="resnet8_small")
     url = f"sqlite:///{tmp_path}/study.db"
-    config = RunConfig(storage=url, name="shared", out=str(tmp_path), gpus=0)
+    config = SearchConfig(storage=url, name="shared", out=str(tmp_path), gpus=0)
     run = directory.create(space, config)
     for resume in (False, True):
         with pytest.raises(InputError, match=r"network file system \(nfs4\)"):

@@ -24,11 +24,11 @@ from se_nas import (
     per_stage,
 )
 from se_nas.cost import cost
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory
 from se_nas.search.finals import Final
 from se_nas.search.outcomes import Outcome
 from se_nas.search.proposing import propose
-from se_nas.search.settings import RunConfig
 from se_nas.search.summary import SO_FAR, at_chance, notes, show_so_far
 from se_nas.search.worker.retrain import RetrainResult
 
@@ -56,7 +56,7 @@ def test_the_end_of_a_space_is_told_as_what_it_was(
     space = replace(WHOLE, constraints=(params <= LIMIT,)) if limited else WHOLE
     size = sum(cost(architecture).params <= LIMIT for architecture in WHOLE) if limited else 8
     study = optuna.create_study(sampler=RandomSampler(seed=0), direction="maximize")
-    proposals = propose(study, space, cost, RunConfig(sampler=sampler, trials=20))
+    proposals = propose(study, space, cost, SearchConfig(sampler=sampler, trials=20))
     run = RunDirectory(tmp_path)
     assert notes(proposals, run) == []
     while (proposal := proposals.ask()) is not None:

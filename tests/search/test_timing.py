@@ -29,10 +29,10 @@ from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import LatencyTable, Measurements
 from se_nas.search import measuring, timing
 from se_nas.search.cluster import Slots
+from se_nas.search.config import SearchConfig
 from se_nas.search.directory import RunDirectory
 from se_nas.search.outcomes import Outcome
 from se_nas.search.proposals import Proposals
-from se_nas.search.settings import RunConfig
 
 SIGNATURE = Signature(8, 1, 10)
 SPACE = Space(
@@ -88,7 +88,7 @@ def test_a_space_without_latency_keeps_its_price(tmp_path: Path) -> None:
     plain = Space("plain", trunk="resnet8_small")
     run, console = RunDirectory(tmp_path), Console()
     slots = Slots(1, 1.0, 0.0)
-    same = measuring.timed(price, plain, RunConfig(), load("digits"), slots, run, console)
+    same = measuring.timed(price, plain, SearchConfig(), load("digits"), slots, run, console)
     assert same is price
     assert measuring.measured(price, [], slots, run, console) == []
     assert list(tmp_path.iterdir()) == []
@@ -101,16 +101,16 @@ def test_a_run_that_has_its_table_keeps_it(
     run.write(timing.FILE, found.to_dict())
     images, slots = load("digits"), Slots(1, 1.0, 0.0)
     # No cluster runs here: a measurement would fail.
-    again = measuring.timed(price, SPACE, RunConfig(), images, slots, run, Console())
+    again = measuring.timed(price, SPACE, SearchConfig(), images, slots, run, Console())
     assert isinstance(again, timing.TimedPrice)
     assert [again(a) for a in SPACE] == [found(a) for a in SPACE]
     assert "median 1.0 %, at most 2.0 %, Kendall's τ 1.00" in capsys.readouterr().out
-    recorded = timing.recorded(price, SPACE, RunConfig(), run)
+    recorded = timing.recorded(price, SPACE, SearchConfig(), run)
     assert [recorded(a) for a in SPACE] == [found(a) for a in SPACE]
     (tmp_path / timing.FILE).write_text("{")
     with pytest.raises(InputError, match="holds no table of latencies"):
-        timing.recorded(price, SPACE, RunConfig(), run)
+        timing.recorded(price, SPACE, SearchConfig(), run)
     with pytest.raises(InputError, match=r"latency\.json is missing"):
-        timing.recorded(price, SPACE, RunConfig(), RunDirectory(tmp_path / "other"))
+        timing.recorded(price, SPACE, SearchConfig(), RunDirectory(tmp_path / "other"))
     with pytest.raises(InputError, match="holds no table of latencies"):
-        measuring.timed(price, SPACE, RunConfig(), images, slots, run, Console())
+        measuring.timed(price, SPACE, SearchConfig(), images, slots, run, Console())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from se_nas import data
-from se_nas.search.settings import DataSettings
+from se_nas.search.config import DataSettings
 
 
 def load_data(settings: DataSettings, seed: int) -> data.Data:

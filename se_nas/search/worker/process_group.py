@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from se_nas.arch import Architecture
 from se_nas.data import Data
-from se_nas.search.settings import TrialSettings
+from se_nas.search.config import TrialSettings
 from se_nas.search.worker.data_parallel import DistributedTraining
 from se_nas.search.worker.process_failures import (
     PeerDied,
@@ -167,7 +167,7 @@ class RankActors:
     def together(self, method: str, own: Callable[[], Any], *arguments: Any) -> Any:
         """Have every peer call a method while this process calls ``own``; its answer.
 
-        If a peer dies this process ends, so that the trial is started again (``process_failures.py``).
+        If a peer dies this process ends, so that the trial starts again (``process_failures``).
 
         Raises:
             Exception: what a peer failed of, rather than that this process lost it.

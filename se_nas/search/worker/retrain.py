@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from se_nas.arch import Architecture
-from se_nas.search.settings import TrialSettings
+from se_nas.search.config import TrialSettings
 from se_nas.search.worker.data import load_data, loader_workers
 from se_nas.search.worker.device import device
 from se_nas.search.worker.out_of_memory import is_out_of_memory

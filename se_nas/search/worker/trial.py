@@ -20,7 +20,7 @@ from ray import tune
 
 from se_nas import data
 from se_nas.arch import Architecture
-from se_nas.search.settings import TrialSettings
+from se_nas.search.config import TrialSettings
 from se_nas.search.worker import checkpoints, process_title
 from se_nas.search.worker.data import load_data, loader_workers
 from se_nas.search.worker.device import device

@@ -24,8 +24,8 @@ from rich.console import Console
 from se_nas import Space, choice, trunk
 from se_nas.cost import cost
 from se_nas.search import cluster, directory, study
+from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.proposals import Proposals
-from se_nas.search.settings import DataSettings, RunConfig
 from se_nas.search.tuning import tune_trials
 from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.worker.trial import SETrial
@@ -80,7 +80,7 @@ class FaultyTrial(SETrial):
 
 def main() -> None:
     space = Space("mine", trunk=trunk("resnet8_small", width=choice(*range(4, 12))))
-    config = RunConfig(
+    config = SearchConfig(
         data=DataSettings(limit_train=400),
         trials=6,
         epochs=3,

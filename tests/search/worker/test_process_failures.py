@@ -16,7 +16,7 @@ import torch.distributed as dist
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayTaskError
 
 from se_nas.recipes import RECIPES
-from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.config import DataSettings, TrialSettings
 from se_nas.search.worker import process_failures
 from se_nas.search.worker.process_failures import (
     PeerDied,

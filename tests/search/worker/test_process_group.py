@@ -20,7 +20,7 @@ from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from se_nas import Architecture
 from se_nas.recipes import RECIPES
-from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.config import DataSettings, TrialSettings
 from se_nas.search.worker.trial import SETrial
 
 ray.init(address="local", include_dashboard=False, num_cpus=2, _node_ip_address="127.0.0.1",
@@ -72,7 +72,7 @@ from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from se_nas.recipes import RECIPES
 from se_nas.search.worker.process_group import Peer, Peers
-from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.config import DataSettings, TrialSettings
 
 ray.init(address="local", include_dashboard=False, num_cpus=2, _node_ip_address="127.0.0.1",
          logging_level="ERROR", log_to_driver=False)
@@ -121,7 +121,7 @@ from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from se_nas.recipes import RECIPES
 from se_nas.search.worker.process_group import Peer, Peers
-from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.config import DataSettings, TrialSettings
 
 ray.init(address="local", include_dashboard=False, num_cpus=3, _node_ip_address="127.0.0.1",
          logging_level="ERROR", log_to_driver=False)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from se_nas import Architecture
 from se_nas.recipes import RECIPES
-from se_nas.search.settings import DataSettings, TrialSettings
+from se_nas.search.config import DataSettings, TrialSettings
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.trial import SETrial
 

@@ -10,17 +10,17 @@ import pytest
 
 from se_nas import InputError
 from se_nas.latency.settings import LatencySettings
-from se_nas.search.settings import RunConfig, without_password
+from se_nas.search.config import SearchConfig, without_password
 
 
 def test_settings_of_a_run_are_read_back() -> None:
-    config = RunConfig(
+    config = SearchConfig(
         latency=LatencySettings(batch=8, precision="bfloat16"), enqueue=("se_resnet8_small",)
     )
     stored = json.loads(json.dumps(config.to_dict()))
     assert stored["latency"] == asdict(config.latency)
-    assert RunConfig.from_dict(stored) == config
-    assert RunConfig.from_dict({}) == RunConfig()
+    assert SearchConfig.from_dict(stored) == config
+    assert SearchConfig.from_dict({}) == SearchConfig()
 
 
 @pytest.mark.parametrize(
@@ -36,22 +36,22 @@ def test_settings_of_a_run_are_read_back() -> None:
 )
 def test_a_file_that_is_not_ours_is_one_line(data: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        RunConfig.from_dict(data)
+        SearchConfig.from_dict(data)
     assert "\n" not in str(caught.value)
 
 
 def test_every_setting_is_explained() -> None:
-    assert RunConfig.__doc__ is not None
-    for field in fields(RunConfig):
+    assert SearchConfig.__doc__ is not None
+    for field in fields(SearchConfig):
         assert any(
             field.name in line.partition(":")[0].replace(",", "").split()
-            for line in RunConfig.__doc__.splitlines()
+            for line in SearchConfig.__doc__.splitlines()
         ), field.name
 
 
 def test_passwords_are_not_shown() -> None:
     url = "postgresql://me:secret@host/db"
-    assert RunConfig(storage=url).to_dict()["storage"] == "postgresql://me:***@host/db"
+    assert SearchConfig(storage=url).to_dict()["storage"] == "postgresql://me:***@host/db"
     assert without_password("mysql://host/db?password=secret&x=1") == (
         "mysql://host/db?password=***&x=1"
     )

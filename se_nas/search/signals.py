@@ -12,11 +12,6 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any
-
-from ray import tune
-
-from se_nas.search.searcher import StudySearcher
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # SIGKILL comes 30 s after Slurm's or Kubernetes' SIGTERM.
@@ -32,24 +27,8 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
-class StopWhen(tune.Stopper):
-    """Ends Tune's loop when the searcher was told to stop."""
-
-    def __init__(self, searcher: StudySearcher) -> None:
-        self.searcher = searcher
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles it into a file that nobody reads
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self.searcher.stopped
-
-
 @contextlib.contextmanager
-def at_once(patience: float = PATIENCE_S) -> Iterator[None]:
+def raise_on_signal(patience: float = PATIENCE_S) -> Iterator[None]:
     """Raise ``Interrupted`` at a signal; what Ray's start sets instead ends with the block.
 
     Python gives signals to the main thread; elsewhere this does nothing. If the block has not
@@ -70,7 +49,9 @@ def at_once(patience: float = PATIENCE_S) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ctrl_c(stop: Callable[[], None], run: str, patience: float = PATIENCE_S) -> Iterator[list[int]]:
+def stop_on_signal(
+    stop: Callable[[], None], run: str, patience: float = PATIENCE_S
+) -> Iterator[list[int]]:
     """The first signal calls ``stop``; a second one raises ``Interrupted``.
 
     A batch system sends SIGTERM to Ray's processes too, and Tune then waits for a cluster that is

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from se_nas.search.stopping import Interrupted, StopWhen, at_once, ctrl_c
+from se_nas.search.signals import Interrupted, raise_on_signal, stop_on_signal
+from se_nas.search.tuning import StopWhen
 
 # Trial 0 passes ASHA's rung at epoch 2 and is in a long epoch when trial 1 is stopped there, and
 # Ctrl-C comes before Tune acts on that.
@@ -34,7 +35,7 @@ from se_nas.search import directory, study
 from se_nas.search.cluster import connected
 from se_nas.search.proposals import Proposals
 from se_nas.search.rungs import Rungs
-from se_nas.search.settings import RunConfig
+from se_nas.search.config import RunConfig
 from se_nas.search.tuning import tune_trials
 from se_nas.search.workers import ready_first
 
@@ -94,7 +95,7 @@ def test_the_first_signal_stops_in_good_order_and_the_second_at_once(
     calls: list[object] = []
 
     def search() -> None:
-        with ctrl_c(lambda: calls.append("stop"), "runs/r") as came:
+        with stop_on_signal(lambda: calls.append("stop"), "runs/r") as came:
             signal.raise_signal(first)
             calls.append(list(came))
             signal.raise_signal(second)
@@ -110,7 +111,7 @@ def test_the_first_signal_stops_in_good_order_and_the_second_at_once(
 @pytest.mark.parametrize("number", NUMBERS)
 def test_before_and_after_the_trials_one_signal_is_enough(number: int) -> None:
     before = handlers()
-    with pytest.raises(Interrupted) as caught, at_once():
+    with pytest.raises(Interrupted) as caught, raise_on_signal():
         signal.raise_signal(number)
     assert caught.value.exit_code == 128 + number
     assert handlers() == before
@@ -125,7 +126,7 @@ def wait_as_ray_does(number: int) -> None:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_number_of_a_signal_is_kept_where_ray_raises_its_own_interrupt(number: int) -> None:
-    with pytest.raises(Interrupted) as caught, at_once():
+    with pytest.raises(Interrupted) as caught, raise_on_signal():
         wait_as_ray_does(number)
     assert caught.value.exit_code == 128 + number
 
@@ -136,7 +137,7 @@ def test_so_is_that_of_a_second_signal(number: int) -> None:
 
     def search() -> None:
         nonlocal came
-        with ctrl_c(lambda: None, "runs/r") as came:
+        with stop_on_signal(lambda: None, "runs/r") as came:
             signal.raise_signal(signal.SIGINT)
             wait_as_ray_does(number)
 
@@ -147,21 +148,24 @@ def test_so_is_that_of_a_second_signal(number: int) -> None:
 
 
 def test_sigterm_while_ray_starts_is_a_signal_like_any_other() -> None:
-    with pytest.raises(Interrupted) as caught, at_once():
+    with pytest.raises(Interrupted) as caught, raise_on_signal():
         sys.exit(signal.SIGTERM)  # Ray's handler
     assert caught.value.exit_code == 143
-    with pytest.raises(SystemExit), at_once():
+    with pytest.raises(SystemExit), raise_on_signal():
         sys.exit(2)
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     try:
-        with at_once(), ctrl_c(lambda: pytest.fail("it is not heard"), "runs/r") as came:
+        with (
+            raise_on_signal(),
+            stop_on_signal(lambda: pytest.fail("it is not heard"), "runs/r") as came,
+        ):
             signal.raise_signal(signal.SIGHUP)
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         assert came == []
-        with at_once():
+        with raise_on_signal():
             signal.signal(signal.SIGHUP, lambda *_: None)  # as Ray sets one
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
@@ -170,14 +174,14 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 
 TRIALS = """
 import signal, time
-from se_nas.search.stopping import ctrl_c
+from se_nas.search.signals import ctrl_c
 with ctrl_c(lambda: None, "runs/r", patience=0.5):
     signal.raise_signal({number})
     time.sleep({seconds})
 """
 FINALS = """
 import signal, time
-from se_nas.search.stopping import at_once
+from se_nas.search.signals import at_once
 with at_once(patience=0.5):
     try:
         signal.raise_signal({number})
@@ -219,7 +223,7 @@ def test_it_is_ended_too_where_nobody_reads_what_it_says() -> None:
 
 CLOSED = """
 import sys, time
-from se_nas.search.stopping import ctrl_c
+from se_nas.search.signals import ctrl_c
 with ctrl_c(lambda: None, "runs/x") as came:
     print("up", flush=True)
     while not came:
@@ -249,7 +253,7 @@ def test_a_search_outside_of_the_main_thread_leaves_signals_alone() -> None:
     inside: list[object] = []
 
     def search() -> None:
-        with ctrl_c(lambda: None, "runs/r"), at_once():
+        with stop_on_signal(lambda: None, "runs/r"), raise_on_signal():
             inside.extend(handlers())
 
     thread = threading.Thread(target=search)

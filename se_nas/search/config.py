@@ -40,7 +40,7 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class SearchConfig:
     """Everything that a search run depends on beside its space.
 
     Attributes:
@@ -147,7 +147,7 @@ class RunConfig:
         return asdict(self) | {"storage": self.storage and without_password(self.storage)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
+    def from_dict(cls, data: Mapping[str, Any]) -> SearchConfig:
         """The settings of ``to_dict``; those that it lacks have their defaults.
 
         Raises:

@@ -41,10 +41,11 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
 
     from rich.console import Console
 
-    from se_nas.search import directory, study
+    from se_nas.search import study
     from se_nas.search.cluster import connected
     from se_nas.search.config import SearchConfig
     from se_nas.search.proposals import Proposals
+    from se_nas.search.run_dir import directory
     from se_nas.search.tuning import tune_trials
 
     config = SearchConfig(

@@ -45,10 +45,11 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     import ray
     from rich.console import Console
 
-    from se_nas.search import cluster, directory, study
+    from se_nas.search import cluster, study
     from se_nas.search.config import SearchConfig
     from se_nas.search.outcomes import Proposal
     from se_nas.search.proposals import Proposals
+    from se_nas.search.run_dir import directory
     from se_nas.search.tuning import tune_trials
 
     config = SearchConfig(trials=trials, epochs=1, gpus=slots, out=out, dashboard=False, name="run")

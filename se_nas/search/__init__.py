@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from se_nas.search.config import SearchConfig
-    from se_nas.search.directory import RunDirectory
+    from se_nas.search.run_dir.directory import RunDirectory
     from se_nas.space import Space
 
 

@@ -22,8 +22,8 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from se_nas.search.config import SearchConfig
-from se_nas.search.directory import RunDirectory
-from se_nas.search.reopen import common
+from se_nas.search.run_dir.compatibility import shared_settings
+from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.space import Space
 
 Claim: TypeAlias = Literal["ours", "taken", "full"]
@@ -131,7 +131,7 @@ def describe(study: optuna.Study, space: Space, config: SearchConfig, run: RunDi
     for key, value in (("driver", name_of(run)), ("space", json.loads(space.to_json()))):
         if key not in known:
             study.set_user_attr(key, value)
-    study.set_user_attr("settings", common(config))  # taken up, a run may have more trials
+    study.set_user_attr("settings", shared_settings(config))  # taken up, a run may have more trials
 
 
 def name_of(run: RunDirectory) -> str:

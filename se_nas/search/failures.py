@@ -9,8 +9,8 @@ from ray import tune
 from rich.console import Console
 
 from se_nas.search.config import MAX_DEATHS
-from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.outcomes import End
+from se_nas.search.run_dir.directory import RunDirectory, display_path
 
 # A share of fewer failures says nothing.
 LEAST_FAILED = 5
@@ -93,7 +93,7 @@ class KeepErrors(tune.Callback):
         path = self.run.errors / f"trial-{trial.config['number']:05d}.txt"
         path.write_text(f"{trial.config['name']}\n\n{text}", encoding="utf-8")
         number = trial.config["number"]
-        self.console.print(f"note: trial {number} {what} ({shown(path)})", soft_wrap=True)
+        self.console.print(f"note: trial {number} {what} ({display_path(path)})", soft_wrap=True)
 
 
 def died(count: int) -> str:
@@ -105,9 +105,3 @@ def error_text(trial: Any) -> str:
     """What Tune noted of the errors that reached it, the last one last."""
     noted = Path(trial.error_file) if trial.error_file else None
     return noted.read_text(encoding="utf-8") if noted and noted.exists() else ""
-
-
-def last_error(run: RunDirectory) -> str:
-    """The last line of the newest traceback in a run, for a one-line message."""
-    files = sorted(run.errors.glob("*.txt"), key=lambda file: file.stat().st_mtime)
-    return f" ({files[-1].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""

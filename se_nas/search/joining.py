@@ -21,9 +21,9 @@ from rich.console import Console
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig, without_password
-from se_nas.search.directory import RunDirectory
 from se_nas.search.proposals import Proposals
-from se_nas.search.reopen import check_settings, check_space, common
+from se_nas.search.run_dir.compatibility import check_settings, check_space, shared_settings
+from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.storage import cannot_open, check_url, sqlite_file
 from se_nas.space import Space
 
@@ -65,7 +65,7 @@ def settle(
     stored = SearchConfig.from_dict(attrs["settings"])
     changes = check_settings(stored, asked, named, where)
     shared = {field.name: getattr(stored, field.name) for field in fields(stored)}
-    shared = {name: value for name, value in shared.items() if name in common(stored)}
+    shared = {name: value for name, value in shared.items() if name in shared_settings(stored)}
     shared["data"] = replace(stored.data, folder=asked.data.folder)
     shared["latency"] = replace(stored.latency, cache=asked.latency.cache)
     own = {name: changes[name] for name in ("trials", "gpus_per_trial") if name in changes}

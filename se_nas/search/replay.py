@@ -17,12 +17,13 @@ from se_nas.arch import Architecture
 from se_nas.cost import Cost
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
-from se_nas.search import directory, study, timing
+from se_nas.search import study, timing
 from se_nas.search.config import SearchConfig
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
 from se_nas.search.proposing import pricer, propose
 from se_nas.search.recovery import recover
+from se_nas.search.run_dir import directory
 from se_nas.search.samplers import build
 from se_nas.search.telling import EXHAUSTED
 from se_nas.search.worker.data import load_data

@@ -16,8 +16,8 @@ from se_nas.objectives import Objective
 from se_nas.search import finals
 from se_nas.search.best import training_objective
 from se_nas.search.config import SearchConfig
-from se_nas.search.directory import RunDirectory
 from se_nas.search.proposals import Proposals
+from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.space import Space
 
 FILE = "results.json"

@@ -12,22 +12,11 @@ from rich.console import Console
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
-from se_nas.search import (
-    directory,
-    finals,
-    joining,
-    lock,
-    measuring,
-    reopen,
-    results,
-    study,
-    summary,
-)
+from se_nas.search import finals, joining, measuring, results, study, summary
 from se_nas.search.best import training_objective
 from se_nas.search.cluster import Slots, connected
 from se_nas.search.config import SearchConfig
 from se_nas.search.drivers import drivers, new_name
-from se_nas.search.failures import last_error
 from se_nas.search.feasibility import check_feasible, feasibility
 from se_nas.search.first import check_known, first
 from se_nas.search.kept import Kept
@@ -35,6 +24,15 @@ from se_nas.search.proposals import Proposals
 from se_nas.search.proposing import pricer, propose
 from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
+from se_nas.search.run_dir import directory, lock
+from se_nas.search.run_dir.directory import last_error
+from se_nas.search.run_dir.resume import (
+    find_interrupted,
+    note_session,
+    read_space,
+    resume_notes,
+    resumed_config,
+)
 from se_nas.search.samplers import build
 from se_nas.search.signals import raise_on_signal
 from se_nas.search.storage import lost_storage_is_one_line, repair
@@ -83,9 +81,9 @@ def search(
     first(space, config)  # what they cannot use, they say now
     build(config.sampler, config.seed, config.trials)
     run = directory.create(space, config, joins)
-    with raise_on_signal(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
+    with raise_on_signal(), lock.run_lock(run), lost_storage_is_one_line(run), ExitStack() as stack:
         console.print(summary.opening(space, images, run), soft_wrap=True)
-        cut = None if joins else reopen.cut_before(space, config)
+        cut = None if joins else find_interrupted(space, config)
         if cut is not None:
             console.print(
                 f"note: {cut.shown} is a run like this one that was cut; to finish it instead, "
@@ -131,9 +129,9 @@ def resume(
             cannot change.
     """
     run = directory.find(which, asked.out)
-    with raise_on_signal(), lock.held(run), lost_storage_is_one_line(run), ExitStack() as stack:
-        space = reopen.read_space(run, space)
-        config = reopen.settle(run, asked, named)
+    with raise_on_signal(), lock.run_lock(run), lost_storage_is_one_line(run), ExitStack() as stack:
+        space = read_space(run, space)
+        config = resumed_config(run, asked, named)
         images = load_data(config.data, config.seed)
         run.make_folders()
         repaired = repair(run.journal)
@@ -142,7 +140,7 @@ def resume(
         slots = stack.enter_context(connected(config))
         stack.enter_context(raise_on_signal())  # Ray's start took the signals
         console.print(summary.resources(config, slots), soft_wrap=True)
-        for note in reopen.notes(run, repaired):
+        for note in resume_notes(run, repaired):
             console.print(f"note: {note}", soft_wrap=True)
         price = measuring.timed(pricer(images), space, config, images, slots, run, console)
         proposals = propose(opened, space, price, config, drivers(opened, run))
@@ -152,7 +150,7 @@ def resume(
         console.print(summary.taken_up(proposals, run), soft_wrap=True)
         # Not before: up to here a run that was complete is that still.
         results.reopen(run)
-        reopen.note_session(run, config)
+        note_session(run, config)
         return _finish(proposals, config, images, slots, run, console)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from se_nas.errors import InputError
-from se_nas.search.directory import RunDirectory
+from se_nas.search.run_dir.directory import RunDirectory
 
 # SQLite's locks are not to be relied on there (https://www.sqlite.org/faq.html#q5). A
 # run's journal holds: its lock is a symbolic link, and a run has one driver.

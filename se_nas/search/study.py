@@ -9,9 +9,9 @@ from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search import results
 from se_nas.search.config import SearchConfig, without_password
-from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.drivers import describe, name_of
 from se_nas.search.journal import BatchedJournal
+from se_nas.search.run_dir.directory import RunDirectory, display_path
 from se_nas.search.samplers import build
 from se_nas.search.storage import FULL, cannot_open, check_url
 from se_nas.search.telling import last_event
@@ -102,7 +102,9 @@ def read(config: SearchConfig, run: RunDirectory) -> optuna.Study:
 
 def _place(config: SearchConfig, run: RunDirectory) -> str:
     """Where the study is, as it may be shown."""
-    place = shown(run.journal) if config.storage is None else without_password(config.storage)
+    place = (
+        display_path(run.journal) if config.storage is None else without_password(config.storage)
+    )
     return repr(place)
 
 

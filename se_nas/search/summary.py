@@ -17,9 +17,9 @@ from se_nas.objectives import Objective
 from se_nas.search import finals
 from se_nas.search.cluster import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.directory import RunDirectory, shown
 from se_nas.search.draws import feasible
 from se_nas.search.proposals import Proposals
+from se_nas.search.run_dir.directory import RunDirectory, display_path
 from se_nas.search.worker import checkpoints
 from se_nas.space import Space
 from se_nas.templates import trunk_values
@@ -159,7 +159,7 @@ def show_results(
         console.print(f"note: {note}", soft_wrap=True)
     call = (
         f'se_nas.materialize("{best.architecture}", num_classes={images.num_classes}, '
-        f'in_channels={images.in_channels}, weights="{shown(run.winner)}")'
+        f'in_channels={images.in_channels}, weights="{display_path(run.winner)}")'
     )
     mean, std = (", ".join(f"{v:.4f}" for v in part) for part in images.statistics)
     console.print(
@@ -212,7 +212,8 @@ def notes(proposals: Proposals, run: RunDirectory) -> list[str]:
     failed = proposals.counts.ends.get("error", 0) + proposals.counts.ends.get("lost", 0)
     if failed:
         found.append(
-            f"{failed} trial{'s' * (failed != 1)} failed; tracebacks are in {shown(run.errors)}"
+            f"{failed} trial{'s' * (failed != 1)} failed; tracebacks are in "
+            f"{display_path(run.errors)}"
         )
     count = proposals.counts.unpreserved
     if count:

@@ -16,7 +16,7 @@ from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature, uses_latency
 from se_nas.latency.table import LatencyTable, Measurements, TimedCost
 from se_nas.search.config import SearchConfig
-from se_nas.search.directory import RunDirectory, shown
+from se_nas.search.run_dir.directory import RunDirectory, display_path
 from se_nas.space import Space
 
 Price = Callable[[Architecture], Cost]
@@ -72,7 +72,7 @@ def kept(
 
 
 def _damaged(path: Path) -> str:
-    return f"{shown(path)!r} holds no table of latencies; without it --resume measures a new one"
+    return f"{display_path(path)!r} holds no table of latencies; without it --resume measures a new one"
 
 
 def recorded(price: Price, space: Space, config: SearchConfig, run: RunDirectory) -> Price:

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from se_nas.search.cluster import Slots, living
 from se_nas.search.config import SearchConfig
-from se_nas.search.directory import RunDirectory
 from se_nas.search.elastic import FollowNodes
 from se_nas.search.metrics import Export, Observed
+from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.tensorboard import TensorBoard
 

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from se_nas.search.config import MAX_DEATHS
-from se_nas.search.directory import RunDirectory
-from se_nas.search.failures import Failures, KeepErrors, last_error
+from se_nas.search.failures import Failures, KeepErrors
+from se_nas.search.run_dir.directory import RunDirectory, last_error
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ from rich.console import Console
 from se_nas import SE, InputError, Space, choice, latency_ms, trunk
 from se_nas.cost import cost
 from se_nas.recipes import RECIPES
-from se_nas.search import directory, joining, results, study
+from se_nas.search import joining, results, study
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.drivers import Drivers, drivers, new_name
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
 from se_nas.search.proposing import propose
 from se_nas.search.replay import replay
+from se_nas.search.run_dir import directory
 from se_nas.search.searcher import StudySearcher
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))

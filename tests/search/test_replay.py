@@ -13,13 +13,14 @@ import pytest
 from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
-from se_nas.search import directory, study
+from se_nas.search import study
 from se_nas.search.config import SearchConfig
 from se_nas.search.outcomes import Outcome, Proposal
 from se_nas.search.proposals import Proposals
 from se_nas.search.proposing import propose
 from se_nas.search.recovery import recover
 from se_nas.search.replay import compare, replay
+from se_nas.search.run_dir import directory
 
 SPACE = Space(
     "small",

@@ -18,11 +18,12 @@ from se_nas.arch import Architecture
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
-from se_nas.search import directory, measuring, run
+from se_nas.search import measuring, run
 from se_nas.search.cluster import Slots
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.outcomes import Outcome
 from se_nas.search.proposals import Proposals
+from se_nas.search.run_dir import directory
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.retrain import RetrainResult
 from se_nas.search.worker.shared_data import SharedData

@@ -13,9 +13,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from se_nas import InputError, Space
-from se_nas.search import directory, joining, storage, study
+from se_nas.search import joining, storage, study
 from se_nas.search.config import SearchConfig
-from se_nas.search.directory import RunDirectory
+from se_nas.search.run_dir import directory
+from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.storage import check_url, file_system, lost_storage_is_one_line, repair
 
 MOUNTS = """\

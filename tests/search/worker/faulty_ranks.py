@@ -23,9 +23,10 @@ from rich.console import Console
 
 from se_nas import Space, choice, trunk
 from se_nas.cost import cost
-from se_nas.search import cluster, directory, study
+from se_nas.search import cluster, study
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.proposals import Proposals
+from se_nas.search.run_dir import directory
 from se_nas.search.tuning import tune_trials
 from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.worker.trial import SETrial

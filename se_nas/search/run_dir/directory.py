@@ -10,21 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import shutil
-import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from se_nas import __version__
 from se_nas.errors import InputError, unknown
 from se_nas.search.config import SearchConfig
+from se_nas.search.run_dir.provenance import versions
 from se_nas.space import Space
-
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ class RunDirectory:
     @property
     def shown(self) -> str:
         """As a user would write it: relative to the working directory if that is shorter."""
-        return shown(self.path)
+        return display_path(self.path)
 
     @property
     def complete(self) -> bool:
@@ -101,11 +96,11 @@ class RunDirectory:
         try:
             data = json.loads((self.path / name).read_text(encoding="utf-8"))
         except OSError as error:
-            raise InputError(f"{shown(self.path / name)!r}: {error.strerror}") from None
+            raise InputError(f"{display_path(self.path / name)!r}: {error.strerror}") from None
         except ValueError:
             data = None
         if not isinstance(data, dict):
-            raise InputError(f"{shown(self.path / name)!r} holds no JSON object")
+            raise InputError(f"{display_path(self.path / name)!r} holds no JSON object")
         return data
 
     def write(self, name: str, data: Any) -> None:
@@ -174,7 +169,7 @@ def find(name_or_path: str, out: str) -> RunDirectory:
         if not missing:
             return RunDirectory(path)
         if len(missing) < len(needed) or (path / "versions.json").is_file():
-            raise InputError(f"the run {shown(path)!r} lacks {' and '.join(missing)}")
+            raise InputError(f"the run {display_path(path)!r} lacks {' and '.join(missing)}")
     runs = sorted(file.parent.name for file in Path(out).glob("*/settings.json"))
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
@@ -184,37 +179,13 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     )
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Relative to the working directory if that is shorter."""
     relative = os.path.relpath(path)
     return relative if len(relative) < len(str(path)) else str(path)
 
 
-def versions() -> dict[str, str]:
-    """What the run was made with."""
-    packages = ("torch", "torchvision", "ray", "optuna", "numpy")
-    return {name: version(name) for name in packages} | {
-        "se-nas": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "git": git_state(),
-    }
-
-
-def git_state(file: Path = Path(__file__)) -> str:
-    """The commit of the checkout that a file is of, ``-dirty`` if it was changed since.
-
-    ``unknown`` for a file that is in no repository, or lies in one that does not have it, as a
-    package does in a virtual environment.
-    """
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, timeout=10)
-        return done.stdout.strip()
-
-    try:
-        tracked = git("ls-files", "--", file.name)
-        return (git("describe", "--always", "--dirty", "--abbrev=12") if tracked else "") or UNKNOWN
-    except (OSError, subprocess.TimeoutExpired):
-        return UNKNOWN
+def last_error(run: RunDirectory) -> str:
+    """The last line of the newest traceback in a run, for a one-line message."""
+    files = sorted(run.errors.glob("*.txt"), key=lambda file: file.stat().st_mtime)
+    return f" ({files[-1].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""

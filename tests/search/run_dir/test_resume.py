@@ -9,9 +9,9 @@ import pytest
 
 from se_nas import SE, InputError, Space, choice, params, trunk
 from se_nas.recipes import RECIPES
-from se_nas.search import directory, reopen
 from se_nas.search.config import DataSettings, SearchConfig
-from se_nas.search.lock import held
+from se_nas.search.run_dir import compatibility, directory, resume
+from se_nas.search.run_dir.lock import run_lock
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
 
@@ -23,7 +23,7 @@ def make(tmp_path: Path, space: Space = SPACE, **settings: object) -> directory.
 
 def refused(run: directory.RunDirectory, asked: SearchConfig, *named: str) -> str:
     with pytest.raises(InputError) as caught:
-        reopen.settle(run, asked, named)
+        resume.resumed_config(run, asked, named)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -33,12 +33,12 @@ def test_settings_survive_the_file(tmp_path: Path) -> None:
     stored = SearchConfig.from_dict(run.read("settings.json"))
     assert stored.recipe == replace(RECIPES["adamw"], batch_size=7)
     assert stored.data == DataSettings(limit_train=200)
-    assert reopen.settle(run, SearchConfig(), []) == stored
+    assert resume.resumed_config(run, SearchConfig(), []) == stored
 
 
 def test_options_that_are_not_written_change_nothing(tmp_path: Path) -> None:
     run = make(tmp_path, trials=33, epochs=3)
-    config = reopen.settle(
+    config = resume.resumed_config(
         run, SearchConfig(trials=20, epochs=8, gpus=2), ["gpus", "resume", "out"]
     )
     assert (config.trials, config.epochs, config.gpus) == (33, 3, 2)
@@ -49,7 +49,9 @@ def test_what_may_change_is_taken(tmp_path: Path) -> None:
     asked = SearchConfig(
         trials=50, concurrency=1, address="a:1", data=DataSettings(folder="/moved"), top=9
     )
-    config = reopen.settle(run, asked, ["trials", "concurrency", "address", "data_dir", "top"])
+    config = resume.resumed_config(
+        run, asked, ["trials", "concurrency", "address", "data_dir", "top"]
+    )
     assert (config.trials, config.concurrency, config.address) == (50, 1, "a:1")
     assert config.data == DataSettings(folder="/moved", limit_train=200)
     assert config.top == 9
@@ -77,28 +79,28 @@ def test_what_the_results_depend_on_cannot_change(
 
 def test_more_gpus_a_trial_are_refused_and_another_fraction_of_one_is_not(tmp_path: Path) -> None:
     run = make(tmp_path, gpus_per_trial=0.5)
-    packed = reopen.settle(run, SearchConfig(gpus_per_trial=0.25), ["gpus_per_trial"])
+    packed = resume.resumed_config(run, SearchConfig(gpus_per_trial=0.25), ["gpus_per_trial"])
     assert packed.gpus_per_trial == 0.25
-    assert reopen.settle(run, SearchConfig(gpus=0), ["gpus"]).gpus == 0
+    assert resume.resumed_config(run, SearchConfig(gpus=0), ["gpus"]).gpus == 0
     message = refused(run, SearchConfig(gpus_per_trial=2), "gpus_per_trial")
     assert message.startswith("--gpus-per-trial is 2, in the run")
     assert "it is 0.5: every batch would be trained in 2 parts instead of 1" in message
 
     (tmp_path / "wide").mkdir()
     wide = make(tmp_path / "wide", gpus_per_trial=2)
-    assert reopen.settle(wide, SearchConfig(gpus=8), ["gpus"]).gpus == 8
+    assert resume.resumed_config(wide, SearchConfig(gpus=8), ["gpus"]).gpus == 8
     assert "in 1 part instead of 2" in refused(
         wide, SearchConfig(gpus_per_trial=1), "gpus_per_trial"
     )
     assert "gpus is 0, but gpus_per_trial is 2" in refused(wide, SearchConfig(gpus=0), "gpus")
     like = SearchConfig(out=str(tmp_path / "wide"), data=DataSettings(limit_train=200))
-    assert reopen.cut_before(SPACE, like) is None
-    assert reopen.cut_before(SPACE, replace(like, gpus_per_trial=2)) is not None
+    assert resume.find_interrupted(SPACE, like) is None
+    assert resume.find_interrupted(SPACE, replace(like, gpus_per_trial=2)) is not None
 
 
 def test_the_same_value_again_is_no_change(tmp_path: Path) -> None:
     run = make(tmp_path, epochs=3)
-    assert reopen.settle(run, SearchConfig(epochs=3), ["epochs", "seed"]).epochs == 3
+    assert resume.resumed_config(run, SearchConfig(epochs=3), ["epochs", "seed"]).epochs == 3
 
 
 def test_every_setting_has_the_name_of_its_option() -> None:
@@ -106,9 +108,11 @@ def test_every_setting_has_the_name_of_its_option() -> None:
 
     from se_nas.cli.search import search
 
-    options = set(inspect.signature(search).parameters) - reopen.APART - {"context", "version"}
-    assert options <= set(reopen.flat(SearchConfig()))
-    assert options >= reopen.MAY_CHANGE
+    options = (
+        set(inspect.signature(search).parameters) - compatibility.APART - {"context", "version"}
+    )
+    assert options <= set(compatibility.by_option(SearchConfig()))
+    assert options >= compatibility.MAY_CHANGE
 
 
 def test_a_password_is_asked_for_again(tmp_path: Path) -> None:
@@ -118,23 +122,23 @@ def test_a_password_is_asked_for_again(tmp_path: Path) -> None:
     run.write("settings.json", SearchConfig(storage="mysql://h/db?password=secret&x=1").to_dict())
     assert "give --storage mysql://h/db?password=***&x=1" in refused(run, SearchConfig())
     url = "postgresql://me:secret@host/db"
-    assert reopen.settle(run, SearchConfig(storage=url), ["storage"]).storage == url
+    assert resume.resumed_config(run, SearchConfig(storage=url), ["storage"]).storage == url
 
 
 def test_a_complete_run_is_only_taken_up_for_more(tmp_path: Path) -> None:
     run = make(tmp_path)
     run.write("results.json", {"winner": "resnet8_small"})
     assert "is complete" in refused(run, SearchConfig())
-    assert reopen.settle(run, SearchConfig(trials=99), ["trials"]).trials == 99
+    assert resume.resumed_config(run, SearchConfig(trials=99), ["trials"]).trials == 99
 
 
 def test_another_space_is_refused_with_the_difference(tmp_path: Path) -> None:
     run = make(tmp_path)
-    assert reopen.read_space(run, None) == SPACE
-    assert reopen.read_space(run, SPACE) == SPACE
+    assert resume.read_space(run, None) == SPACE
+    assert resume.read_space(run, SPACE) == SPACE
     wider = replace_width(SPACE)
     with pytest.raises(InputError) as caught:
-        reopen.read_space(run, wider)
+        resume.read_space(run, wider)
     message = str(caught.value)
     assert "trunk.trunk.width.choice: [8, 16] → [8, 16, 32]" in message
     assert "constraints: [] → " in message
@@ -171,19 +175,19 @@ def test_the_same_command_again_says_how_to_finish_the_run(tmp_path: Path) -> No
 
 def test_a_command_again_finds_the_run_like_it_that_was_cut(tmp_path: Path) -> None:
     config = SearchConfig(out=str(tmp_path), data=DataSettings(limit_train=200))
-    assert reopen.cut_before(SPACE, config) is None
+    assert resume.find_interrupted(SPACE, config) is None
     run = make(tmp_path)
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "settings.json").write_text('{"of another": "version"}')
-    found = reopen.cut_before(SPACE, replace(config, trials=99))
+    found = resume.find_interrupted(SPACE, replace(config, trials=99))
     assert found is not None
     assert found.path == run.path
-    assert reopen.cut_before(replace_width(SPACE), config) is None
-    assert reopen.cut_before(SPACE, replace(config, epochs=9)) is None
-    with held(run):
-        assert reopen.cut_before(SPACE, config) is None
+    assert resume.find_interrupted(replace_width(SPACE), config) is None
+    assert resume.find_interrupted(SPACE, replace(config, epochs=9)) is None
+    with run_lock(run):
+        assert resume.find_interrupted(SPACE, config) is None
     run.write("results.json", {"winner": "resnet8_small"})
-    assert reopen.cut_before(SPACE, config) is None
+    assert resume.find_interrupted(SPACE, config) is None
 
 
 def test_a_resumed_session_is_written_down_with_what_differs(tmp_path: Path) -> None:
@@ -191,9 +195,9 @@ def test_a_resumed_session_is_written_down_with_what_differs(tmp_path: Path) -> 
     versions = run.read("versions.json")
     run.write("versions.json", versions | {"torch": "1.0"})
     config = SearchConfig(trials=77, name="run")
-    assert reopen.notes(run) == [f"torch was 1.0 and is {versions['torch']}"]
-    reopen.note_session(run, config)
-    assert reopen.notes(run, "mended") == ["mended"]
-    reopen.note_session(run, config)
+    assert resume.resume_notes(run) == [f"torch was 1.0 and is {versions['torch']}"]
+    resume.note_session(run, config)
+    assert resume.resume_notes(run, "mended") == ["mended"]
+    resume.note_session(run, config)
     assert len(run.read("versions.json")["resumed"]) == 2
     assert run.read("settings.json")["trials"] == 77

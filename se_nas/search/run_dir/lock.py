@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from se_nas.errors import InputError
-from se_nas.search.directory import RunDirectory
+from se_nas.search.run_dir.directory import RunDirectory
 
 LOOKS, LOOK_S = 20, 0.05
 
 
 @contextlib.contextmanager
-def held(run: RunDirectory) -> Iterator[None]:
+def run_lock(run: RunDirectory) -> Iterator[None]:
     """Be the one driver of a run for as long as the block lasts.
 
     The lock is ``flock``'s: it goes with the process, after SIGKILL too. Linux passes it on to NFS

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from se_nas import InputError
-from se_nas.search import lock
-from se_nas.search.directory import RunDirectory
-from se_nas.search.lock import held
+from se_nas.search.run_dir import lock
+from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.lock import run_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from se_nas.search import lock
-from se_nas.search.directory import RunDirectory
-from se_nas.search.lock import held
+from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.lock import held
 with held(RunDirectory(Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(100)
@@ -31,12 +31,12 @@ with held(RunDirectory(Path(sys.argv[1]))):
 
 def test_a_second_driver_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    with held(run), pytest.raises(InputError) as caught, held(run):
+    with run_lock(run), pytest.raises(InputError) as caught, run_lock(run):
         pass
     message = str(caught.value)
     assert f"in use by process {os.getpid()} on" in message
     assert "\n" not in message
-    with held(run):
+    with run_lock(run):
         pass
 
 
@@ -48,12 +48,12 @@ def test_the_lock_of_a_driver_that_is_killed_is_free(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(InputError, match=f"process {process.pid} "), held(run):
+        with pytest.raises(InputError, match=f"process {process.pid} "), run_lock(run):
             pass
     finally:
         process.kill()
         process.communicate()
-    with held(run):
+    with run_lock(run):
         pass
 
 
@@ -62,8 +62,8 @@ import sys, time
 from pathlib import Path
 from se_nas import InputError
 from se_nas.search import lock
-from se_nas.search.directory import RunDirectory
-from se_nas.search.lock import held
+from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.lock import held
 run = RunDirectory(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -124,10 +124,13 @@ def test_a_full_disk_takes_the_holders_name_but_not_the_lock(
     run = RunDirectory(tmp_path)
     monkeypatch.setattr(os, "write", full)
     monkeypatch.setattr(lock, "LOOKS", 1)
-    with held(run), pytest.raises(InputError, match="is in use; a run has one"), held(run):
+    with run_lock(run), pytest.raises(InputError, match="is in use; a run has one"), run_lock(run):
         pass
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be locked"), held(RunDirectory(tmp_path / "no")):
+    with (
+        pytest.raises(InputError, match="cannot be locked"),
+        run_lock(RunDirectory(tmp_path / "no")),
+    ):
         pass

@@ -1,0 +1,117 @@
+"""Take up a run: its space and settings from its folder, and what may be different now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from se_nas.errors import InputError
+from se_nas.search.config import HIDDEN, SearchConfig
+from se_nas.search.run_dir.compatibility import (
+    APART,
+    MAY_CHANGE,
+    _plain,
+    by_option,
+    check_settings,
+    check_space,
+)
+from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.lock import is_held
+from se_nas.search.run_dir.provenance import versions
+from se_nas.space import Space
+
+
+def read_space(run: RunDirectory, given: Space | None) -> Space:
+    """The run's space.
+
+    Raises:
+        InputError: another one is given, or this version reads the file as another one.
+    """
+    written = run.read("space.json")
+    path = run.path / "space.json"
+    space = Space.from_json(path.read_text(encoding="utf-8"))
+    for other, whose in ((space, "as this version reads it"), (given, "as it is given")):
+        if other is None:
+            continue
+        check_space(written, other, f"{other.name!r} {whose}", f"the run {run.shown}")
+    return space
+
+
+def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str]) -> SearchConfig:
+    """The run's settings with the changes that are asked for.
+
+    Args:
+        asked: the settings of the command line.
+        named: its options that the user wrote, by their names there (``data_dir``).
+
+    Raises:
+        InputError: an option differs that cannot change.
+    """
+    stored = SearchConfig.from_dict(run.read("settings.json"))
+    changes = check_settings(stored, asked, named, f"the run {run.shown}")
+    if "data_dir" in changes:
+        stored = replace(stored, data=replace(stored.data, folder=changes.pop("data_dir")))
+    if "latency_cache" in changes:
+        cache = changes.pop("latency_cache")
+        stored = replace(stored, latency=replace(stored.latency, cache=cache))
+    config = replace(stored, **changes)
+    if config.storage is not None and HIDDEN in config.storage:
+        raise InputError(
+            f"the storage of the run {run.shown} needs its password, which is not kept: give "
+            f"--storage {config.storage}"
+        )
+    if run.complete and not {"trials", "top", "final_seeds", "final_epochs"} & set(changes):
+        raise InputError(
+            f"the run {run.shown} is complete: its results are in results.json; with more --trials "
+            "it goes on"
+        )
+    return config
+
+
+def find_interrupted(space: Space, config: SearchConfig) -> RunDirectory | None:
+    """The newest run in ``config.out`` with this space and these settings that was cut."""
+    files = Path(config.out).glob("*/settings.json")
+    for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
+        run = RunDirectory(file.parent)
+        try:
+            settings = SearchConfig.from_dict(run.read("settings.json"))
+            same = run.read("space.json") == _plain(space) and _fixed(settings) == _fixed(config)
+        except (InputError, TypeError):  # of another version
+            continue
+        if same and not run.complete and not is_held(run):
+            return run
+    return None
+
+
+def _fixed(config: SearchConfig) -> dict[str, Any]:
+    fixed = {name: v for name, v in by_option(config).items() if name not in MAY_CHANGE | APART}
+    return fixed | {"processes": config.processes}
+
+
+def resume_notes(run: RunDirectory, repaired: str = "") -> list[str]:
+    """What a user should know of a run that is taken up: what was mended, other versions."""
+    last, now = _last_session(run), versions()
+    different = [
+        f"{name} was {last.get(name, 'unknown')} and is {value}"
+        for name, value in now.items()
+        if last.get(name) != value
+    ]
+    return [repaired, *different] if repaired else different
+
+
+def note_session(run: RunDirectory, config: SearchConfig) -> None:
+    """Write the settings that hold from now on, and with which versions."""
+    began = run.read("versions.json")
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    sessions = [*began.get("resumed", []), {"at": when, **versions()}]
+    run.write("versions.json", began | {"resumed": sessions})
+    run.write("settings.json", config.to_dict())
+
+
+def _last_session(run: RunDirectory) -> dict[str, Any]:
+    began = run.read("versions.json")
+    sessions: list[Any] = began.get("resumed", [])
+    return began | (sessions[-1] if sessions else {})

@@ -72,7 +72,8 @@ def kept(
 
 
 def _damaged(path: Path) -> str:
-    return f"{display_path(path)!r} holds no table of latencies; without it --resume measures a new one"
+    what = "holds no table of latencies; without it --resume measures a new one"
+    return f"{display_path(path)!r} {what}"
 
 
 def recorded(price: Price, space: Space, config: SearchConfig, run: RunDirectory) -> Price:

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 from search_common import machine
 
+from se_nas.search.cluster.ray_environment import configure_ray
 from se_nas.search.config import DataSettings
-from se_nas.search.environment import prepare
 
 SETTINGS = DataSettings("digits", image_size=256)
 WORKERS = 4
@@ -35,7 +35,7 @@ class Worker:
 
 
 def main() -> None:
-    prepare(None)
+    configure_ray(None)
     import ray
 
     from se_nas.search.worker.data import load_data

@@ -34,15 +34,15 @@ def noop() -> Any:
 
 def ours(trials: int, out: str, profile: str | None) -> list[float]:
     """Seconds from the start at which each trial was told."""
-    from se_nas.search.environment import prepare
+    from se_nas.search.cluster.ray_environment import configure_ray
 
-    prepare(None)
+    configure_ray(None)
     from functools import partial
 
     from rich.console import Console
 
     from se_nas.search import study
-    from se_nas.search.cluster import connected
+    from se_nas.search.cluster.connection import connected
     from se_nas.search.config import SearchConfig
     from se_nas.search.proposals import Proposals
     from se_nas.search.run_dir import directory

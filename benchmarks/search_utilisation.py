@@ -39,13 +39,13 @@ def sleeper(folder: str) -> Any:
 
 def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     """When the search began and when it asked for the last trial."""
-    from se_nas.search.environment import prepare
+    from se_nas.search.cluster.ray_environment import configure_ray
 
-    prepare(None)
+    configure_ray(None)
     import ray
     from rich.console import Console
 
-    from se_nas.search import cluster, study
+    from se_nas.search import study
     from se_nas.search.config import SearchConfig
     from se_nas.search.outcomes import Proposal
     from se_nas.search.proposals import Proposals
@@ -65,7 +65,7 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     run = directory.create(space(), config)
     opened = study.create(space(), config, run)
     ray.init("local", num_cpus=slots, num_gpus=slots, _node_ip_address="127.0.0.1", **QUIET)
-    at = cluster.slots(config, [{"CPU": slots, "GPU": slots}])
+    at = slots.plan_slots(config, [{"CPU": slots, "GPU": slots}])
     proposals = Timed(opened, space(), price(), trials=trials)
     start = time.time()
     tune_trials(proposals, space(), config, at, run, Console(quiet=True), sleeper(folder))

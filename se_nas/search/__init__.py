@@ -22,9 +22,9 @@ def search(space: Space, config: SearchConfig, console: Console) -> RunDirectory
 
     Ray reads its environment when it is imported, so that is prepared first.
     """
-    from se_nas.search.environment import prepare
+    from se_nas.search.cluster.ray_environment import configure_ray
 
-    prepare(config.address)
+    configure_ray(config.address)
     from se_nas.search import run
 
     return run.search(space, config, console)
@@ -34,9 +34,9 @@ def resume(
     which: str, space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
 ) -> RunDirectory:
     """Take up a run that was cut; ``se_nas.search.run.resume`` has the details."""
-    from se_nas.search.environment import prepare
+    from se_nas.search.cluster.ray_environment import configure_ray
 
-    prepare(asked.address)
+    configure_ray(asked.address)
     from se_nas.search import run
 
     return run.resume(which, space, asked, named, console)
@@ -46,9 +46,9 @@ def join(
     space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
 ) -> RunDirectory:
     """Work on a study that another driver began; ``se_nas.search.run.join`` has the details."""
-    from se_nas.search.environment import prepare
+    from se_nas.search.cluster.ray_environment import configure_ray
 
-    prepare(asked.address)
+    configure_ray(asked.address)
     from se_nas.search import run
 
     return run.join(space, asked, named, console)

@@ -14,7 +14,8 @@ from se_nas.arch import Architecture
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
-from se_nas.search.cluster import Slots, living
+from se_nas.search.cluster.connection import living_nodes
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.worker.latency_worker import LatencyWorker
 
 Note = Callable[[str], None]
@@ -87,7 +88,7 @@ def alone(
     import ray
 
     api: Any = ray
-    reserved = whole_device(slots, living())
+    reserved = whole_device(slots, living_nodes())
     actor = (
         api.remote(LatencyWorker)
         .options(max_restarts=3, max_task_retries=3, **reserved)

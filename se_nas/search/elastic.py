@@ -8,39 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
-from se_nas.errors import InputError
-from se_nas.search.cluster import Slots, slots
+from se_nas.search.cluster.slots import Slots, slots_on
 from se_nas.search.config import SearchConfig
 
 LOOK_EVERY_S = 5.0
-
-
-def room(config: SearchConfig, given: Slots, nodes: Sequence[Mapping[str, float]]) -> int:
-    """Trials that these nodes have room for, each with the resources that were given at the start.
-
-    Args:
-        nodes: the resources of each living node, as for ``slots``.
-
-    >>> config, given = RunConfig(gpus=4), Slots(4, cpus=2.0, gpus=1.0)
-    >>> [room(config, given, [{"CPU": 8.0, "GPU": 2.0}] * n) for n in range(4)]
-    [0, 2, 4, 4]
-    """
-    gpus = 0
-    if given.gpus:
-        found = int(sum(node.get("GPU", 0) for node in nodes))
-        gpus = found if config.gpus is None else min(config.gpus, found)
-        if not gpus:
-            return 0
-    try:
-        return slots(replace(config, gpus=gpus, cpus_per_trial=given.cpus), nodes).count
-    except InputError:
-        return 0
 
 
 class FollowNodes(tune.Callback):
@@ -74,7 +50,7 @@ class FollowNodes(tune.Callback):
 
     def follow(self) -> None:
         """Look now. With no room at all one trial stays asked for: it starts on the next node."""
-        count = room(self.config, self.given, self.nodes())
+        count = slots_on(self.config, self.given, self.nodes())
         if count != self.count:
             self.on_change(count, self.count)
             self.count = count

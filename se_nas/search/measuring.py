@@ -19,7 +19,7 @@ from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature, uses_latency
 from se_nas.latency.table import LatencyTable, network_key
 from se_nas.search.alone import Note, alone
-from se_nas.search.cluster import Slots
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.draws import feasible
 from se_nas.search.finals import Final

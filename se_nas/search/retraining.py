@@ -17,7 +17,7 @@ from typing import Any
 
 from se_nas.arch import Architecture
 from se_nas.saving import to_bytes
-from se_nas.search.cluster import Slots
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.kept import Keep
 from se_nas.search.worker.retrain import (

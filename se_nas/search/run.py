@@ -14,7 +14,8 @@ from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search import finals, joining, measuring, results, study, summary
 from se_nas.search.best import training_objective
-from se_nas.search.cluster import Slots, connected
+from se_nas.search.cluster.connection import connected
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.drivers import drivers, new_name
 from se_nas.search.feasibility import check_feasible, feasibility

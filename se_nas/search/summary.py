@@ -15,7 +15,7 @@ from se_nas.data import Data
 from se_nas.latency.table import TimedCost
 from se_nas.objectives import Objective
 from se_nas.search import finals
-from se_nas.search.cluster import Slots
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.draws import feasible
 from se_nas.search.proposals import Proposals

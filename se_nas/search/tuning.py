@@ -15,7 +15,7 @@ from rich.console import Console
 from se_nas.errors import InputError
 from se_nas.objectives import METRICS, Objective
 from se_nas.search.best import training_objective
-from se_nas.search.cluster import Slots
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.failures import KeepErrors
 from se_nas.search.progress import Progress

@@ -8,7 +8,8 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
-from se_nas.search.cluster import Slots, living
+from se_nas.search.cluster.connection import living_nodes
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.elastic import FollowNodes
 from se_nas.search.metrics import Export, Observed
@@ -42,5 +43,5 @@ def watching(
                 soft_wrap=True,
             )
 
-        found.append(FollowNodes(limiter, config, slots, living, changed))
+        found.append(FollowNodes(limiter, config, slots, living_nodes, changed))
     return found

@@ -104,10 +104,10 @@ SPACE = Space(
 
 WHERE = """
 import sys
-from se_nas.search.environment import prepare
+from se_nas.search.cluster.ray_environment import prepare
 prepare(sys.argv[1])
 import ray
-from se_nas.search.cluster import connected
+from se_nas.search.cluster.connection import connected
 from se_nas.search.config import RunConfig
 
 @ray.remote

@@ -9,15 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from se_nas.search.environment import prepare
+from se_nas.search.cluster.ray_environment import configure_ray
 
 if __name__ == "__main__":
-    prepare(None)
+    configure_ray(None)
 
 import ray
 
 from se_nas import Architecture
-from se_nas.search.cluster import Slots
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.worker.process_group import RankActor, RankActors

@@ -14,7 +14,7 @@ from se_nas import InputError
 from se_nas.arch import Architecture
 from se_nas.latency.table import Latency
 from se_nas.search.alone import RayMeasurer, whole_device
-from se_nas.search.cluster import Slots
+from se_nas.search.cluster.slots import Slots
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_what_the_worker_raises_is_one_line() -> None:
 
 ALONE = """
 import os, signal, sys, threading, time
-from se_nas.search.environment import prepare
+from se_nas.search.cluster.ray_environment import prepare
 prepare(None)
 import ray
 from se_nas import InputError
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.search import alone
-from se_nas.search.cluster import connected
+from se_nas.search.cluster.connection import connected
 from se_nas.search.config import RunConfig
 
 what = Signature(8, 1, 10), LatencySettings()

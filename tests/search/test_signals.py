@@ -24,7 +24,7 @@ from se_nas.search.tuning import StopWhen
 # Ctrl-C comes before Tune acts on that.
 SCRIPT = """
 import json, os, signal, sys, time
-from se_nas.search.environment import prepare
+from se_nas.search.cluster.ray_environment import prepare
 prepare(None)
 import ray
 from ray import tune
@@ -32,7 +32,7 @@ from rich.console import Console
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost import cost
 from se_nas.search import directory, study
-from se_nas.search.cluster import connected
+from se_nas.search.cluster.connection import connected
 from se_nas.search.proposals import Proposals
 from se_nas.search.rungs import Rungs
 from se_nas.search.config import RunConfig

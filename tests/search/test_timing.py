@@ -28,7 +28,7 @@ from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import LatencyTable, Measurements
 from se_nas.search import measuring, timing
-from se_nas.search.cluster import Slots
+from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.outcomes import Outcome
 from se_nas.search.proposals import Proposals

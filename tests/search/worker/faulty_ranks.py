@@ -13,17 +13,18 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from se_nas.search.environment import prepare
+from se_nas.search.cluster.ray_environment import configure_ray
+from se_nas.search.cluster.slots import plan_slots
 
 if __name__ == "__main__":
-    prepare(None)
+    configure_ray(None)
 
 import ray
 from rich.console import Console
 
 from se_nas import Space, choice, trunk
 from se_nas.cost import cost
-from se_nas.search import cluster, study
+from se_nas.search import study
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.proposals import Proposals
 from se_nas.search.run_dir import directory
@@ -97,7 +98,7 @@ def main() -> None:
     opened = study.create(space, config, run)
     quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
     ray.init("local", num_cpus=2, num_gpus=2, _node_ip_address="127.0.0.1", **quiet)
-    slots = cluster.slots(config, [{"CPU": 2.0, "GPU": 2.0}])
+    slots = plan_slots(config, [{"CPU": 2.0, "GPU": 2.0}])
 
     def price(architecture: Any) -> Any:
         return cost(architecture, input_size=8, in_channels=1, num_classes=10)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = """
 from dataclasses import replace
-from se_nas.search.environment import prepare
+from se_nas.search.cluster.ray_environment import prepare
 prepare(None)
 import ray
 from ray.util.placement_group import placement_group
@@ -65,7 +65,7 @@ def test_how_trials_of_two_processes_end() -> None:
 
 HANGS = """
 import os, signal, time
-from se_nas.search.environment import prepare
+from se_nas.search.cluster.ray_environment import prepare
 prepare(None)
 import ray
 from ray.util.placement_group import placement_group
@@ -114,7 +114,7 @@ def test_process_0_ends_when_its_peer_dies_though_it_hangs() -> None:
 
 
 FAILS_TO_JOIN = """
-from se_nas.search.environment import prepare
+from se_nas.search.cluster.ray_environment import prepare
 prepare(None)
 import ray
 from ray.util.placement_group import placement_group

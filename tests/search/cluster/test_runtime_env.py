@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import se_nas
-from se_nas.search.shipping import JOB, runtime_env
+from se_nas.search.cluster.runtime_env import JOB, runtime_env
 
 
 @pytest.mark.parametrize("submitted", [{}, {"runtime_env": {}}, {"runtime_env": {"pip": ["a"]}}])

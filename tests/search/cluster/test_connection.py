@@ -11,8 +11,9 @@ import pytest
 import ray
 
 from se_nas import InputError
-from se_nas.search import cluster
-from se_nas.search.cluster import Slots, connected, slots
+from se_nas.search.cluster import connection
+from se_nas.search.cluster.connection import connected
+from se_nas.search.cluster.slots import Slots, plan_slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.signals import Interrupted, raise_on_signal
 
@@ -50,7 +51,7 @@ from se_nas.search.signals import Interrupted, raise_on_signal
 def test_slots(
     config: SearchConfig, nodes: list[dict[str, float]], count: int, cpus: float, gpus: float
 ) -> None:
-    given = slots(config, nodes)
+    given = plan_slots(config, nodes)
     assert (given.count, given.cpus, given.gpus) == (count, cpus, gpus)
     processes = max(1, int(gpus))
     each = {"CPU": cpus / processes} | ({"GPU": gpus / processes} if gpus else {})
@@ -59,7 +60,7 @@ def test_slots(
 
 def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
     with pytest.raises(InputError) as caught:
-        slots(SearchConfig(gpus=32), [{"CPU": 2.0, "GPU": 1.0}])
+        plan_slots(SearchConfig(gpus=32), [{"CPU": 2.0, "GPU": 1.0}])
     message = str(caught.value)
     assert "--gpus 32: the cluster has 1 GPU and 2 CPUs" in message
     assert "--gpus 1, --gpus 0" in message
@@ -72,7 +73,7 @@ def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
 )
 def test_a_trial_that_fits_nowhere_is_an_error(config: SearchConfig) -> None:
     with pytest.raises(InputError, match="a trial needs"):
-        slots(config, [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 2.0}])
+        plan_slots(config, [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 2.0}])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_the_gpus_of_a_trial_are_on_one_node(
     config: SearchConfig, nodes: list[dict[str, float]], words: str
 ) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        slots(config, nodes)
+        plan_slots(config, nodes)
     assert str(caught.value).startswith(f"--gpus-per-trial {config.gpus_per_trial:g}: ")
 
 
@@ -99,7 +100,7 @@ def test_a_trial_on_cpus_is_one_process() -> None:
 
 def test_nodes_with_too_few_gpus_are_left_aside() -> None:
     nodes = [{"CPU": 1.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 4.0}]
-    assert slots(SearchConfig(gpus_per_trial=2), nodes) == Slots(2, 8.0, 2)
+    assert plan_slots(SearchConfig(gpus_per_trial=2), nodes) == Slots(2, 8.0, 2)
 
 
 def test_a_dashboard_host_of_another_machine_is_one_line() -> None:
@@ -142,7 +143,7 @@ def test_sigterm_while_ray_starts_or_ends_is_not_left_to_rays_handler(
 
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", shutdown)
-    monkeypatch.setattr(cluster, "living", living)
+    monkeypatch.setattr(connection, "living", living)
     before = signal.getsignal(signal.SIGTERM)
 
     with raise_on_signal(), pytest.raises(Interrupted), connected(SearchConfig(gpus=0)):

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 
-def prepare(address: str | None) -> None:
+def configure_ray(address: str | None) -> None:
     """Loopback only for a cluster of our own, the token for one that runs; no reports, no logs.
 
     Args:

@@ -1,0 +1,1 @@
+"""Ray: its environment, the connection to a cluster, and how trials share it."""

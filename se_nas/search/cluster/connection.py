@@ -1,0 +1,98 @@
+"""The Ray cluster of a run: one of our own on loopback, or a running one; and its slots."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from se_nas.errors import InputError
+from se_nas.search.cluster.ray_environment import head_address
+from se_nas.search.cluster.runtime_env import runtime_env
+from se_nas.search.cluster.slots import Slots, plan_slots
+from se_nas.search.config import SearchConfig
+from se_nas.search.signals import raise_on_signal
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+@contextlib.contextmanager
+def connected(config: SearchConfig) -> Iterator[Slots]:
+    """Ray, started or joined, for as long as the block lasts.
+
+    Raises:
+        InputError: the cluster cannot be reached or lacks the resources asked for.
+        Interrupted: a signal came while it started.
+    """
+    import ray
+
+    api: Any = ray  # much of its interface is untyped
+    if api.is_initialized():  # it would be shut down with the search
+        raise InputError("this process has a Ray cluster already: ray.shutdown() first")
+    try:
+        with raise_on_signal():  # Ray's start sets a handler for SIGTERM: not to outlast it
+            context = _start(config, api) if config.address is None else _join(config, api)
+        yield plan_slots(config, living_nodes(), context.dashboard_url or "")
+    finally:
+        api.shutdown()
+
+
+def living_nodes() -> list[Mapping[str, float]]:
+    """The resources of each node of the connected cluster that is alive."""
+    import ray
+
+    api: Any = ray
+    return [node["Resources"] for node in api.nodes() if node["Alive"]]
+
+
+def _start(config: SearchConfig, ray: Any) -> Any:
+    host = config.dashboard_host or "127.0.0.1"
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, 0), family=family).close()
+    except OSError as error:  # Ray tries 50 ports, and then says much else
+        raise InputError(
+            f"--dashboard-host {host!r}: {error.strerror or error}; give an address of this "
+            "machine, or 0.0.0.0 for all of them"
+        ) from None
+    return ray.init(
+        address="local",  # not a cluster that somebody else started on this machine
+        include_dashboard=config.dashboard,
+        dashboard_host=host,
+        _node_ip_address="127.0.0.1",
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+
+
+def _join(config: SearchConfig, ray: Any) -> Any:
+    assert config.address is not None, "a run without an address starts a cluster"
+    reason = _unreachable(config.address)
+    if reason is None:
+        try:
+            return ray.init(
+                address=config.address,
+                runtime_env=runtime_env(),
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            reason = str(error).strip().splitlines()[0]
+    raise InputError(
+        f"--address {config.address!r}: no Ray cluster answers there ({reason}); start one with "
+        "`ray start --head`, and give the driver its token (~/.ray/auth_token) or, if it runs "
+        "without, set RAY_AUTH_MODE=disabled"
+    )
+
+
+def _unreachable(address: str) -> str | None:
+    """Why nothing listens at an address; Ray itself would try for minutes, and not say it."""
+    host, _, port = head_address(address).rpartition(":")
+    if not host or not port.isdigit():
+        return "no cluster was started on this machine" if address == "auto" else "not host:port"
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

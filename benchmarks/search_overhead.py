@@ -41,11 +41,11 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
 
     from rich.console import Console
 
-    from se_nas.search import study
     from se_nas.search.cluster.connection import connected
     from se_nas.search.config import SearchConfig
-    from se_nas.search.proposals import Proposals
     from se_nas.search.run_dir import directory
+    from se_nas.search.study import study
+    from se_nas.search.study.proposals import Proposals
     from se_nas.search.tuning import tune_trials
 
     config = SearchConfig(
@@ -59,7 +59,7 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
             ended.append(time.perf_counter())
 
     run = directory.create(space(), config)
-    opened = study.create(space(), config, run)
+    opened = study.create_study(space(), config, run)
     with connected(config) as slots:
         proposals = Timed(opened, space(), price(), trials=trials)
         start = time.perf_counter()

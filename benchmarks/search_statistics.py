@@ -33,10 +33,10 @@ from search_common import machine
 
 from se_nas import SE, Architecture, Space, choice, optional, per_stage, trunk
 from se_nas.cost import Cost, cost
-from se_nas.search.proposals import Proposals
 from se_nas.search.rungs import Rungs
-from se_nas.search.samplers import build
 from se_nas.search.searcher import StudySearcher
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.samplers import build_sampler
 
 EPOCHS, FIRST_RUNG, WARM = 8, 4, 100
 SPACE = Space(
@@ -162,7 +162,9 @@ def ours(
     trials: int, slots: int, seed: int, sampler: BaseSampler | None = None
 ) -> dict[str, float]:
     """Our searcher over ``Proposals``, with the scheduler of our searches."""
-    study = optuna.create_study(direction="maximize", sampler=sampler or build("tpe", seed, trials))
+    study = optuna.create_study(
+        direction="maximize", sampler=sampler or build_sampler("tpe", seed, trials)
+    )
     proposals = Proposals(study, SPACE, price, trials=trials, seed=seed)
     searcher = StudySearcher(proposals, EPOCHS)
     scheduler = Rungs(study, metric="val_acc", mode="max", max_t=EPOCHS, grace_period=FIRST_RUNG)

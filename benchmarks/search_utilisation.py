@@ -45,11 +45,11 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     import ray
     from rich.console import Console
 
-    from se_nas.search import study
     from se_nas.search.config import SearchConfig
-    from se_nas.search.outcomes import Proposal
-    from se_nas.search.proposals import Proposals
     from se_nas.search.run_dir import directory
+    from se_nas.search.study import study
+    from se_nas.search.study.proposals import Proposals
+    from se_nas.search.study.records import Proposal
     from se_nas.search.tuning import tune_trials
 
     config = SearchConfig(trials=trials, epochs=1, gpus=slots, out=out, dashboard=False, name="run")
@@ -63,7 +63,7 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
             return proposal
 
     run = directory.create(space(), config)
-    opened = study.create(space(), config, run)
+    opened = study.create_study(space(), config, run)
     ray.init("local", num_cpus=slots, num_gpus=slots, _node_ip_address="127.0.0.1", **QUIET)
     at = slots.plan_slots(config, [{"CPU": slots, "GPU": slots}])
     proposals = Timed(opened, space(), price(), trials=trials)

@@ -9,8 +9,8 @@ from ray import tune
 from rich.console import Console
 
 from se_nas.search.config import MAX_DEATHS
-from se_nas.search.outcomes import End
 from se_nas.search.run_dir.directory import RunDirectory, display_path
+from se_nas.search.study.records import End
 
 # A share of fewer failures says nothing.
 LEAST_FAILED = 5

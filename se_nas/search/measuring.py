@@ -21,9 +21,9 @@ from se_nas.latency.table import LatencyTable, network_key
 from se_nas.search.alone import Note, alone
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.draws import feasible
 from se_nas.search.finals import Final
 from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.study.random_draws import feasible
 from se_nas.search.timing import FILE, Price, TimedPrice, kept, say, summary
 from se_nas.space import Space
 

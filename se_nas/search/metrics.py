@@ -14,9 +14,9 @@ from typing import Any
 
 from ray import tune
 
-from se_nas.search.best import Best
-from se_nas.search.outcomes import Counts
 from se_nas.search.searcher import StudySearcher
+from se_nas.search.study.ranking import Incumbent
+from se_nas.search.study.records import Counts
 
 PUBLISH_EVERY_S = 2.0
 RATE_WINDOW_S = 60.0
@@ -106,7 +106,7 @@ class Observed:
         self._count()
         self.running.pop(trial, None)
 
-    def samples(self, counts: Counts, best: Best) -> list[Sample]:
+    def samples(self, counts: Counts, best: Incumbent) -> list[Sample]:
         """All metrics as they are now, as (name, labels, value); starts the next busy share."""
         self._count()
         now, run = self.clock(), {"run": self.run}

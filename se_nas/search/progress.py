@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from se_nas.search.proposals import Proposals
 from se_nas.search.searcher import StudySearcher
+from se_nas.search.study.proposals import Proposals
 from se_nas.search.workers import WorkersFirst
 
 # In a log: a line when something changed, though not more often than this, or after a while.

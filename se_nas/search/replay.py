@@ -17,15 +17,16 @@ from se_nas.arch import Architecture
 from se_nas.cost import Cost
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
-from se_nas.search import study, timing
+from se_nas.search import timing
 from se_nas.search.config import SearchConfig
-from se_nas.search.outcomes import Outcome, Proposal
-from se_nas.search.proposals import Proposals
-from se_nas.search.proposing import pricer, propose
-from se_nas.search.recovery import recover
 from se_nas.search.run_dir import directory
-from se_nas.search.samplers import build
-from se_nas.search.telling import EXHAUSTED
+from se_nas.search.study import study
+from se_nas.search.study.proposals import Proposals, propose
+from se_nas.search.study.records import Outcome, Proposal
+from se_nas.search.study.recovery import recover
+from se_nas.search.study.samplers import build_sampler
+from se_nas.search.study.tell import EXHAUSTED
+from se_nas.search.timing import pricer
 from se_nas.search.worker.data import load_data
 from se_nas.space import Space
 
@@ -62,7 +63,7 @@ def replay(which: str, out: str = "runs") -> Replayed:
     run = directory.find(which, out)
     space = Space.from_json((run.path / "space.json").read_text(encoding="utf-8"))
     config = SearchConfig.from_dict(run.read("settings.json"))
-    recorded = study.read(config, run)
+    recorded = study.read_study(config, run)
     if error := study.join_error(recorded):
         raise InputError(f"the run {run.shown} cannot be replayed: {error}")
     price = pricer(load_data(config.data, config.seed))
@@ -130,7 +131,7 @@ def _driver(
     config = replace(config, trials=session.get("trials", config.trials))
     asked = len(again.get_trials(deepcopy=False))
     seed = mixed_seed(config.seed, asked) % 2**32 if asked else config.seed
-    again.sampler = build(config.sampler, session.get("seed", seed), config.trials)
+    again.sampler = build_sampler(config.sampler, session.get("seed", seed), config.trials)
     proposals = propose(again, space, price, config)
     if asked:
         recover(proposals)

@@ -7,49 +7,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import optuna
-from optuna.trial import TrialState
-
 from se_nas.arch import Architecture
 from se_nas.data import Data
 from se_nas.objectives import Objective
 from se_nas.search import finals
-from se_nas.search.best import training_objective
 from se_nas.search.config import SearchConfig
-from se_nas.search.proposals import Proposals
 from se_nas.search.run_dir.directory import RunDirectory
-from se_nas.space import Space
+from se_nas.search.study.proposals import Proposals
 
 FILE = "results.json"
 # What it has only of a run that is complete; JOINED in their place if another driver makes them.
 ENDING = ("winner", "verdict", "finals")
 JOINED = "joined"
-
-
-def decisive(space: Space) -> int:
-    """Which of a trial's values ranks it: that of the objective that training decides, if any."""
-    objective = training_objective(space)
-    return space.objectives.index(objective) if objective in space.objectives else 0
-
-
-def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list[float]]]:
-    """Completed, feasible trials, best first; for several objectives those of the Pareto front.
-
-    A front is ordered by the objective that training decides.
-    """
-    if len(space.objectives) > 1:
-        ended = opened.best_trials
-    else:
-        complete = opened.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        ended = [t for t in complete if all(v <= 0 for v in t.constraints.values())]
-    at = decisive(space)
-    sign = 1 if space.objectives[at].direction == "maximize" else -1
-    ended = sorted(ended, key=lambda trial: -sign * trial.values[at])
-    return [
-        (Architecture.from_json(trial.user_attrs["architecture"]), trial.values)
-        for trial in ended
-        if "architecture" in trial.user_attrs
-    ]
 
 
 def of_search(

@@ -12,18 +12,11 @@ from rich.console import Console
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
-from se_nas.search import finals, joining, measuring, results, study, summary
-from se_nas.search.best import training_objective
+from se_nas.search import finals, measuring, results, summary
 from se_nas.search.cluster.connection import connected
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.drivers import drivers, new_name
-from se_nas.search.feasibility import check_feasible, feasibility
-from se_nas.search.first import check_known, first
 from se_nas.search.kept import Kept
-from se_nas.search.proposals import Proposals
-from se_nas.search.proposing import pricer, propose
-from se_nas.search.recovery import recover
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.run_dir import directory, lock
 from se_nas.search.run_dir.directory import last_error
@@ -34,9 +27,18 @@ from se_nas.search.run_dir.resume import (
     resume_notes,
     resumed_config,
 )
-from se_nas.search.samplers import build
 from se_nas.search.signals import raise_on_signal
-from se_nas.search.storage import lost_storage_is_one_line, repair
+from se_nas.search.study import joining, ranking, study
+from se_nas.search.study.drivers import new_driver_name, shared_study
+from se_nas.search.study.feasibility import check_feasible, feasibility
+from se_nas.search.study.initial_points import check_enqueued, initial_points
+from se_nas.search.study.journal import repair_journal
+from se_nas.search.study.proposals import Proposals, propose
+from se_nas.search.study.ranking import training_objective
+from se_nas.search.study.recovery import recover
+from se_nas.search.study.samplers import build_sampler
+from se_nas.search.study.storage_errors import storage_errors_as_input_errors
+from se_nas.search.timing import pricer
 from se_nas.search.tuning import tune_trials
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.data import load_data
@@ -57,8 +59,8 @@ def join(
         InputError: there is no such study, something is asked for that is not the study's, or what
             ``search`` raises.
     """
-    space, config = joining.settle(space, asked, named)
-    return search(space, config, console, joins=new_name(str(config.name)))
+    space, config = joining.joined_config(space, asked, named)
+    return search(space, config, console, joins=new_driver_name(str(config.name)))
 
 
 def search(
@@ -79,10 +81,15 @@ def search(
     images = load_data(config.data, config.seed)
     price = pricer(images)
     share = check_feasible(space, price, images, config.seed)
-    first(space, config)  # what they cannot use, they say now
-    build(config.sampler, config.seed, config.trials)
+    initial_points(space, config)  # what they cannot use, they say now
+    build_sampler(config.sampler, config.seed, config.trials)
     run = directory.create(space, config, joins)
-    with raise_on_signal(), lock.run_lock(run), lost_storage_is_one_line(run), ExitStack() as stack:
+    with (
+        raise_on_signal(),
+        lock.run_lock(run),
+        storage_errors_as_input_errors(run),
+        ExitStack() as stack,
+    ):
         console.print(summary.opening(space, images, run), soft_wrap=True)
         cut = None if joins else find_interrupted(space, config)
         if cut is not None:
@@ -98,18 +105,18 @@ def search(
             price = measuring.timed(price, space, config, images, slots, run, console)
             if uses_latency(space):
                 share = check_feasible(space, price, images, config.seed)
-            check_known(space, price, config)
+            check_enqueued(space, price, config)
         except (InputError, KeyboardInterrupt):  # measured latencies are in their cache
             run.discard()
             raise
         try:
-            opened = study.create(space, config, run)
+            opened = study.create_study(space, config, run)
         except InputError:
             run.discard()
             raise
         for line in feasibility(space, price, share, config.seed):
             console.print(line, soft_wrap=True)
-        proposals = propose(opened, space, price, config, drivers(opened, run))
+        proposals = propose(opened, space, price, config, shared_study(opened, run))
         run.write(results.FILE, results.of_search([], proposals, config))
         proposals.listen()
         return _finish(proposals, config, images, slots, run, console)
@@ -130,21 +137,26 @@ def resume(
             cannot change.
     """
     run = directory.find(which, asked.out)
-    with raise_on_signal(), lock.run_lock(run), lost_storage_is_one_line(run), ExitStack() as stack:
+    with (
+        raise_on_signal(),
+        lock.run_lock(run),
+        storage_errors_as_input_errors(run),
+        ExitStack() as stack,
+    ):
         space = read_space(run, space)
         config = resumed_config(run, asked, named)
         images = load_data(config.data, config.seed)
         run.make_folders()
-        repaired = repair(run.journal)
+        repaired = repair_journal(run.journal)
         console.print(summary.opening(space, images, run), soft_wrap=True)
-        opened = study.create(space, config, run, resume=True)
+        opened = study.create_study(space, config, run, resume=True)
         slots = stack.enter_context(connected(config))
         stack.enter_context(raise_on_signal())  # Ray's start took the signals
         console.print(summary.resources(config, slots), soft_wrap=True)
         for note in resume_notes(run, repaired):
             console.print(f"note: {note}", soft_wrap=True)
         price = measuring.timed(pricer(images), space, config, images, slots, run, console)
-        proposals = propose(opened, space, price, config, drivers(opened, run))
+        proposals = propose(opened, space, price, config, shared_study(opened, run))
         recover(proposals)
         going_on = {proposal.number for proposal in proposals.unfinished}
         checkpoints.tidy(run.checkpoints, going_on)
@@ -172,10 +184,10 @@ def _finish(
         while proposals.unfinished:  # one that came again when Tune had ended
             tune_trials(proposals, space, config, slots, run, console, images=share(images))
         if run.joined:
-            joining.leave(proposals, config, run, console)
+            joining.finish_joined(proposals, config, run, console)
             return run
-        joining.wait(proposals, console)
-        ranked = results.ranking(opened, space)
+        joining.wait_for_drivers(proposals, console)
+        ranked = ranking.ranking(opened, space)
         if not ranked:
             raise InputError(
                 f"none of {config.trials} trials was trained to its end"
@@ -185,7 +197,7 @@ def _finish(
         run.write(results.FILE, searched)
         if len(space.objectives) > 1:
             summary.show_front(console, ranked, space)
-        at = results.decisive(space)
+        at = ranking.decisive(space)
         rows = finals.retrain(
             [(architecture, values[at]) for architecture, values in ranked[: config.top]],
             partial(
@@ -203,7 +215,7 @@ def _finish(
             objective,
         )
     except (KeyboardInterrupt, InputError) as end:
-        so_far = results.ranking(opened, space)
+        so_far = ranking.ranking(opened, space)
         run.write(results.FILE, results.of_search(so_far, proposals, config))
         if isinstance(end, KeyboardInterrupt):
             summary.show_so_far(console, so_far, space, run)

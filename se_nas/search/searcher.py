@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from ray.tune.search import Searcher
 
-from se_nas.search.best import best_of
 from se_nas.search.config import MAX_DEATHS
 from se_nas.search.failures import Failures, died
-from se_nas.search.journal import batch
-from se_nas.search.outcomes import End, Outcome, Proposal
-from se_nas.search.proposals import Proposals
+from se_nas.search.study.journal import batch
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.ranking import incumbent_of
+from se_nas.search.study.records import End, Outcome, Proposal
 
 CURVE = ("val_acc", "val_loss")
 METRICS = (*CURVE, "unpreserved")
@@ -49,7 +49,7 @@ class StudySearcher(Searcher):
         super().__init__()
         self.proposals, self.epochs, self.seed, self.ended = proposals, epochs, seed, ended
         self.failures = Failures(max_failed_share)
-        self.best = best_of(proposals.study, proposals.space)
+        self.best = incumbent_of(proposals.study, proposals.space)
         self.live: dict[str, Proposal] = {}
         self.stopped = False
         self.too_many_failed = ""
@@ -71,7 +71,7 @@ class StudySearcher(Searcher):
         with self._writing():
             proposal = None if self.stopped else self.proposals.ask()
             if self.proposals.drivers is not None:  # another one may have found better
-                self.best = best_of(self.proposals.study, self.proposals.space)
+                self.best = incumbent_of(self.proposals.study, self.proposals.space)
         if proposal is None and self.live and not self.stopped:
             return None  # one of those that train may come again; Tune asks later
         if proposal is None:

@@ -17,9 +17,9 @@ from se_nas.objectives import Objective
 from se_nas.search import finals
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.draws import feasible
-from se_nas.search.proposals import Proposals
 from se_nas.search.run_dir.directory import RunDirectory, display_path
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.random_draws import feasible
 from se_nas.search.worker import checkpoints
 from se_nas.space import Space
 from se_nas.templates import trunk_values

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from se_nas.arch import Architecture
-from se_nas.cost import Cost
+from se_nas.cost import Cost, cost
+from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature, uses_latency
 from se_nas.latency.table import LatencyTable, Measurements, TimedCost
@@ -113,4 +115,14 @@ def summary(price: TimedPrice) -> str:
     return (
         f"{head}; error on {count} held-out networks: median {100 * error['median_error']:.1f} %, "
         f"at most {100 * error['max_error']:.1f} %{order} ({FILE})"
+    )
+
+
+def pricer(images: Data) -> Callable[[Architecture], Cost]:
+    """The cost of an architecture on these images."""
+    return partial(
+        cost,
+        input_size=images.image_size,
+        in_channels=images.in_channels,
+        num_classes=images.num_classes,
     )

@@ -14,17 +14,17 @@ from rich.console import Console
 
 from se_nas.errors import InputError
 from se_nas.objectives import METRICS, Objective
-from se_nas.search.best import training_objective
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.failures import KeepErrors
 from se_nas.search.progress import Progress
-from se_nas.search.proposals import Proposals
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.directory import last_error
 from se_nas.search.rungs import Rungs
 from se_nas.search.searcher import StudySearcher
 from se_nas.search.signals import Interrupted, stop_on_signal
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.ranking import training_objective
 from se_nas.search.watching import watching
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.shared_data import SharedData

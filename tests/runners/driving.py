@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from se_nas import Space
 from se_nas.cli import main
-from se_nas.search.results import ranking
+from se_nas.search.study.ranking import ranking
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = str(ROOT / "runners" / "search.py")

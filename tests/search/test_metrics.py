@@ -10,9 +10,9 @@ from typing import Any, get_args
 import pytest
 
 from se_nas.objectives import Objective, maximize, minimize
-from se_nas.search.best import Best
 from se_nas.search.metrics import GAUGES, STATES, Observed
-from se_nas.search.outcomes import Counts, End
+from se_nas.search.study.ranking import Incumbent
+from se_nas.search.study.records import Counts, End
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORTED = {f"ray_{name}" for name in GAUGES}
@@ -28,12 +28,12 @@ class Clock:
 
 
 def values(
-    observed: Observed, ends: dict[str, int] | None = None, best: Best | None = None
+    observed: Observed, ends: dict[str, int] | None = None, best: Incumbent | None = None
 ) -> dict[tuple[str, ...], float]:
     """Samples by name and the labels beside the run."""
     found: dict[tuple[str, ...], float] = {}
     counts = Counts(rejected=4, duplicates=2, ends=ends or {})
-    for name, labels, value in observed.samples(counts, best or Best(maximize("val_acc"))):
+    for name, labels, value in observed.samples(counts, best or Incumbent(maximize("val_acc"))):
         assert set(labels) == set(GAUGES[name][0])
         assert labels["run"] == "r"
         found[(name, *(labels[key] for key in GAUGES[name][0][1:]))] = value
@@ -65,7 +65,7 @@ def test_running_and_ended_trials() -> None:
 def test_the_best_value_is_exported_once_there_is_one(
     objective: Objective, best: str, value: float
 ) -> None:
-    observed, seen = Observed("r", slots=2, clock=Clock()), Best(objective)
+    observed, seen = Observed("r", slots=2, clock=Clock()), Incumbent(objective)
     assert "se_nas_best_value" not in {key[0] for key in values(observed, best=seen)}
     seen.see({"val_acc": 0.9, "val_loss": 2.0}, "a")
     seen.see({"val_acc": 0.1, "val_loss": 1.0}, "b")

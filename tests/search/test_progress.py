@@ -16,11 +16,11 @@ from rich.console import Console
 
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost import cost
-from se_nas.search.outcomes import End
 from se_nas.search.progress import LOG_AT_LEAST_EVERY_S, LOG_EVERY_S, Progress
-from se_nas.search.proposals import Proposals
-from se_nas.search.recovery import recover
 from se_nas.search.searcher import StudySearcher
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.records import End
+from se_nas.search.study.recovery import recover
 
 SPACE = Space(
     "small", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4, 8, 16))))

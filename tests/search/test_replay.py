@@ -13,14 +13,13 @@ import pytest
 from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
-from se_nas.search import study
 from se_nas.search.config import SearchConfig
-from se_nas.search.outcomes import Outcome, Proposal
-from se_nas.search.proposals import Proposals
-from se_nas.search.proposing import propose
-from se_nas.search.recovery import recover
 from se_nas.search.replay import compare, replay
 from se_nas.search.run_dir import directory
+from se_nas.search.study import study
+from se_nas.search.study.proposals import Proposals, propose
+from se_nas.search.study.records import Outcome, Proposal
+from se_nas.search.study.recovery import recover
 
 SPACE = Space(
     "small",
@@ -62,7 +61,7 @@ def make(tmp_path: Path, space: Space, sampler: str, trials: int = 20) -> tuple[
         sampler=sampler, trials=trials, seed=3, out=str(tmp_path), name="r", gpus=0
     )
     run = directory.create(space, config)
-    opened = study.create(space, config, run)
+    opened = study.create_study(space, config, run)
     work(propose(opened, space, price, config), random.Random(1), slots=4)
     return config, str(run.path)
 
@@ -74,7 +73,7 @@ def test_a_run_of_many_workers_is_replayed_to_the_same_proposals(
     tmp_path: Path, sampler: str, space: Space
 ) -> None:
     config, path = make(tmp_path, space, sampler)
-    recorded = study.read(config, directory.find(path, ""))
+    recorded = study.read_study(config, directory.find(path, ""))
     assert recorded.user_attrs["sessions"] == [{"events": 0, "trials": 20, "seed": 3}]
     found = compare(recorded, space, config, price)
     assert found.different is None, found
@@ -96,7 +95,7 @@ def swapped(recorded: optuna.Study, *numbers: int) -> optuna.Study:
 
 def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -> None:
     config, path = make(tmp_path, SPACE, "tpe")
-    recorded = study.read(config, directory.find(path, ""))
+    recorded = study.read_study(config, directory.find(path, ""))
     found = compare(recorded, SPACE, replace(config, seed=4), price)
     assert found.different is not None
     assert "differs" in str(found)
@@ -122,14 +121,14 @@ def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -
 def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path) -> None:
     config = SearchConfig(sampler="tpe", trials=24, seed=3, out=str(tmp_path), name="r", gpus=0)
     run = directory.create(SPACE, config)
-    first = propose(study.create(SPACE, config, run), SPACE, price, config)
+    first = propose(study.create_study(SPACE, config, run), SPACE, price, config)
     work(first, random.Random(1), slots=4, left_running=3)
-    opened = study.create(SPACE, config, run, resume=True)
+    opened = study.create_study(SPACE, config, run, resume=True)
     assert opened.get_trials(states=(optuna.trial.TrialState.RUNNING,))
     second = propose(opened, SPACE, price, config)
     recover(second)
     work(second, random.Random(2), slots=3)
-    recorded = study.read(config, run)
+    recorded = study.read_study(config, run)
     assert len(recorded.user_attrs["sessions"]) == 2
     found = compare(recorded, SPACE, config, price)
     assert found.different is None, found
@@ -144,16 +143,16 @@ def test_a_run_that_found_nothing_more_and_was_taken_up_is_replayed(
     space = Space("tiny", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4)))))
     config = SearchConfig(sampler=sampler, trials=99, seed=3, out=str(tmp_path), name="r", gpus=0)
     run = directory.create(space, config)
-    first = propose(study.create(space, config, run), space, price, config)
+    first = propose(study.create_study(space, config, run), space, price, config)
     work(first, random.Random(1), slots=4)
     assert first.exhausted
     assert first.counts.ends["error"] > 1
     more = replace(config, trials=120)
-    opened = study.create(space, more, run, resume=True)
+    opened = study.create_study(space, more, run, resume=True)
     second = propose(opened, space, price, more)
     recover(second)
     work(second, random.Random(2), slots=3)
-    recorded = study.read(more, run)
+    recorded = study.read_study(more, run)
     found = compare(recorded, space, more, price)
     assert found.different is None, found
     assert found.asks == first.counts.accepted + first.counts.ends["error"]

@@ -21,9 +21,9 @@ from se_nas.latency.table import Latency, Profile
 from se_nas.search import measuring, run
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import DataSettings, SearchConfig
-from se_nas.search.outcomes import Outcome
-from se_nas.search.proposals import Proposals
 from se_nas.search.run_dir import directory
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.records import Outcome
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.retrain import RetrainResult
 from se_nas.search.worker.shared_data import SharedData

@@ -13,10 +13,9 @@ from ray.tune.search import Searcher
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost import cost
 from se_nas.objectives import Objective, maximize, minimize
-from se_nas.search.best import best_of
-from se_nas.search.proposals import Proposals
-from se_nas.search.results import ranking
 from se_nas.search.searcher import StudySearcher
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.ranking import incumbent_of, ranking
 
 SPACE = Space(
     "small",
@@ -200,7 +199,10 @@ def test_only_what_was_trained_to_its_end_and_keeps_the_constraints_is_ranked_or
     ranked = ranking(study, SPACE)
     assert [values for _, values in ranked] == [[0.5], [0.4]]
     assert str(ranked[0][0]) == high
-    assert (best_of(study, SPACE).value, best_of(study, SPACE).architecture) == (0.5, high)
+    assert (incumbent_of(study, SPACE).value, incumbent_of(study, SPACE).architecture) == (
+        0.5,
+        high,
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost import cost
 from se_nas.search import directory, study
 from se_nas.search.cluster.connection import connected
-from se_nas.search.proposals import Proposals
+from se_nas.search.study.proposals import Proposals
 from se_nas.search.rungs import Rungs
 from se_nas.search.config import RunConfig
 from se_nas.search.tuning import tune_trials

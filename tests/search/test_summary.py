@@ -26,9 +26,9 @@ from se_nas import (
 from se_nas.cost import cost
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import Final
-from se_nas.search.outcomes import Outcome
-from se_nas.search.proposing import propose
 from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.study.proposals import propose
+from se_nas.search.study.records import Outcome
 from se_nas.search.summary import SO_FAR, at_chance, notes, show_so_far
 from se_nas.search.worker.retrain import RetrainResult
 

@@ -30,9 +30,9 @@ from se_nas.latency.table import LatencyTable, Measurements
 from se_nas.search import measuring, timing
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.outcomes import Outcome
-from se_nas.search.proposals import Proposals
 from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.records import Outcome
 
 SIGNATURE = Signature(8, 1, 10)
 SPACE = Space(

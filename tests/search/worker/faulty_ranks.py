@@ -24,10 +24,10 @@ from rich.console import Console
 
 from se_nas import Space, choice, trunk
 from se_nas.cost import cost
-from se_nas.search import study
 from se_nas.search.config import DataSettings, SearchConfig
-from se_nas.search.proposals import Proposals
 from se_nas.search.run_dir import directory
+from se_nas.search.study import study
+from se_nas.search.study.proposals import Proposals
 from se_nas.search.tuning import tune_trials
 from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.worker.trial import SETrial
@@ -95,7 +95,7 @@ def main() -> None:
         sampler="random",
     )
     run = directory.create(space, config)
-    opened = study.create(space, config, run)
+    opened = study.create_study(space, config, run)
     quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
     ray.init("local", num_cpus=2, num_gpus=2, _node_ip_address="127.0.0.1", **quiet)
     slots = plan_slots(config, [{"CPU": 2.0, "GPU": 2.0}])

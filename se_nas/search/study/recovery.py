@@ -23,8 +23,8 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from se_nas.arch import Architecture
-from se_nas.search.outcomes import FAILED, Outcome, Proposal
-from se_nas.search.proposals import Proposals
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.records import FAILED, Outcome, Proposal
 
 
 def recover(proposals: Proposals) -> None:

@@ -21,17 +21,17 @@ from rich.console import Console
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig, without_password
-from se_nas.search.proposals import Proposals
 from se_nas.search.run_dir.compatibility import check_settings, check_space, shared_settings
 from se_nas.search.run_dir.directory import RunDirectory
-from se_nas.search.storage import cannot_open, check_url, sqlite_file
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.storage_errors import cannot_open, check_url, sqlite_file
 from se_nas.space import Space
 
 # The first driver waits for the others so many times as long as the longest trial took so far.
 LONGEST, LEAST_S, EVERY_S = 2.0, 60.0, 2.0
 
 
-def settle(
+def joined_config(
     space: Space | None, asked: SearchConfig, named: Collection[str]
 ) -> tuple[Space, SearchConfig]:
     """The space and the settings of the study that is joined, with what is of this machine.
@@ -89,7 +89,9 @@ def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
         raise InputError(cannot_open(place, error)) from None
 
 
-def leave(proposals: Proposals, config: SearchConfig, run: RunDirectory, console: Console) -> None:
+def finish_joined(
+    proposals: Proposals, config: SearchConfig, run: RunDirectory, console: Console
+) -> None:
     """The end of a driver that joined: its trials are in the study."""
     proposals.leave()
     counts = asdict(proposals.counts)
@@ -104,7 +106,7 @@ def leave(proposals: Proposals, config: SearchConfig, run: RunDirectory, console
     )
 
 
-def wait(
+def wait_for_drivers(
     proposals: Proposals,
     console: Console,
     clock: Callable[[], float] = time.monotonic,

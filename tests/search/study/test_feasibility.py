@@ -7,8 +7,8 @@ import pytest
 from se_nas import SE, Space, choice, macs, optional, params, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
-from se_nas.search.draws import feasible
-from se_nas.search.feasibility import explain_infeasible, feasibility, feasible_share
+from se_nas.search.study.feasibility import explain_infeasible, feasibility, feasible_share
+from se_nas.search.study.random_draws import feasible
 
 SPACE = Space(
     "small",

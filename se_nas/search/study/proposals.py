@@ -20,11 +20,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from se_nas.arch import Architecture
 from se_nas.cost import Cost
-from se_nas.search import telling
-from se_nas.search.draws import feasible, unseen
-from se_nas.search.drivers import Drivers
-from se_nas.search.journal import batch
-from se_nas.search.outcomes import Counts, Outcome, Proposal
+from se_nas.search.config import SearchConfig
+from se_nas.search.study import tell
+from se_nas.search.study.drivers import SharedStudy
+from se_nas.search.study.initial_points import initial_points
+from se_nas.search.study.journal import batch
+from se_nas.search.study.random_draws import draw_unseen, feasible
+from se_nas.search.study.records import Counts, Outcome, Proposal
 from se_nas.space import Space
 
 # After so many proposals in a row that need no training, look for an unseen architecture at random.
@@ -54,13 +56,13 @@ class Proposals:
         seed: int = 0,
         first: Iterable[Architecture] = (),
         sampled: bool = True,
-        drivers: Drivers | None = None,
+        drivers: SharedStudy | None = None,
     ) -> None:
         self.study, self.space, self.price, self.trials = study, space, price, trials
         self.drivers = drivers
         self.counts = Counts()
         self.first, self.sampled = iter(first), sampled
-        self.events = telling.last_event(
+        self.events = tell.last_event(
             study
         )  # asks and tells so far: their order is what a replay needs
         self.exhausted = self.full = False
@@ -84,7 +86,7 @@ class Proposals:
                 proposal.trial.set_user_attr("asked", self._event())
             elif not self._enough:
                 self.exhausted = True
-                telling.exhausted(self.study, self._event())
+                tell.note_exhausted(self.study, self._event())
             return proposal
 
     def listen(self) -> None:
@@ -122,7 +124,7 @@ class Proposals:
         values = self._values(proposal.cost, outcome.metrics) if complete else None
         with batch(self.study):
             proposal.trial.set_user_attr("told", self._event())
-            telling.ended(proposal.trial, outcome, values)
+            tell.tell_outcome(proposal.trial, outcome, values)
             self._learn(proposal.architecture.id, outcome)
 
     def remember(self, architecture_id: str, outcome: Outcome) -> None:
@@ -148,7 +150,7 @@ class Proposals:
         for trial in self.elsewhere.values():
             for waiting in self._running.pop(trial.user_attrs["id"], []):
                 waiting.set_user_attr("duplicate", True)
-                telling.untrained(waiting, "repeated")
+                tell.tell_untrained(waiting, "repeated")
 
     @property
     def _enough(self) -> bool:
@@ -170,7 +172,7 @@ class Proposals:
             if proposal is not None:
                 return proposal
         while self.sampled and not self._enough:
-            found = unseen(self.space, self.price, self._seen, self._random)
+            found = draw_unseen(self.space, self.price, self._seen, self._random)
             proposal = None if found is None else self._propose(found)
             if found is None or proposal is not None:
                 return proposal
@@ -200,11 +202,11 @@ class Proposals:
 
     def _consider(self, trial: optuna.Trial, architecture: Architecture) -> Proposal | None:
         cost = self.price(architecture)
-        broken = telling.constrain(trial, self.space, cost)
+        broken = tell.set_constraints(trial, self.space, cost)
         trial.set_user_attr("name", str(architecture))
         if broken:
             self.counts.rejected += 1
-            telling.untrained(trial, "rejected")
+            tell.tell_untrained(trial, "rejected")
             return None
         key = architecture.id
         if self._repeats(trial, key):
@@ -217,7 +219,7 @@ class Proposals:
             self.full = claim == "full"
             self.listen()
             if not self._repeats(trial, key):
-                telling.untrained(trial, "surplus")
+                tell.tell_untrained(trial, "surplus")
             return None
         self.counts.accepted += 1
         self._running[key] = []
@@ -226,7 +228,7 @@ class Proposals:
     def _repeats(self, trial: optuna.Trial, key: str) -> bool:
         """Whether the network of a trial is known, or will be: then the trial is dealt with."""
         if key in self._ended:
-            telling.repeated(trial, self._ended[key])
+            tell.tell_duplicate(trial, self._ended[key])
         elif key in self._running:
             self._running[key].append(trial)
         else:
@@ -239,7 +241,7 @@ class Proposals:
         self.counts.end(outcome)
         self._ended[key] = outcome
         for trial in self._running.pop(key, []):
-            telling.repeated(trial, outcome)
+            tell.tell_duplicate(trial, outcome)
 
     def _values(self, cost: Cost, metrics: Mapping[str, float]) -> list[float]:
         known = asdict(cost) | dict(metrics)
@@ -247,3 +249,23 @@ class Proposals:
 
     def _seen(self, architecture: Architecture) -> bool:
         return architecture.id in self._running or architecture.id in self._ended
+
+
+def propose(
+    opened: optuna.Study,
+    space: Space,
+    price: Callable[[Architecture], Cost],
+    config: SearchConfig,
+    others: SharedStudy | None = None,
+) -> Proposals:
+    """What the study proposes under a run's settings."""
+    return Proposals(
+        opened,
+        space,
+        price,
+        trials=config.trials,
+        seed=config.seed,
+        first=initial_points(space, config),
+        sampled=config.sampler != "grid",
+        drivers=others,
+    )

@@ -13,11 +13,16 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from se_nas import InputError, Space
-from se_nas.search import joining, storage, study
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.directory import RunDirectory
-from se_nas.search.storage import check_url, file_system, lost_storage_is_one_line, repair
+from se_nas.search.study import joining, storage_errors, study
+from se_nas.search.study.journal import repair_journal
+from se_nas.search.study.storage_errors import (
+    check_url,
+    file_system,
+    storage_errors_as_input_errors,
+)
 
 MOUNTS = """\
 /dev/vda / ext4 rw 0 0
@@ -62,18 +67,18 @@ def test_a_study_is_neither_begun_nor_joined_in_sqlite_on_a_network_file_system(
     def network(path: Path, mounts: str | None = None) -> str:
         return file_system(path, f"/dev/vda / ext4 rw 0 0\nserver:/x {tmp_path} nfs4 rw 0 0\n")
 
-    monkeypatch.setattr(storage, "file_system", network)
+    monkeypatch.setattr(storage_errors, "file_system", network)
     space = Space("s", trunk="resnet8_small")
     url = f"sqlite:///{tmp_path}/study.db"
     config = SearchConfig(storage=url, name="shared", out=str(tmp_path), gpus=0)
     run = directory.create(space, config)
     for resume in (False, True):
         with pytest.raises(InputError, match=r"network file system \(nfs4\)"):
-            study.create(space, config, run, resume=resume)
+            study.create_study(space, config, run, resume=resume)
     assert not (tmp_path / "study.db").exists()
     optuna.create_study(study_name="shared", storage=url)  # on another machine
     with pytest.raises(InputError, match=r"network file system \(nfs4\)"):
-        joining.settle(None, config, [])
+        joining.joined_config(None, config, [])
 
 
 def write(journal: Path, trials: int = 2) -> bytes:
@@ -95,9 +100,9 @@ def values(journal: Path) -> list[float]:
 
 def test_a_whole_journal_is_left_as_it_is(tmp_path: Path) -> None:
     content = write(tmp_path / "journal")
-    assert repair(tmp_path / "journal") == ""
+    assert repair_journal(tmp_path / "journal") == ""
     assert (tmp_path / "journal").read_bytes() == content
-    assert repair(tmp_path / "none") == ""
+    assert repair_journal(tmp_path / "none") == ""
 
 
 def test_a_journal_cut_at_any_byte_of_its_last_line_loses_that_line_alone(tmp_path: Path) -> None:
@@ -106,7 +111,7 @@ def test_a_journal_cut_at_any_byte_of_its_last_line_loses_that_line_alone(tmp_pa
     last = content.rindex(b"\n", 0, -1) + 1
     for end in range(last + 1, len(content) - 1):
         journal.write_bytes(content[:end])
-        assert f"its last {end - last} bytes" in repair(journal)
+        assert f"its last {end - last} bytes" in repair_journal(journal)
         assert journal.read_bytes() == content[:last]
     assert values(journal) == [0.0, 9.0]
 
@@ -115,7 +120,7 @@ def test_a_record_that_lacks_only_its_line_break_is_kept(tmp_path: Path) -> None
     journal = tmp_path / "journal"
     content = write(journal)
     journal.write_bytes(content[:-1])
-    assert repair(journal) == ""
+    assert repair_journal(journal) == ""
     assert values(journal) == [0.0, 1.0, 9.0]
 
 
@@ -123,7 +128,7 @@ def test_zeros_after_a_power_cut_are_removed(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     content = write(journal)
     journal.write_bytes(content + b"\0" * 512 + b"\n\0\0")
-    assert "removed" in repair(journal)
+    assert "removed" in repair_journal(journal)
     assert values(journal) == [0.0, 1.0, 9.0]
 
 
@@ -131,7 +136,7 @@ def test_the_lock_of_a_dead_writer_is_not_waited_for(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     write(journal)
     os.symlink(journal, tmp_path / "journal.lock")
-    repair(journal)
+    repair_journal(journal)
     assert not os.path.lexists(tmp_path / "journal.lock")
 
 
@@ -165,7 +170,7 @@ def test_a_lost_storage_is_one_line_and_loses_nothing_that_was_told(tmp_path: Pa
 
     with (
         pytest.raises(InputError) as caught,
-        lost_storage_is_one_line(RunDirectory(journal.parent)),
+        storage_errors_as_input_errors(RunDirectory(journal.parent)),
     ):
         search()
     message = str(caught.value)
@@ -173,7 +178,7 @@ def test_a_lost_storage_is_one_line_and_loses_nothing_that_was_told(tmp_path: Pa
     assert "--resume" in message
     assert "\n" not in message
     assert told, "some were told before"
-    assert repair(journal)
+    assert repair_journal(journal)
     assert values(journal) == [*told, 9.0]
 
 
@@ -183,9 +188,9 @@ def test_a_disk_error_is_found_behind_others_and_other_errors_are_left_alone(
     run = RunDirectory(tmp_path)
     wrapped = RuntimeError("Tune's")
     wrapped.__cause__ = OSError(errno.EDQUOT, "quota")
-    with pytest.raises(InputError, match="over its quota"), lost_storage_is_one_line(run):
+    with pytest.raises(InputError, match="over its quota"), storage_errors_as_input_errors(run):
         raise wrapped
-    with pytest.raises(KeyError), lost_storage_is_one_line(run):
+    with pytest.raises(KeyError), storage_errors_as_input_errors(run):
         raise KeyError("bug")
-    with pytest.raises(FileNotFoundError), lost_storage_is_one_line(run):
+    with pytest.raises(FileNotFoundError), storage_errors_as_input_errors(run):
         (tmp_path / "none").read_text()

@@ -19,13 +19,13 @@ GRID_LIMIT = 20_000
 DRAWS = 2000
 
 
-def first(space: Space, config: SearchConfig) -> Iterator[Architecture]:
+def initial_points(space: Space, config: SearchConfig) -> Iterator[Architecture]:
     """The networks of ``--enqueue``, then with the sampler ``grid`` all others in a fixed order.
 
     Raises:
         InputError: a name cannot be read or is not in the space; the space is too large for a grid.
     """
-    known = [named(space, name) for name in config.enqueue]
+    known = [parse_in_space(space, name) for name in config.enqueue]
     if config.sampler != "grid":
         return iter(known)
     if space.size > GRID_LIMIT:
@@ -36,14 +36,16 @@ def first(space: Space, config: SearchConfig) -> Iterator[Architecture]:
     return chain(known, space)
 
 
-def check_known(space: Space, price: Callable[[Architecture], Cost], config: SearchConfig) -> None:
+def check_enqueued(
+    space: Space, price: Callable[[Architecture], Cost], config: SearchConfig
+) -> None:
     """Refuse networks of ``--enqueue`` that could not be tried.
 
     Raises:
         InputError: a network breaks a constraint of the space.
     """
     for name in config.enqueue:
-        cost = asdict(price(named(space, name)))
+        cost = asdict(price(parse_in_space(space, name)))
         for constraint in space.constraints:
             if constraint.violation(cost) > 0:
                 raise InputError(
@@ -52,7 +54,7 @@ def check_known(space: Space, price: Callable[[Architecture], Cost], config: Sea
                 )
 
 
-def named(space: Space, name: str) -> Architecture:
+def parse_in_space(space: Space, name: str) -> Architecture:
     """The architecture of a name, which must be one of the space.
 
     Raises:

@@ -9,18 +9,18 @@ from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search import results
 from se_nas.search.config import SearchConfig, without_password
-from se_nas.search.drivers import describe, name_of
-from se_nas.search.journal import BatchedJournal
 from se_nas.search.run_dir.directory import RunDirectory, display_path
-from se_nas.search.samplers import build
-from se_nas.search.storage import FULL, cannot_open, check_url
-from se_nas.search.telling import last_event
+from se_nas.search.study.drivers import driver_name, publish_metadata
+from se_nas.search.study.journal import BatchedJournal
+from se_nas.search.study.samplers import build_sampler
+from se_nas.search.study.storage_errors import FULL, cannot_open, check_url
+from se_nas.search.study.tell import last_event
 from se_nas.space import Space
 
 SESSIONS = "sessions"
 
 
-def create(
+def create_study(
     space: Space, config: SearchConfig, run: RunDirectory, *, resume: bool = False
 ) -> optuna.Study:
     """The study in the run directory, or at the storage URL that the user gave.
@@ -38,7 +38,7 @@ def create(
     if config.storage is not None:
         check_url(config.storage)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = build(config.sampler, config.seed, config.trials)
+    sampler = build_sampler(config.sampler, config.seed, config.trials)
     name = config.name or run.path.name  # the folder may have been moved
     joined = run.joined
     try:
@@ -55,14 +55,14 @@ def create(
             )
         seed = config.seed
         asked = len(opened.get_trials(deepcopy=False)) if resume else 0
-        own = name_of(run).encode() if joined else b""  # at random
+        own = driver_name(run).encode() if joined else b""  # at random
         if asked or own:
             seed = mixed_seed(config.seed, asked, *own) % 2**32
-            opened.sampler = build(config.sampler, seed, config.trials)
+            opened.sampler = build_sampler(config.sampler, seed, config.trials)
         if config.storage is not None and not joined:
-            describe(opened, space, config, run)
+            publish_metadata(opened, space, config, run)
         # Each driver writes what is its own: no two write the same attribute.
-        key = f"{SESSIONS} {name_of(run)}" if joined else SESSIONS
+        key = f"{SESSIONS} {driver_name(run)}" if joined else SESSIONS
         began = {"events": last_event(opened), "trials": config.trials, "seed": seed}
         opened.set_user_attr(key, [*opened.user_attrs.get(key, []), began])
         return opened
@@ -83,7 +83,7 @@ def create(
         raise InputError(cannot_open(_place(config, run), error)) from None
 
 
-def read(config: SearchConfig, run: RunDirectory) -> optuna.Study:
+def read_study(config: SearchConfig, run: RunDirectory) -> optuna.Study:
     """The study of a run that is there, to look at.
 
     Raises:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,43 +91,8 @@ def cannot_open(place: str, error: Exception) -> str:
     return f"storage {place} cannot be opened: {reason}"
 
 
-def repair(journal: Path) -> str:
-    """Make the journal of a driver that was killed readable; what was done, empty if nothing.
-
-    Only under the run's lock. Optuna's own lock would be waited for, half a minute; and a last
-    line without its end would be glued to the next one.
-    """
-    for left in journal.parent.glob(f"{journal.name}.lock*"):
-        left.unlink(missing_ok=True)
-    if not journal.is_file():
-        return ""
-    content = journal.read_bytes()
-    end = content.rfind(b"\n") + 1
-    rest = content[end:]
-    if rest and _is_record(rest):
-        with journal.open("ab") as file:
-            file.write(b"\n")
-        return ""
-    while end and not _is_record(content[content.rfind(b"\n", 0, end - 1) + 1 : end]):
-        end = content.rfind(b"\n", 0, end - 1) + 1
-    if end == len(content):
-        return ""
-    os.truncate(journal, end)
-    return (
-        f"the study's journal was cut while it was written: its last {len(content) - end} bytes, "
-        "no complete record, are removed"
-    )
-
-
-def _is_record(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
-
-
 @contextlib.contextmanager
-def lost_storage_is_one_line(run: RunDirectory) -> Iterator[None]:
+def storage_errors_as_input_errors(run: RunDirectory) -> Iterator[None]:
     """A disk or a database that fails, wherever the error comes from: how to go on, in one line.
 
     Raises:
@@ -140,7 +103,9 @@ def lost_storage_is_one_line(run: RunDirectory) -> Iterator[None]:
     except InputError:  # a line already
         raise
     except Exception as error:
-        told = next((text for cause in _causes(error) if (text := _told(cause, run))), "")
+        told = next(
+            (text for cause in _causes(error) if (text := _storage_message(cause, run))), ""
+        )
         if not told:
             raise
         raise InputError(
@@ -149,7 +114,7 @@ def lost_storage_is_one_line(run: RunDirectory) -> Iterator[None]:
         ) from None
 
 
-def _told(error: BaseException, run: RunDirectory) -> str:
+def _storage_message(error: BaseException, run: RunDirectory) -> str:
     """What an error says of the disk or of the database; empty if it is of another kind."""
     if isinstance(error, OSError) and error.errno in FULL:
         return f"the disk of {str(run.path)!r} {FULL[error.errno]}"

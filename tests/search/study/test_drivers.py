@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from se_nas import SE, Space, choice, optional, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
-from se_nas.search.drivers import Drivers
-from se_nas.search.outcomes import Outcome, Proposal
-from se_nas.search.proposals import Proposals
-from se_nas.search.recovery import recover
+from se_nas.search.study.drivers import SharedStudy
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.records import Outcome, Proposal
+from se_nas.search.study.recovery import recover
 
 SPACE = Space(
     "small",
@@ -58,7 +58,7 @@ def make(tmp_path: Path) -> Make:
             seed=seed,
             first=first,
             sampled=sampled,
-            drivers=Drivers(study, name, "a"),
+            drivers=SharedStudy(study, name, "a"),
         )
         recover(proposals)
         return proposals

@@ -9,7 +9,12 @@ from se_nas.arch import Architecture
 from se_nas.cost import cost
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
-from se_nas.search.first import GRID_LIMIT, check_known, first, named
+from se_nas.search.study.initial_points import (
+    GRID_LIMIT,
+    check_enqueued,
+    initial_points,
+    parse_in_space,
+)
 
 SPACE = Space(
     "small",
@@ -21,14 +26,14 @@ SPACE = Space(
 def test_names_come_first_and_the_grid_after_them() -> None:
     last = str(list(SPACE)[-1])
     config = SearchConfig(sampler="grid", enqueue=(last,))
-    assert list(first(SPACE, config)) == [Architecture.parse(last), *SPACE]
-    assert list(first(SPACE, SearchConfig(enqueue=(last,)))) == [Architecture.parse(last)]
+    assert list(initial_points(SPACE, config)) == [Architecture.parse(last), *SPACE]
+    assert list(initial_points(SPACE, SearchConfig(enqueue=(last,)))) == [Architecture.parse(last)]
 
 
 def test_a_large_space_is_no_grid() -> None:
     large = Space("large", trunk="resnet50", se=per_stage(SE(reduction=choice(*range(2, 40)))))
     with pytest.raises(InputError, match=f"{large.size:,} points, the limit is {GRID_LIMIT:,}"):
-        first(large, SearchConfig(sampler="grid"))
+        initial_points(large, SearchConfig(sampler="grid"))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,7 @@ def test_a_network_that_the_space_has_not_is_refused_with_the_nearest(
     name: str, why: str, near: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        named(SPACE, name)
+        parse_in_space(SPACE, name)
     assert f"{why} (nearest" in str(caught.value)
     assert str(caught.value).endswith(f": {near})")
 
@@ -51,16 +56,16 @@ def test_a_network_that_the_space_has_not_is_refused_with_the_nearest(
 def test_an_se_that_the_space_does_not_offer_is_refused_with_the_nearest_that_it_does() -> None:
     offered = Architecture(next(iter(SPACE)).trunk, SE(2))
     with pytest.raises(InputError, match="not with this SE") as caught:
-        named(SPACE, str(Architecture(offered.trunk, SE(3))))
+        parse_in_space(SPACE, str(Architecture(offered.trunk, SE(3))))
     near = str(caught.value).split("nearest found: ")[1].rstrip(")")
     assert Architecture.parse(near) in SPACE
-    assert named(SPACE, near) == Architecture.parse(near)
+    assert parse_in_space(SPACE, near) == Architecture.parse(near)
 
 
 def test_a_known_network_that_breaks_a_constraint_is_refused() -> None:
     small, large = "resnet8_small-width8", "resnet8_small"
     limit = (cost(small).params + cost(large).params) // 2
     space = Space("tight", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= limit])
-    check_known(space, cost, SearchConfig(enqueue=(small,)))
+    check_enqueued(space, cost, SearchConfig(enqueue=(small,)))
     with pytest.raises(InputError, match=f"breaks .*, it has {cost(large).params:,}"):
-        check_known(space, cost, SearchConfig(enqueue=(small, large)))
+        check_enqueued(space, cost, SearchConfig(enqueue=(small, large)))

@@ -13,7 +13,7 @@ from se_nas.space import Space
 RANDOM_DRAWS = 20_000
 
 
-def draws(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:
+def random_architectures(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:
     """Random architectures: every one of a small space once, else ``count`` draws."""
     if space.size <= count:
         every = list(space)
@@ -29,7 +29,7 @@ def feasible(space: Space, cost: Cost) -> bool:
     return all(violation <= 0 for violation in space.violations(asdict(cost)).values())
 
 
-def unseen(
+def draw_unseen(
     space: Space,
     price: Callable[[Architecture], Cost],
     seen: Callable[[Architecture], bool],
@@ -39,7 +39,7 @@ def unseen(
 
     Small spaces are listed, so None is certain there; in large ones the number of draws is bounded.
     """
-    for architecture in draws(space, rng, RANDOM_DRAWS):
+    for architecture in random_architectures(space, rng, RANDOM_DRAWS):
         if not seen(architecture) and feasible(space, price(architecture)):
             return architecture
     return None

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -94,3 +96,38 @@ def batch(study: optuna.Study) -> contextlib.AbstractContextManager[None]:
     storage = study._storage
     backend = storage._backend if isinstance(storage, JournalStorage) else None
     return backend.batch() if isinstance(backend, BatchedJournal) else contextlib.nullcontext()
+
+
+def repair_journal(journal: Path) -> str:
+    """Make the journal of a driver that was killed readable; what was done, empty if nothing.
+
+    Only under the run's lock. Optuna's own lock would be waited for, half a minute; and a last
+    line without its end would be glued to the next one.
+    """
+    for left in journal.parent.glob(f"{journal.name}.lock*"):
+        left.unlink(missing_ok=True)
+    if not journal.is_file():
+        return ""
+    content = journal.read_bytes()
+    end = content.rfind(b"\n") + 1
+    rest = content[end:]
+    if rest and _is_record(rest):
+        with journal.open("ab") as file:
+            file.write(b"\n")
+        return ""
+    while end and not _is_record(content[content.rfind(b"\n", 0, end - 1) + 1 : end]):
+        end = content.rfind(b"\n", 0, end - 1) + 1
+    if end == len(content):
+        return ""
+    os.truncate(journal, end)
+    return (
+        f"the study's journal was cut while it was written: its last {len(content) - end} bytes, "
+        "no complete record, are removed"
+    )
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

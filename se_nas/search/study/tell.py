@@ -9,13 +9,13 @@ import optuna
 from optuna.trial import TrialState
 
 from se_nas.cost import Cost
-from se_nas.search.outcomes import FAILED, Outcome
+from se_nas.search.study.records import FAILED, Outcome
 from se_nas.space import Space
 
 EXHAUSTED = "exhausted"  # user attribute of the study
 
 
-def constrain(trial: optuna.Trial, space: Space, cost: Cost) -> bool:
+def set_constraints(trial: optuna.Trial, space: Space, cost: Cost) -> bool:
     """Note how far a cost is from the space's limits; whether it breaks one."""
     violations = space.violations(asdict(cost))
     for name, violation in violations.items():
@@ -23,13 +23,13 @@ def constrain(trial: optuna.Trial, space: Space, cost: Cost) -> bool:
     return any(violation > 0 for violation in violations.values())
 
 
-def untrained(trial: optuna.Trial, end: str) -> None:
+def tell_untrained(trial: optuna.Trial, end: str) -> None:
     """A trial that trains nothing, and why."""
     trial.set_user_attr("end", end)
     trial.study.tell(trial, state=TrialState.PRUNED)
 
 
-def ended(trial: optuna.Trial, outcome: Outcome, values: Sequence[float] | None) -> None:
+def tell_outcome(trial: optuna.Trial, outcome: Outcome, values: Sequence[float] | None) -> None:
     """How a trial ended; ``values`` only if it is complete.
 
     Running out of memory is a fact about the network, a broken constraint; an error is none.
@@ -46,10 +46,10 @@ def ended(trial: optuna.Trial, outcome: Outcome, values: Sequence[float] | None)
         trial.study.tell(trial, state=TrialState.PRUNED)
 
 
-def repeated(trial: optuna.Trial, outcome: Outcome) -> None:
+def tell_duplicate(trial: optuna.Trial, outcome: Outcome) -> None:
     """Its network's outcome is noted, but no value: copies of a value draw a sampler to it."""
     trial.set_user_attr("duplicate", True)
-    ended(trial, outcome, None)
+    tell_outcome(trial, outcome, None)
 
 
 def last_event(study: optuna.Study) -> int:
@@ -60,6 +60,6 @@ def last_event(study: optuna.Study) -> int:
     return int(max([0, *events, *found]))
 
 
-def exhausted(study: optuna.Study, event: int) -> None:
+def note_exhausted(study: optuna.Study, event: int) -> None:
     """An ask that found nothing: it left trials behind, and a replay must ask it too."""
     study.set_user_attr(EXHAUSTED, [*study.user_attrs.get(EXHAUSTED, []), event])

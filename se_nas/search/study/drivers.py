@@ -31,7 +31,7 @@ Claim: TypeAlias = Literal["ours", "taken", "full"]
 CLAIM_MS = 30_000
 
 
-class Drivers:
+class SharedStudy:
     """One driver's view of a study that others may work on.
 
     Args:
@@ -118,30 +118,32 @@ class Drivers:
         return "ours"
 
 
-def drivers(study: optuna.Study, run: RunDirectory) -> Drivers | None:
+def shared_study(study: optuna.Study, run: RunDirectory) -> SharedStudy | None:
     """The view of the driver that has a run; None if the study is a file in the run."""
     if not isinstance(study._storage, _CachedStorage):
         return None
-    return Drivers(study, name_of(run), str(study.user_attrs["driver"]))
+    return SharedStudy(study, driver_name(run), str(study.user_attrs["driver"]))
 
 
-def describe(study: optuna.Study, space: Space, config: SearchConfig, run: RunDirectory) -> None:
+def publish_metadata(
+    study: optuna.Study, space: Space, config: SearchConfig, run: RunDirectory
+) -> None:
     """Write into a study what a driver that joins it must know."""
     known = study.user_attrs
-    for key, value in (("driver", name_of(run)), ("space", json.loads(space.to_json()))):
+    for key, value in (("driver", driver_name(run)), ("space", json.loads(space.to_json()))):
         if key not in known:
             study.set_user_attr(key, value)
     study.set_user_attr("settings", shared_settings(config))  # taken up, a run may have more trials
 
 
-def name_of(run: RunDirectory) -> str:
+def driver_name(run: RunDirectory) -> str:
     """The name under which a run's driver works: the run's with something that no other has."""
     if not run.driver.exists():
-        run.write(run.driver.name, {"driver": new_name(run.path.name), "joined": False})
+        run.write(run.driver.name, {"driver": new_driver_name(run.path.name), "joined": False})
     return str(run.read(run.driver.name)["driver"])
 
 
-def new_name(run: str) -> str:
+def new_driver_name(run: str) -> str:
     """A run's name with something behind it that no other driver has."""
     return f"{run}-{uuid.uuid4().hex[:8]}"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
+from se_nas.arch import Architecture
 from se_nas.objectives import METRICS, Objective, maximize
 from se_nas.space import Space
 
@@ -19,7 +20,7 @@ def training_objective(space: Space) -> Objective:
 
 
 @dataclass
-class Best:
+class Incumbent:
     """The best value among trials that were trained to their end.
 
     Attributes:
@@ -40,10 +41,36 @@ class Best:
             self.value, self.architecture = value, architecture
 
 
-def best_of(study: optuna.Study, space: Space) -> Best:
+def incumbent_of(study: optuna.Study, space: Space) -> Incumbent:
     """The best of what a study has already: nothing in a new one."""
-    best = Best(training_objective(space))
+    best = Incumbent(training_objective(space))
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         if "outcome" in trial.user_attrs and all(v <= 0 for v in trial.constraints.values()):
             best.see(trial.user_attrs["outcome"]["metrics"], trial.user_attrs["name"])
     return best
+
+
+def decisive(space: Space) -> int:
+    """Which of a trial's values ranks it: that of the objective that training decides, if any."""
+    objective = training_objective(space)
+    return space.objectives.index(objective) if objective in space.objectives else 0
+
+
+def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list[float]]]:
+    """Completed, feasible trials, best first; for several objectives those of the Pareto front.
+
+    A front is ordered by the objective that training decides.
+    """
+    if len(space.objectives) > 1:
+        ended = opened.best_trials
+    else:
+        complete = opened.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        ended = [t for t in complete if all(v <= 0 for v in t.constraints.values())]
+    at = decisive(space)
+    sign = 1 if space.objectives[at].direction == "maximize" else -1
+    ended = sorted(ended, key=lambda trial: -sign * trial.values[at])
+    return [
+        (Architecture.from_json(trial.user_attrs["architecture"]), trial.values)
+        for trial in ended
+        if "architecture" in trial.user_attrs
+    ]

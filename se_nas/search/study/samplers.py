@@ -34,7 +34,7 @@ BUILD_SAMPLER: dict[str, Callable[[int, int], BaseSampler]] = {
 }
 
 
-def build(name: str, seed: int, trials: int) -> BaseSampler:
+def build_sampler(name: str, seed: int, trials: int) -> BaseSampler:
     """The sampler of a name in ``BUILD_SAMPLER``, or of an import path.
 
     Args:

@@ -14,8 +14,8 @@ from optuna.samplers import (
 )
 
 from se_nas.errors import InputError
-from se_nas.search import samplers
 from se_nas.search.config import SAMPLERS, SearchConfig
+from se_nas.search.study import samplers
 
 
 class Fixed(optuna.samplers.RandomSampler):
@@ -41,11 +41,11 @@ def test_every_name_that_the_settings_allow_is_built() -> None:
         "nsga2": NSGAIISampler,
         "grid": RandomSampler,
     }
-    assert {name: type(samplers.build(name, 0, 20)) for name in SAMPLERS} == kinds
+    assert {name: type(samplers.build_sampler(name, 0, 20)) for name in SAMPLERS} == kinds
 
 
 def test_tpe_sees_parameters_together_and_counts_what_is_training() -> None:
-    tpe = samplers.build("tpe", 0, 20)
+    tpe = samplers.build_sampler("tpe", 0, 20)
     assert isinstance(tpe, TPESampler)
     assert tpe._multivariate is True
     assert tpe._constant_liar is True
@@ -54,12 +54,12 @@ def test_tpe_sees_parameters_together_and_counts_what_is_training() -> None:
 
 def test_what_a_sampler_draws_at_random_first_fits_the_trials() -> None:
     def startup(trials: int) -> int:
-        tpe = samplers.build("tpe", 0, trials)
+        tpe = samplers.build_sampler("tpe", 0, trials)
         assert isinstance(tpe, TPESampler)
         return tpe._n_startup_trials
 
     def population(trials: int) -> int:
-        nsga2 = samplers.build("nsga2", 0, trials)
+        nsga2 = samplers.build_sampler("nsga2", 0, trials)
         assert isinstance(nsga2, NSGAIISampler)
         return nsga2.population_size
 
@@ -70,7 +70,7 @@ def test_what_a_sampler_draws_at_random_first_fits_the_trials() -> None:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_seed_gives_the_same_draws_again_and_another_seed_others(name: str) -> None:
     def draws(seed: int) -> list[float]:
-        study = optuna.create_study(sampler=samplers.build(name, seed, 20))
+        study = optuna.create_study(sampler=samplers.build_sampler(name, seed, 20))
         for _ in range(9):
             trial = study.ask()
             study.tell(trial, trial.suggest_float("x", 0, 1))
@@ -82,10 +82,12 @@ def test_a_seed_gives_the_same_draws_again_and_another_seed_others(name: str) ->
 def test_an_import_path_is_a_sampler_with_the_seed_if_it_takes_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert isinstance(samplers.build("optuna.samplers.QMCSampler", 3, 20), QMCSampler)
-    assert isinstance(samplers.build("optuna.samplers:BruteForceSampler", 3, 20), BruteForceSampler)
+    assert isinstance(samplers.build_sampler("optuna.samplers.QMCSampler", 3, 20), QMCSampler)
+    assert isinstance(
+        samplers.build_sampler("optuna.samplers:BruteForceSampler", 3, 20), BruteForceSampler
+    )
     monkeypatch.setattr(optuna.samplers, "Fixed", Fixed, raising=False)
-    own = samplers.build("optuna.samplers:Fixed", 7, 20)
+    own = samplers.build_sampler("optuna.samplers:Fixed", 7, 20)
     assert isinstance(own, Fixed)
     assert own.given == 7
 
@@ -104,7 +106,7 @@ def test_a_wrong_path_is_one_clear_line(
 ) -> None:
     monkeypatch.setattr(optuna.samplers, "Needs", Needs, raising=False)
     with pytest.raises(InputError, match=message) as caught:
-        samplers.build(name, 0, 20)
+        samplers.build_sampler(name, 0, 20)
     assert "\n" not in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from se_nas.search.journal import BatchedJournal, batch
+from se_nas.search.study.journal import BatchedJournal, batch
 
 
 def create(path: Path) -> optuna.Study:

@@ -16,11 +16,10 @@ from optuna.trial import TrialState
 from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
 from se_nas.arch import Architecture
 from se_nas.cost import Cost, cost
-from se_nas.search.journal import BatchedJournal
-from se_nas.search.outcomes import Outcome, Proposal
-from se_nas.search.proposals import Proposals
-from se_nas.search.recovery import recover
-from se_nas.search.storage import repair
+from se_nas.search.study.journal import BatchedJournal, repair_journal
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.records import Outcome, Proposal
+from se_nas.search.study.recovery import recover
 
 SPACE = Space(
     "small",
@@ -155,7 +154,7 @@ def test_the_journal_may_be_cut_at_any_byte_of_its_last_records(tmp_path: Path) 
     for cut in range(tail, len(content)):
         journal.unlink(missing_ok=True)  # faster than to replace its content
         journal.write_bytes(content[:cut])
-        told = repair(journal)
+        told = repair_journal(journal)
         kept = journal.stat().st_size
         assert kept == max(end for end in ends if end <= cut + 1), "no more and no less"
         assert bool(told) == (kept < cut)

@@ -14,15 +14,15 @@ from rich.console import Console
 from se_nas import SE, InputError, Space, choice, latency_ms, trunk
 from se_nas.cost import cost
 from se_nas.recipes import RECIPES
-from se_nas.search import joining, results, study
+from se_nas.search import results
 from se_nas.search.config import DataSettings, SearchConfig
-from se_nas.search.drivers import Drivers, drivers, new_name
-from se_nas.search.outcomes import Outcome, Proposal
-from se_nas.search.proposals import Proposals
-from se_nas.search.proposing import propose
 from se_nas.search.replay import replay
 from se_nas.search.run_dir import directory
 from se_nas.search.searcher import StudySearcher
+from se_nas.search.study import joining, study
+from se_nas.search.study.drivers import SharedStudy, new_driver_name, shared_study
+from se_nas.search.study.proposals import Proposals, propose
+from se_nas.search.study.records import Outcome, Proposal
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
 
@@ -42,17 +42,19 @@ def settings(tmp_path: Path) -> SearchConfig:
 
 def begin(config: SearchConfig, space: Space = SPACE) -> Proposals:
     run = directory.create(space, config)
-    opened = study.create(space, config, run)
-    return propose(opened, space, cost, config, drivers(opened, run))
+    opened = study.create_study(space, config, run)
+    return propose(opened, space, cost, config, shared_study(opened, run))
 
 
 def begin_joined(
     config: SearchConfig, asked: SearchConfig
 ) -> tuple[Proposals, directory.RunDirectory]:
-    space, settled = joining.settle(None, replace(asked, storage=config.storage, name="big"), [])
-    run = directory.create(space, settled, new_name("big"))
-    opened = study.create(space, settled, run)
-    proposals = propose(opened, space, cost, settled, drivers(opened, run))
+    space, settled = joining.joined_config(
+        None, replace(asked, storage=config.storage, name="big"), []
+    )
+    run = directory.create(space, settled, new_driver_name("big"))
+    opened = study.create_study(space, settled, run)
+    proposals = propose(opened, space, cost, settled, shared_study(opened, run))
     proposals.listen()
     return proposals, run
 
@@ -69,7 +71,7 @@ def finish(proposals: Proposals, proposal: Proposal, seconds: float = 1.0) -> No
 
 def refused(space: Space | None, asked: SearchConfig, *named: str) -> str:
     with pytest.raises(InputError) as caught:
-        joining.settle(space, asked, named)
+        joining.joined_config(space, asked, named)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -84,13 +86,16 @@ def test_one_that_joins_has_the_studys_settings_and_its_own_machine(tmp_path: Pa
         out="mine",
         data=DataSettings(folder="/here"),
     )
-    space, joined = joining.settle(None, asked, ["storage", "name", "join", "concurrency"])
+    space, joined = joining.joined_config(None, asked, ["storage", "name", "join", "concurrency"])
     assert space == SPACE
     assert (joined.trials, joined.epochs, joined.recipe) == (3, 5, config.recipe)
     assert joined.data == DataSettings(limit_train=200, folder="/here")
     assert (joined.concurrency, joined.out, joined.gpus) == (1, "mine", None)
     again = replace(config, trials=9)
-    assert joining.settle(SPACE, again, ["space", "trials", "epochs", "limit_train"])[1] == again
+    assert (
+        joining.joined_config(SPACE, again, ["space", "trials", "epochs", "limit_train"])[1]
+        == again
+    )
 
 
 def test_another_space_or_other_settings_are_refused_with_the_difference(tmp_path: Path) -> None:
@@ -103,8 +108,8 @@ def test_another_space_or_other_settings_are_refused_with_the_difference(tmp_pat
     line = refused(None, replace(config, gpus=None, gpus_per_trial=2), "gpus_per_trial")
     assert "--gpus-per-trial is 2, in the study 'big' it is 1: every batch" in line
     packed = replace(config, gpus=None, gpus_per_trial=0.5)
-    assert joining.settle(None, packed, ["gpus_per_trial"])[1].gpus_per_trial == 0.5
-    assert joining.settle(None, packed, [])[1].gpus_per_trial == 1
+    assert joining.joined_config(None, packed, ["gpus_per_trial"])[1].gpus_per_trial == 0.5
+    assert joining.joined_config(None, packed, [])[1].gpus_per_trial == 1
 
 
 def test_a_study_that_cannot_be_joined_is_one_line(tmp_path: Path) -> None:
@@ -144,16 +149,16 @@ def test_two_drivers_share_the_trials_and_one_leaves(tmp_path: Path) -> None:
     finish(second, ask(second))
     assert second.ask() is None
     console = Console(file=io.StringIO(), width=300)
-    joining.leave(second, config, run, console)
+    joining.finish_joined(second, config, run, console)
     output = console.file.getvalue()  # type: ignore[attr-defined]
     assert "done: 2 trials of this driver are in the study 'big'" in output
     assert run.complete
     finish(first, running)
     assert first.ask() is None
     assert first.counts.ends == {"complete": 3}
-    taken_up = study.create(SPACE, config, run, resume=True)
-    again = drivers(taken_up, run)
-    assert isinstance(again, Drivers)
+    taken_up = study.create_study(SPACE, config, run, resume=True)
+    again = shared_study(taken_up, run)
+    assert isinstance(again, SharedStudy)
     assert sum(again.owns(t) for t in taken_up.trials if "id" in t.user_attrs) == 2
     keys = [key for key in taken_up.user_attrs if key.startswith("sessions")]
     assert sorted(keys) == ["sessions", f"sessions {again.own}"]
@@ -169,8 +174,8 @@ def test_a_study_that_has_more_trials_now_has_them_for_one_that_joins(tmp_path: 
     config = settings(tmp_path)
     begin(config)
     more = replace(config, trials=7)
-    study.create(SPACE, more, directory.find("big", str(tmp_path)), resume=True)
-    assert joining.settle(None, replace(config, trials=20), [])[1].trials == 7
+    study.create_study(SPACE, more, directory.find("big", str(tmp_path)), resume=True)
+    assert joining.joined_config(None, replace(config, trials=20), [])[1].trials == 7
 
 
 def test_one_that_joins_counts_the_failed_trials_of_before(tmp_path: Path) -> None:
@@ -206,7 +211,7 @@ def wait(proposals: Proposals, ends: Proposal | None, other: Proposals) -> tuple
         if ends is not None and now[0] == 10:
             finish(other, ends)
 
-    joining.wait(proposals, console, clock=lambda: now[0], sleep=sleep)
+    joining.wait_for_drivers(proposals, console, clock=lambda: now[0], sleep=sleep)
     return console.file.getvalue(), now[0]  # type: ignore[attr-defined]
 
 

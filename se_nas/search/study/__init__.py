@@ -1,0 +1,1 @@
+"""Optuna, the one source of truth: what is proposed, and what is told. Never Ray."""

@@ -12,11 +12,13 @@ from rich.console import Console
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
-from se_nas.search import finals, measuring, results, summary
+from se_nas.search import finals, results, summary
 from se_nas.search.cluster.connection import connected
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.kept import Kept
+from se_nas.search.pricing import latency_table
+from se_nas.search.pricing.price import pricer
 from se_nas.search.retraining import train_on_ray
 from se_nas.search.run_dir import directory, lock
 from se_nas.search.run_dir.directory import last_error
@@ -38,7 +40,6 @@ from se_nas.search.study.ranking import training_objective
 from se_nas.search.study.recovery import recover
 from se_nas.search.study.samplers import build_sampler
 from se_nas.search.study.storage_errors import storage_errors_as_input_errors
-from se_nas.search.timing import pricer
 from se_nas.search.tuning import tune_trials
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.data import load_data
@@ -102,7 +103,7 @@ def search(
             slots = stack.enter_context(connected(config))
             stack.enter_context(raise_on_signal())  # Ray's start took the signals
             console.print(summary.resources(config, slots), soft_wrap=True)
-            price = measuring.timed(price, space, config, images, slots, run, console)
+            price = latency_table.with_latency(price, space, config, images, slots, run, console)
             if uses_latency(space):
                 share = check_feasible(space, price, images, config.seed)
             check_enqueued(space, price, config)
@@ -155,7 +156,9 @@ def resume(
         console.print(summary.resources(config, slots), soft_wrap=True)
         for note in resume_notes(run, repaired):
             console.print(f"note: {note}", soft_wrap=True)
-        price = measuring.timed(pricer(images), space, config, images, slots, run, console)
+        price = latency_table.with_latency(
+            pricer(images), space, config, images, slots, run, console
+        )
         proposals = propose(opened, space, price, config, shared_study(opened, run))
         recover(proposals)
         going_on = {proposal.number for proposal in proposals.unfinished}
@@ -230,7 +233,7 @@ def _finish(
     run.write(results.FILE, results.of_run(rows, objective, searched))
     shutil.rmtree(run.finals, ignore_errors=True)
     try:
-        untimed, rows = rows, measuring.measured(price, rows, slots, run, console)
+        untimed, rows = rows, latency_table.measure_networks(price, rows, slots, run, console)
         if rows is not untimed:
             run.write(results.FILE, results.of_run(rows, objective, searched))
     finally:  # Ctrl-C too: the run is complete

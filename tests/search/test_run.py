@@ -18,9 +18,10 @@ from se_nas.arch import Architecture
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
-from se_nas.search import measuring, run
+from se_nas.search import run
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import DataSettings, SearchConfig
+from se_nas.search.pricing import latency_table
 from se_nas.search.run_dir import directory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import Outcome
@@ -95,7 +96,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
     monkeypatch.setattr(run, "connected", connected)
     monkeypatch.setattr(run, "tune_trials", tune_trials)
     monkeypatch.setattr(run, "train_on_ray", train_on_ray)
-    monkeypatch.setattr(measuring, "alone", found)
+    monkeypatch.setattr(latency_table, "alone", found)
     return found
 
 

@@ -56,7 +56,7 @@ class TimedPrice:
         }
 
 
-def kept(
+def load_table(
     price: Price, settings: LatencySettings, signature: Signature, run: RunDirectory
 ) -> TimedPrice | None:
     """The table that the run has already: trials of one run are held against one table."""
@@ -78,7 +78,7 @@ def _damaged(path: Path) -> str:
     return f"{display_path(path)!r} {what}"
 
 
-def recorded(price: Price, space: Space, config: SearchConfig, run: RunDirectory) -> Price:
+def recorded_price(price: Price, space: Space, config: SearchConfig, run: RunDirectory) -> Price:
     """The price that a run had, without measuring anything.
 
     Raises:
@@ -93,17 +93,17 @@ def recorded(price: Price, space: Space, config: SearchConfig, run: RunDirectory
         signature = Signature(**json.loads(path.read_text(encoding="utf-8"))["signature"])
     except (ValueError, KeyError, TypeError):
         raise InputError(_damaged(path)) from None
-    found = kept(price, config.latency, signature, run)
+    found = load_table(price, config.latency, signature, run)
     assert found is not None, "the file is there, and of its own signature"
     return found
 
 
-def say(console: Console, text: str) -> None:
+def print_latency(console: Console, text: str) -> None:
     """A line of the search's about latency."""
     console.print(f"latency    {text}", soft_wrap=True)
 
 
-def summary(price: TimedPrice) -> str:
+def describe_table(price: TimedPrice) -> str:
     """One line on the table and how far it is off."""
     error = price.held_out
     head = f"table of {len(price.table.measurements.blocks)} blocks"

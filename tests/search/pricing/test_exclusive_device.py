@@ -13,8 +13,8 @@ import ray
 from se_nas import InputError
 from se_nas.arch import Architecture
 from se_nas.latency.table import Latency
-from se_nas.search.alone import RayMeasurer, whole_device
 from se_nas.search.cluster.slots import Slots
+from se_nas.search.pricing.exclusive_device import RayMeasurer, whole_device
 
 
 @pytest.mark.parametrize(

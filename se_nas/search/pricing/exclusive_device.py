@@ -69,7 +69,7 @@ def whole_device(slots: Slots, nodes: Sequence[Mapping[str, float]]) -> dict[str
 
 
 @contextlib.contextmanager
-def alone(
+def exclusive_measurer(
     signature: Signature,
     settings: LatencySettings,
     slots: Slots,

@@ -27,9 +27,9 @@ from se_nas.data import load
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import LatencyTable, Measurements
-from se_nas.search import measuring, timing
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
+from se_nas.search.pricing import latency_table, price
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import Outcome
@@ -48,7 +48,7 @@ def price(architecture: Architecture) -> Cost:
     return cost(architecture, input_size=8, in_channels=1, num_classes=10)
 
 
-def timed_price() -> timing.TimedPrice:
+def timed_price() -> price.TimedPrice:
     """Every block takes its parameters in microseconds."""
     known = Measurements()
     for architecture in SPACE:
@@ -56,7 +56,7 @@ def timed_price() -> timing.TimedPrice:
             known.blocks[block.key] = block, block.params / 1000
     report = {"median_error": 0.01, "max_error": 0.02, "kendall_tau": 1.0, "networks": [{}]}
     table = LatencyTable(known, SIGNATURE)
-    return timing.TimedPrice(price, table, LatencySettings(), {"device": "made up"}, report)
+    return price.TimedPrice(price, table, LatencySettings(), {"device": "made up"}, report)
 
 
 def test_a_network_over_the_limit_is_rejected_before_training_and_the_rest_has_its_objective() -> (
@@ -88,9 +88,11 @@ def test_a_space_without_latency_keeps_its_price(tmp_path: Path) -> None:
     plain = Space("plain", trunk="resnet8_small")
     run, console = RunDirectory(tmp_path), Console()
     slots = Slots(1, 1.0, 0.0)
-    same = measuring.timed(price, plain, SearchConfig(), load("digits"), slots, run, console)
+    same = latency_table.with_latency(
+        price, plain, SearchConfig(), load("digits"), slots, run, console
+    )
     assert same is price
-    assert measuring.measured(price, [], slots, run, console) == []
+    assert latency_table.measure_networks(price, [], slots, run, console) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -98,19 +100,19 @@ def test_a_run_that_has_its_table_keeps_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found, run = timed_price(), RunDirectory(tmp_path)
-    run.write(timing.FILE, found.to_dict())
+    run.write(price.FILE, found.to_dict())
     images, slots = load("digits"), Slots(1, 1.0, 0.0)
     # No cluster runs here: a measurement would fail.
-    again = measuring.timed(price, SPACE, SearchConfig(), images, slots, run, Console())
-    assert isinstance(again, timing.TimedPrice)
+    again = latency_table.with_latency(price, SPACE, SearchConfig(), images, slots, run, Console())
+    assert isinstance(again, price.TimedPrice)
     assert [again(a) for a in SPACE] == [found(a) for a in SPACE]
     assert "median 1.0 %, at most 2.0 %, Kendall's τ 1.00" in capsys.readouterr().out
-    recorded = timing.recorded(price, SPACE, SearchConfig(), run)
+    recorded = price.recorded_price(price, SPACE, SearchConfig(), run)
     assert [recorded(a) for a in SPACE] == [found(a) for a in SPACE]
-    (tmp_path / timing.FILE).write_text("{")
+    (tmp_path / price.FILE).write_text("{")
     with pytest.raises(InputError, match="holds no table of latencies"):
-        timing.recorded(price, SPACE, SearchConfig(), run)
+        price.recorded_price(price, SPACE, SearchConfig(), run)
     with pytest.raises(InputError, match=r"latency\.json is missing"):
-        timing.recorded(price, SPACE, SearchConfig(), RunDirectory(tmp_path / "other"))
+        price.recorded_price(price, SPACE, SearchConfig(), RunDirectory(tmp_path / "other"))
     with pytest.raises(InputError, match="holds no table of latencies"):
-        measuring.timed(price, SPACE, SearchConfig(), images, slots, run, Console())
+        latency_table.with_latency(price, SPACE, SearchConfig(), images, slots, run, Console())

@@ -18,13 +18,20 @@ from se_nas.latency.cache import open_cache
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature, uses_latency
 from se_nas.latency.table import LatencyTable, network_key
-from se_nas.search.alone import Note, alone
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import Final
+from se_nas.search.pricing.exclusive_device import Note, exclusive_measurer
+from se_nas.search.pricing.price import (
+    FILE,
+    Price,
+    TimedPrice,
+    describe_table,
+    load_table,
+    print_latency,
+)
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.random_draws import feasible
-from se_nas.search.timing import FILE, Price, TimedPrice, kept, say, summary
 from se_nas.space import Space
 
 SAVE_S = 30.0  # between two writes of the cache
@@ -33,7 +40,7 @@ SAVE_S = 30.0  # between two writes of the cache
 PATIENCE_S = 600.0
 
 
-def timed(
+def with_latency(
     price: Price,
     space: Space,
     config: SearchConfig,
@@ -52,17 +59,17 @@ def timed(
     if not uses_latency(space):
         return price
 
-    note = partial(say, console)
+    note = partial(print_latency, console)
     signature = Signature(images.image_size, images.in_channels, images.num_classes)
-    found = kept(price, config.latency, signature, run)
+    found = load_table(price, config.latency, signature, run)
     if found is None:
-        found = _made(price, space, config, signature, slots, console, note)
+        found = _measure_table(price, space, config, signature, slots, console, note)
         run.write(FILE, found.to_dict())
-    note(summary(found))
+    note(describe_table(found))
     return found
 
 
-def _made(
+def _measure_table(
     price: Price,
     space: Space,
     config: SearchConfig,
@@ -76,7 +83,7 @@ def _made(
     held_out = draw_held_out(
         space, settings.held_out, networks, lambda a: feasible(space, price(a)), config.seed
     )
-    with alone(signature, settings, slots, note) as measurer:
+    with exclusive_measurer(signature, settings, slots, note) as measurer:
         identity = measurer.identity()
         cache = open_cache(settings.cache, identity)
         known = cache.load(note)
@@ -116,7 +123,7 @@ def _made(
     return TimedPrice(price, table, settings, identity, report)
 
 
-def measured(
+def measure_networks(
     price: Price, rows: list[Final], slots: Slots, run: RunDirectory, console: Console
 ) -> list[Final]:
     """The final networks measured whole, alone: no trial runs any more.
@@ -130,7 +137,7 @@ def measured(
     """
     if not isinstance(price, TimedPrice):
         return rows
-    note = partial(say, console)
+    note = partial(print_latency, console)
     try:
         return _measured(price, rows, slots, run, note)
     except KeyboardInterrupt:
@@ -148,7 +155,7 @@ def _measured(
     price: TimedPrice, rows: list[Final], slots: Slots, run: RunDirectory, note: Note
 ) -> list[Final]:
     table, networks = price.table, [row.architecture for row in rows]
-    with alone(table.signature, price.settings, slots, note, PATIENCE_S) as measurer:
+    with exclusive_measurer(table.signature, price.settings, slots, note, PATIENCE_S) as measurer:
         identity = measurer.identity()
         if identity != price.identity:
             note(f"the final networks are timed on {identity}, the table is of {price.identity}")

@@ -1,0 +1,1 @@
+"""What an architecture costs: arithmetic, and latency measured on a reserved device."""

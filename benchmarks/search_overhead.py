@@ -46,7 +46,7 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
     from se_nas.search.run_dir import directory
     from se_nas.search.study import study
     from se_nas.search.study.proposals import Proposals
-    from se_nas.search.tuning import tune_trials
+    from se_nas.search.tuning.tune import tune_trials
 
     config = SearchConfig(
         trials=trials, epochs=1, gpus=0, concurrency=SLOTS, out=out, dashboard=False, name="run"

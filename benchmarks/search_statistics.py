@@ -33,10 +33,10 @@ from search_common import machine
 
 from se_nas import SE, Architecture, Space, choice, optional, per_stage, trunk
 from se_nas.cost import Cost, cost
-from se_nas.search.rungs import Rungs
-from se_nas.search.searcher import StudySearcher
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.samplers import build_sampler
+from se_nas.search.tuning.asha import ResumableASHA
+from se_nas.search.tuning.searcher import StudySearcher
 
 EPOCHS, FIRST_RUNG, WARM = 8, 4, 100
 SPACE = Space(
@@ -167,7 +167,9 @@ def ours(
     )
     proposals = Proposals(study, SPACE, price, trials=trials, seed=seed)
     searcher = StudySearcher(proposals, EPOCHS)
-    scheduler = Rungs(study, metric="val_acc", mode="max", max_t=EPOCHS, grace_period=FIRST_RUNG)
+    scheduler = ResumableASHA(
+        study, metric="val_acc", mode="max", max_t=EPOCHS, grace_period=FIRST_RUNG
+    )
     read = lambda config: Architecture.from_json(config["architecture"])  # noqa: E731
     seen = drive(searcher, scheduler, read, trials, slots, seed)
     told = [t for t in study.trials if "architecture" in t.user_attrs]

@@ -50,7 +50,7 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     from se_nas.search.study import study
     from se_nas.search.study.proposals import Proposals
     from se_nas.search.study.records import Proposal
-    from se_nas.search.tuning import tune_trials
+    from se_nas.search.tuning.tune import tune_trials
 
     config = SearchConfig(trials=trials, epochs=1, gpus=slots, out=out, dashboard=False, name="run")
     asks: list[float] = []

@@ -40,7 +40,7 @@ from se_nas.search.study.ranking import training_objective
 from se_nas.search.study.recovery import recover
 from se_nas.search.study.samplers import build_sampler
 from se_nas.search.study.storage_errors import storage_errors_as_input_errors
-from se_nas.search.tuning import tune_trials
+from se_nas.search.tuning.tune import tune_trials
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.shared_data import share

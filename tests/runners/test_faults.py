@@ -126,7 +126,7 @@ import torch
 from se_nas.cli import main
 from se_nas.search import run
 from se_nas.search.worker.trial import SETrial
-from se_nas.search.tuning import tune_trials
+from se_nas.search.tuning.tune import tune_trials
 
 
 class Faulty(SETrial):

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from se_nas.search.metrics import GAUGES, STATES
+from se_nas.search.tuning.prometheus import GAUGES, STATES
 
 pytestmark = pytest.mark.slow
 

@@ -71,7 +71,7 @@ prepare(None)
 from se_nas.cli import main
 from se_nas.search import run
 from se_nas.search.worker.trial import SETrial
-from se_nas.search.tuning import tune_trials
+from se_nas.search.tuning.tune import tune_trials
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from se_nas.search.signals import Interrupted, raise_on_signal, stop_on_signal
-from se_nas.search.tuning import StopWhen
+from se_nas.search.tuning.tune import StopWhen
 
 # Trial 0 passes ASHA's rung at epoch 2 and is in a long epoch when trial 1 is stopped there, and
 # Ctrl-C comes before Tune acts on that.
@@ -34,10 +34,10 @@ from se_nas.cost import cost
 from se_nas.search import directory, study
 from se_nas.search.cluster.connection import connected
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.rungs import Rungs
+from se_nas.search.tuning.asha import Rungs
 from se_nas.search.config import RunConfig
-from se_nas.search.tuning import tune_trials
-from se_nas.search.workers import ready_first
+from se_nas.search.tuning.tune import tune_trials
+from se_nas.search.tuning.start_barrier import ready_first
 
 class Trial(tune.Trainable):
     def setup(self, config, settings=None):

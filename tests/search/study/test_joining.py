@@ -18,11 +18,11 @@ from se_nas.search import results
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.replay import replay
 from se_nas.search.run_dir import directory
-from se_nas.search.searcher import StudySearcher
 from se_nas.search.study import joining, study
 from se_nas.search.study.drivers import SharedStudy, new_driver_name, shared_study
 from se_nas.search.study.proposals import Proposals, propose
 from se_nas.search.study.records import Outcome, Proposal
+from se_nas.search.tuning.searcher import StudySearcher
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
 

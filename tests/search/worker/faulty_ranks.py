@@ -28,7 +28,7 @@ from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.tuning import tune_trials
+from se_nas.search.tuning.tune import tune_trials
 from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.worker.trial import SETrial
 

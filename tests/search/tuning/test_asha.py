@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.schedulers import ASHAScheduler
 
-from se_nas.search.rungs import Rungs
+from se_nas.search.tuning.asha import ResumableASHA
 
 SETTINGS = {"metric": "val_acc", "mode": "max", "max_t": 8, "grace_period": 4}
 
@@ -19,8 +19,8 @@ def study() -> optuna.Study:
     return optuna.create_study(direction="maximize")
 
 
-def rungs(told: optuna.Study) -> Rungs:
-    return Rungs(told, **SETTINGS)  # type: ignore[arg-type]
+def rungs(told: optuna.Study) -> ResumableASHA:
+    return ResumableASHA(told, **SETTINGS)  # type: ignore[arg-type]
 
 
 def trial(number: int) -> Any:

@@ -16,11 +16,11 @@ from typing import Any, cast
 from ray.tune.search import Searcher
 
 from se_nas.search.config import MAX_DEATHS
-from se_nas.search.failures import Failures, died
 from se_nas.search.study.journal import batch
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import incumbent_of
 from se_nas.search.study.records import End, Outcome, Proposal
+from se_nas.search.tuning.failures import FailureBudget, death_reason
 
 CURVE = ("val_acc", "val_loss")
 METRICS = (*CURVE, "unpreserved")
@@ -48,7 +48,7 @@ class StudySearcher(Searcher):
     ) -> None:
         super().__init__()
         self.proposals, self.epochs, self.seed, self.ended = proposals, epochs, seed, ended
-        self.failures = Failures(max_failed_share)
+        self.failures = FailureBudget(max_failed_share)
         self.best = incumbent_of(proposals.study, proposals.space)
         self.live: dict[str, Proposal] = {}
         self.stopped = False
@@ -143,7 +143,9 @@ class StudySearcher(Searcher):
             epochs,
             float(result.get("seconds") or time.monotonic() - self._started[trial_id]),
             worker=str(result.get("worker") or worker),
-            reason=died(self.deaths.get(number, 0)) if end == "lost" else result.get("reason", ""),
+            reason=death_reason(self.deaths.get(number, 0))
+            if end == "lost"
+            else result.get("reason", ""),
             seed=self.seed,
             curve=curve,
         )

@@ -10,9 +10,9 @@ from typing import Any, get_args
 import pytest
 
 from se_nas.objectives import Objective, maximize, minimize
-from se_nas.search.metrics import GAUGES, STATES, Observed
 from se_nas.search.study.ranking import Incumbent
 from se_nas.search.study.records import Counts, End
+from se_nas.search.tuning.prometheus import GAUGES, STATES, SearchGauges
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORTED = {f"ray_{name}" for name in GAUGES}
@@ -28,7 +28,7 @@ class Clock:
 
 
 def values(
-    observed: Observed, ends: dict[str, int] | None = None, best: Incumbent | None = None
+    observed: SearchGauges, ends: dict[str, int] | None = None, best: Incumbent | None = None
 ) -> dict[tuple[str, ...], float]:
     """Samples by name and the labels beside the run."""
     found: dict[tuple[str, ...], float] = {}
@@ -41,7 +41,7 @@ def values(
 
 
 def test_running_and_ended_trials() -> None:
-    observed = Observed("r", slots=2, clock=Clock())
+    observed = SearchGauges("r", slots=2, clock=Clock())
     observed.start("a", "resnet8", 0)
     observed.start("b", "se_resnet8_r4", 1)
     observed.epoch("b", 3, "host:7")
@@ -65,7 +65,7 @@ def test_running_and_ended_trials() -> None:
 def test_the_best_value_is_exported_once_there_is_one(
     objective: Objective, best: str, value: float
 ) -> None:
-    observed, seen = Observed("r", slots=2, clock=Clock()), Incumbent(objective)
+    observed, seen = SearchGauges("r", slots=2, clock=Clock()), Incumbent(objective)
     assert "se_nas_best_value" not in {key[0] for key in values(observed, best=seen)}
     seen.see({"val_acc": 0.9, "val_loss": 2.0}, "a")
     seen.see({"val_acc": 0.1, "val_loss": 1.0}, "b")
@@ -75,7 +75,7 @@ def test_the_best_value_is_exported_once_there_is_one(
 
 def test_the_busy_share_is_of_the_time_since_the_last_report() -> None:
     clock = Clock()
-    observed = Observed("r", slots=2, clock=clock)
+    observed = SearchGauges("r", slots=2, clock=clock)
     observed.start("a", "a", 0)
     clock.now = 3.0
     observed.start("b", "b", 1)
@@ -89,7 +89,7 @@ def test_the_busy_share_is_of_the_time_since_the_last_report() -> None:
 
 def test_epochs_per_second_are_of_the_last_minute() -> None:
     clock = Clock()
-    observed = Observed("r", slots=2, clock=clock)
+    observed = SearchGauges("r", slots=2, clock=clock)
     observed.start("a", "a", 0)
     for epoch in range(1, 11):
         clock.now = float(epoch)

@@ -18,7 +18,7 @@ from ray.tune.schedulers import TrialScheduler
 PATIENCE_S = 60.0
 
 
-class WorkersFirst(TrialScheduler):
+class StartBarrier(TrialScheduler):
     """Holds the trials of the first wave; everything else is up to ``scheduler``.
 
     Attributes:

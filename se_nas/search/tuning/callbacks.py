@@ -11,14 +11,14 @@ from rich.console import Console
 from se_nas.search.cluster.connection import living_nodes
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.elastic import FollowNodes
-from se_nas.search.metrics import Export, Observed
 from se_nas.search.run_dir.directory import RunDirectory
-from se_nas.search.searcher import StudySearcher
-from se_nas.search.tensorboard import TensorBoard
+from se_nas.search.tuning.elastic import ElasticConcurrency
+from se_nas.search.tuning.prometheus import PrometheusCallback, SearchGauges
+from se_nas.search.tuning.searcher import StudySearcher
+from se_nas.search.tuning.tensorboard import TensorBoardCallback
 
 
-def watching(
+def make_callbacks(
     run: RunDirectory,
     config: SearchConfig,
     slots: Slots,
@@ -30,10 +30,12 @@ def watching(
     Args:
         limiter: around the ``StudySearcher``; in a running cluster it follows the living nodes.
     """
-    observed = Observed(run.path.name, slots.count)
-    found: list[tune.Callback] = [Export(observed, cast(StudySearcher, limiter.searcher))]
+    observed = SearchGauges(run.path.name, slots.count)
+    found: list[tune.Callback] = [
+        PrometheusCallback(observed, cast(StudySearcher, limiter.searcher))
+    ]
     if config.tensorboard:
-        found.append(TensorBoard(run.path / "tensorboard"))
+        found.append(TensorBoardCallback(run.path / "tensorboard"))
     if config.address is not None:
 
         def changed(count: int, before: int) -> None:
@@ -43,5 +45,5 @@ def watching(
                 soft_wrap=True,
             )
 
-        found.append(FollowNodes(limiter, config, slots, living_nodes, changed))
+        found.append(ElasticConcurrency(limiter, config, slots, living_nodes, changed))
     return found

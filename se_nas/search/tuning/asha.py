@@ -16,7 +16,7 @@ from ray.tune.schedulers import ASHAScheduler
 NO_CONTROLLER: Any = None  # ASHA does not look at it
 
 
-class Rungs(ASHAScheduler):
+class ResumableASHA(ASHAScheduler):
     """Stops trials as ASHA does, with the trials that a study has already counted in.
 
     Args:

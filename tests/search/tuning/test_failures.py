@@ -11,16 +11,16 @@ import pytest
 from rich.console import Console
 
 from se_nas.search.config import MAX_DEATHS
-from se_nas.search.failures import Failures, KeepErrors
 from se_nas.search.run_dir.directory import RunDirectory, last_error
+from se_nas.search.tuning.failures import FailureBudget, FailureCallback
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> tuple[KeepErrors, io.StringIO]:
+def kept(tmp_path: Path) -> tuple[FailureCallback, io.StringIO]:
     run = RunDirectory(tmp_path)
     run.make_folders()
     printed = io.StringIO()
-    return KeepErrors(run, Console(file=printed, width=200), set(), {}, set()), printed
+    return FailureCallback(run, Console(file=printed, width=200), set(), {}, set()), printed
 
 
 def trial(error_file: Path | None = None, **result: Any) -> Any:
@@ -35,7 +35,7 @@ def trial(error_file: Path | None = None, **result: Any) -> Any:
 
 
 def test_a_bug_is_one_line_on_the_screen_and_a_traceback_in_the_run(
-    kept: tuple[KeepErrors, io.StringIO],
+    kept: tuple[FailureCallback, io.StringIO],
 ) -> None:
     callback, printed = kept
     text = "Traceback (most recent call last):\n  ...\nValueError: no"
@@ -49,7 +49,7 @@ def test_a_bug_is_one_line_on_the_screen_and_a_traceback_in_the_run(
 
 
 def test_a_trial_whose_workers_die_again_and_again_is_said_once(
-    kept: tuple[KeepErrors, io.StringIO],
+    kept: tuple[FailureCallback, io.StringIO],
 ) -> None:
     callback, printed = kept
     callback.again.add("id7")
@@ -73,7 +73,7 @@ def test_a_trial_whose_workers_die_again_and_again_is_said_once(
     ],
 )
 def test_only_a_worker_that_was_killed_for_memory_is_not_tried_again(
-    last: str, memory: bool, kept: tuple[KeepErrors, io.StringIO], tmp_path: Path
+    last: str, memory: bool, kept: tuple[FailureCallback, io.StringIO], tmp_path: Path
 ) -> None:
     noted = tmp_path / "error.txt"
     noted.write_text(f"Failure # 1 (occurred at x)\nThe actor died.\nFailure # 2 (y)\n{last}")
@@ -88,16 +88,16 @@ def test_only_a_worker_that_was_killed_for_memory_is_not_tried_again(
 
 
 def test_the_share_that_may_fail() -> None:
-    never = Failures(1.0)
+    never = FailureBudget(1.0)
     assert not any(never.count("error") for _ in range(50))
-    half = Failures(0.5)
+    half = FailureBudget(0.5)
     told = [half.count(end) for end in ("complete",) * 5 + ("lost", "error") * 3]  # type: ignore[arg-type]
     assert told[:-1] == [""] * 10
     assert told[-1] == "6 of 11 trials failed, more than a share of 0.5"
 
 
 def test_a_trial_goes_on_three_times_whatever_tune_calls_it(
-    kept: tuple[KeepErrors, io.StringIO],
+    kept: tuple[FailureCallback, io.StringIO],
 ) -> None:
     callback, _ = kept
     first, again = trial(), trial()

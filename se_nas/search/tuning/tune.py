@@ -16,20 +16,20 @@ from se_nas.errors import InputError
 from se_nas.objectives import METRICS, Objective
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
-from se_nas.search.failures import KeepErrors
-from se_nas.search.progress import Progress
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.directory import last_error
-from se_nas.search.rungs import Rungs
-from se_nas.search.searcher import StudySearcher
 from se_nas.search.signals import Interrupted, stop_on_signal
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import training_objective
-from se_nas.search.watching import watching
+from se_nas.search.tuning.asha import ResumableASHA
+from se_nas.search.tuning.callbacks import make_callbacks
+from se_nas.search.tuning.failures import FailureCallback
+from se_nas.search.tuning.progress import ProgressCallback
+from se_nas.search.tuning.searcher import StudySearcher
+from se_nas.search.tuning.start_barrier import StartBarrier
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.trial import SETrial
-from se_nas.search.workers import WorkersFirst
 from se_nas.space import Space
 
 
@@ -65,8 +65,8 @@ def tune_trials(
     )
     limiter = ConcurrencyLimiter(searcher, max_concurrent=slots.count)
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
-    scheduler = WorkersFirst(_scheduler(proposals.study, space, config, objective))
-    progress = Progress(console, searcher, on_gpu=slots.gpus > 0, workers=scheduler)
+    scheduler = StartBarrier(_scheduler(proposals.study, space, config, objective))
+    progress = ProgressCallback(console, searcher, on_gpu=slots.gpus > 0, workers=scheduler)
     given: dict[str, Any] = {} if images is None else {"images": images}
     worker = tune.with_resources(
         tune.with_parameters(trainable, settings=_trial_settings(config, slots, run), **given),
@@ -90,9 +90,11 @@ def tune_trials(
             verbose=0,
             stop=StopWhen(searcher),
             callbacks=[
-                KeepErrors(run, console, searcher.out_of_memory, searcher.deaths, searcher.again),
+                FailureCallback(
+                    run, console, searcher.out_of_memory, searcher.deaths, searcher.again
+                ),
                 progress,
-                *watching(run, config, slots, limiter, console),
+                *make_callbacks(run, config, slots, limiter, console),
             ],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
@@ -139,7 +141,7 @@ def _scheduler(
     trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
     if not trained or first >= config.epochs or "nsga" in config.sampler.lower():
         return schedulers.FIFOScheduler()  # NSGA-II learns from complete trials only
-    return Rungs(
+    return ResumableASHA(
         study,
         metric=objective.metric,
         mode="max" if objective.direction == "maximize" else "min",

@@ -16,7 +16,7 @@ from se_nas.errors import InputError
 SCALARS = ("val_acc", "val_loss")
 
 
-class TensorBoard(tune.Callback):
+class TensorBoardCallback(tune.Callback):
     """Writes ``folder/00012-NAME``: val_acc and val_loss by epoch.
 
     Raises:

@@ -14,9 +14,9 @@ from typing import Any
 
 from ray import tune
 
-from se_nas.search.searcher import StudySearcher
 from se_nas.search.study.ranking import Incumbent
 from se_nas.search.study.records import Counts
+from se_nas.search.tuning.searcher import StudySearcher
 
 PUBLISH_EVERY_S = 2.0
 RATE_WINDOW_S = 60.0
@@ -71,7 +71,7 @@ class Running:
 
 
 @dataclass
-class Observed:
+class SearchGauges:
     """What a search is doing, and the metrics that follow from it.
 
     Args:
@@ -142,10 +142,10 @@ class Observed:
         self._changed = now
 
 
-class Export(tune.Callback):
+class PrometheusCallback(tune.Callback):
     """Keeps ``observed`` up to date and sets Ray's gauges every few seconds."""
 
-    def __init__(self, observed: Observed, searcher: StudySearcher) -> None:
+    def __init__(self, observed: SearchGauges, searcher: StudySearcher) -> None:
         from ray.util.metrics import Gauge
 
         self.observed, self.searcher = observed, searcher

@@ -19,7 +19,7 @@ from se_nas.search.config import SearchConfig
 LOOK_EVERY_S = 5.0
 
 
-class FollowNodes(tune.Callback):
+class ElasticConcurrency(tune.Callback):
     """Looks at the cluster's nodes now and then and moves the limit of trials at once.
 
     Args:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from se_nas.search.tuning.start_barrier import PATIENCE_S, StartBarrier
 from se_nas.search.worker.reports import READY, ready_first
-from se_nas.search.workers import PATIENCE_S, WorkersFirst
 
 TRAINED = {"epoch": 1, "val_acc": 0.5}
 
@@ -42,9 +42,9 @@ def clock() -> Clock:
     return Clock()
 
 
-def wave(clock: Clock, trials: int = 3) -> tuple[WorkersFirst, Controller]:
+def wave(clock: Clock, trials: int = 3) -> tuple[StartBarrier, Controller]:
     inner: Any = FIFOScheduler
-    scheduler, controller = WorkersFirst(inner(), clock=clock), Controller(trials)
+    scheduler, controller = StartBarrier(inner(), clock=clock), Controller(trials)
     for trial in controller.trials:
         scheduler.on_trial_add(controller, trial)
     return scheduler, controller
@@ -109,7 +109,7 @@ def test_what_the_scheduler_behind_it_decides_counts(clock: Clock) -> None:
             return str(TrialScheduler.STOP)
 
     stops: Any = Stops
-    scheduler = WorkersFirst(stops(), clock=clock)
+    scheduler = StartBarrier(stops(), clock=clock)
     assert scheduler.metric == "val_acc"
     assert scheduler.on_trial_result(Controller(1), "trial 0", TRAINED) == TrialScheduler.STOP
 

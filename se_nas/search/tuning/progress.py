@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from se_nas.search.searcher import StudySearcher
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.workers import WorkersFirst
+from se_nas.search.tuning.searcher import StudySearcher
+from se_nas.search.tuning.start_barrier import StartBarrier
 
 # In a log: a line when something changed, though not more often than this, or after a while.
 LOG_EVERY_S, LOG_AT_LEAST_EVERY_S = 15.0, 120.0
 
 
-class Progress(tune.Callback):
+class ProgressCallback(tune.Callback):
     """Trials done, running, stopped early and rejected; the best so far; the time left."""
 
     def __init__(
@@ -26,7 +26,7 @@ class Progress(tune.Callback):
         console: Console,
         searcher: StudySearcher,
         on_gpu: bool = False,
-        workers: WorkersFirst | None = None,
+        workers: StartBarrier | None = None,
     ) -> None:
         self.console, self.searcher = console, searcher
         self.on_gpu, self.workers = on_gpu, workers

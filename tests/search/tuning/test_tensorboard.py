@@ -12,7 +12,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from se_nas.errors import InputError
-from se_nas.search.tensorboard import TensorBoard
+from se_nas.search.tuning.tensorboard import TensorBoardCallback
 
 
 def trial(number: int) -> Any:
@@ -35,7 +35,7 @@ def scalars(folder: Path) -> dict[tuple[str, int], float]:
 
 
 def test_every_trial_is_a_run_with_what_its_epochs_gave(tmp_path: Path) -> None:
-    board = TensorBoard(tmp_path)
+    board = TensorBoardCallback(tmp_path)
     ready = {"ready": True, "epoch": 0, "val_acc": 0.0, "val_loss": 1e9, "end": ""}
     first = {"epoch": 1, "val_acc": 0.25, "val_loss": 2.0, "end": ""}
     second = {"epoch": 2, "val_acc": 0.5, "val_loss": float("inf"), "end": ""}
@@ -62,4 +62,4 @@ def test_every_trial_is_a_run_with_what_its_epochs_gave(tmp_path: Path) -> None:
 def test_a_missing_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(InputError, match="pip install tensorboardX"):
-        TensorBoard(tmp_path)
+        TensorBoardCallback(tmp_path)

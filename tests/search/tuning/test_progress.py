@@ -16,11 +16,11 @@ from rich.console import Console
 
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost import cost
-from se_nas.search.progress import LOG_AT_LEAST_EVERY_S, LOG_EVERY_S, Progress
-from se_nas.search.searcher import StudySearcher
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import End
 from se_nas.search.study.recovery import recover
+from se_nas.search.tuning.progress import LOG_AT_LEAST_EVERY_S, LOG_EVERY_S, ProgressCallback
+from se_nas.search.tuning.searcher import StudySearcher
 
 SPACE = Space(
     "small", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4, 8, 16))))
@@ -46,7 +46,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr("se_nas.search.progress.time", found)
+    monkeypatch.setattr("se_nas.search.tuning.progress.time", found)
     return found
 
 
@@ -61,8 +61,8 @@ def driver(study: optuna.Study, trials: int = 10) -> StudySearcher:
     return StudySearcher(proposals, epochs=4)
 
 
-def progress(searcher: StudySearcher, **options: Any) -> Progress:
-    return Progress(Console(file=io.StringIO(), width=200), searcher, **options)
+def progress(searcher: StudySearcher, **options: Any) -> ProgressCallback:
+    return ProgressCallback(Console(file=io.StringIO(), width=200), searcher, **options)
 
 
 def read(line: str) -> dict[str, str | None]:

@@ -18,7 +18,7 @@ LEAST_FAILED = 5
 MEMORY_MONITOR = ("running low on memory", "OutOfMemoryError", "memory monitor")
 
 
-class Failures:
+class FailureBudget:
     """Counts how trials end, and says when more fail than the user bears."""
 
     def __init__(self, max_share: float) -> None:
@@ -36,7 +36,7 @@ class Failures:
         )
 
 
-class KeepErrors(tune.Callback):
+class FailureCallback(tune.Callback):
     """Writes a failed trial's traceback into the run directory, and one line on the screen.
 
     Args:
@@ -69,7 +69,7 @@ class KeepErrors(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         if trial.trial_id in self.out_of_memory | self.again:
             return  # known, or the trial comes again
-        times = died(self.deaths.get(trial.config["number"], 0))
+        times = death_reason(self.deaths.get(trial.config["number"], 0))
         self._keep(trial, error_text(trial) or times, f"is lost: {times}")
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
@@ -96,7 +96,7 @@ class KeepErrors(tune.Callback):
         self.console.print(f"note: trial {number} {what} ({display_path(path)})", soft_wrap=True)
 
 
-def died(count: int) -> str:
+def death_reason(count: int) -> str:
     """The reason of a trial that was lost."""
     return f"its workers died {count} times" if count > 1 else "its worker died"
 

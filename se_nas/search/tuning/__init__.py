@@ -1,0 +1,1 @@
+"""The trials through Ray Tune: searcher, scheduler, and callbacks."""

@@ -10,8 +10,8 @@ from typing import Any
 from se_nas.arch import Architecture
 from se_nas.data import Data
 from se_nas.objectives import Objective
-from se_nas.search import finals
 from se_nas.search.config import SearchConfig
+from se_nas.search.finals import networks, verdict
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.proposals import Proposals
 
@@ -34,21 +34,21 @@ def of_search(
 
 
 def of_run(
-    rows: Sequence[finals.Final], objective: Objective, searched: dict[str, Any]
+    rows: Sequence[networks.FinalNetwork], objective: Objective, searched: dict[str, Any]
 ) -> dict[str, Any]:
     """What a complete run found: ``of_search`` and the final networks."""
     ending = (
-        str(finals.winner(rows, objective).architecture),
-        finals.verdict(rows, objective),
+        str(networks.winner(rows, objective).architecture),
+        verdict.verdict(rows, objective),
         [row.to_dict() for row in rows],
     )
     return dict(zip(ENDING, ending, strict=True)) | searched
 
 
-def keep_winner(best: finals.Final, images: Data, run: RunDirectory) -> None:
+def keep_winner(best: networks.FinalNetwork, images: Data, run: RunDirectory) -> None:
     """Write the winner's weights, its architecture and how it wants its images."""
     part = run.winner.with_suffix(".part")
-    part.write_bytes(finals.best_weights(best))
+    part.write_bytes(networks.best_weights(best))
     part.replace(run.winner)  # an earlier winner's are there until these are whole
     described = json.loads(best.architecture.to_json())
     run.write("winner.json", described | {"preprocessing": images.preprocessing()})

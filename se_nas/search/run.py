@@ -12,14 +12,15 @@ from rich.console import Console
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
-from se_nas.search import finals, results, summary
+from se_nas.search import results, summary
 from se_nas.search.cluster.connection import connected
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.kept import Kept
+from se_nas.search.finals import networks
+from se_nas.search.finals.cache import RetrainingCache
+from se_nas.search.finals.retraining import train_on_ray
 from se_nas.search.pricing import latency_table
 from se_nas.search.pricing.price import pricer
-from se_nas.search.retraining import train_on_ray
 from se_nas.search.run_dir import directory, lock
 from se_nas.search.run_dir.directory import last_error
 from se_nas.search.run_dir.resume import (
@@ -201,10 +202,10 @@ def _finish(
         if len(space.objectives) > 1:
             summary.show_front(console, ranked, space)
         at = ranking.decisive(space)
-        rows = finals.retrain(
+        rows = networks.retrain(
             [(architecture, values[at]) for architecture, values in ranked[: config.top]],
             partial(
-                Kept(run.finals, config.final_epochs or config.epochs).train,
+                RetrainingCache(run.finals, config.final_epochs or config.epochs).train,
                 fresh=partial(
                     train_on_ray,
                     config=config,
@@ -223,7 +224,7 @@ def _finish(
         if isinstance(end, KeyboardInterrupt):
             summary.show_so_far(console, so_far, space, run)
         raise
-    best = finals.winner(rows, objective)
+    best = networks.winner(rows, objective)
     if not best.complete:
         raise InputError(
             f"every retraining of the best networks failed{last_error(run)}; the search itself is "

@@ -14,9 +14,9 @@ from se_nas.arch import Architecture
 from se_nas.data import Data
 from se_nas.latency.table import TimedCost
 from se_nas.objectives import Objective
-from se_nas.search import finals
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
+from se_nas.search.finals import networks, verdict
 from se_nas.search.run_dir.directory import RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.random_draws import feasible
@@ -121,14 +121,14 @@ def _by_objective(
 
 def show_results(
     console: Console,
-    rows: list[finals.Final],
+    rows: list[networks.FinalNetwork],
     objective: Objective,
     proposals: Proposals,
     images: Data,
     run: RunDirectory,
 ) -> None:
     """The table, the verdict and the line that rebuilds the winner."""
-    best = finals.winner(rows, objective)
+    best = networks.winner(rows, objective)
     seeds = len(rows[0].runs)
     title = f"retrained with {seeds} seed{'s' * (seeds != 1)}, accuracy in %"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
@@ -154,7 +154,7 @@ def show_results(
             style="bold" if row is best else "",
         )
     console.print(table)
-    console.print(finals.verdict(rows, objective), soft_wrap=True)
+    console.print(verdict.verdict(rows, objective), soft_wrap=True)
     for note in [*at_chance(best, images), *notes(proposals, run)]:
         console.print(f"note: {note}", soft_wrap=True)
     call = (
@@ -170,7 +170,7 @@ def show_results(
     )
 
 
-def at_chance(best: finals.Final, images: Data) -> list[str]:
+def at_chance(best: networks.FinalNetwork, images: Data) -> list[str]:
     """A note where the winner knows no more than one answer for all: then no ranking means much.
 
     The bound is the share of the most frequent class among the validation images, and two standard
@@ -188,7 +188,7 @@ def at_chance(best: finals.Final, images: Data) -> list[str]:
     ]
 
 
-def _times(row: finals.Final) -> list[str]:
+def _times(row: networks.FinalNetwork) -> list[str]:
     """Predicted and measured latency, with half the distance between its quartiles."""
     if not isinstance(row.cost, TimedCost):
         return []

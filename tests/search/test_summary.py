@@ -25,7 +25,7 @@ from se_nas import (
 )
 from se_nas.cost import cost
 from se_nas.search.config import SearchConfig
-from se_nas.search.finals import Final
+from se_nas.search.finals.networks import FinalNetwork
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.proposals import propose
 from se_nas.search.study.records import Outcome
@@ -40,7 +40,7 @@ LIMIT = sorted(cost(architecture).params for architecture in WHOLE)[3]
 def test_a_winner_that_knows_nothing_is_said_to(val_acc: float, said: bool) -> None:
     architecture = Architecture("resnet8_small", SE(16))
     runs = (RetrainResult("complete", val_acc, 2.3, val_acc),)
-    best = Final("best 1", architecture, cost(architecture), val_acc, runs)
+    best = FinalNetwork("best 1", architecture, cost(architecture), val_acc, runs)
     notes = at_chance(best, data.load("digits"))
     assert bool(notes) == said
     if said:

@@ -20,7 +20,7 @@ from se_nas.latency.settings import Signature, uses_latency
 from se_nas.latency.table import LatencyTable, network_key
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.finals import Final
+from se_nas.search.finals.networks import FinalNetwork
 from se_nas.search.pricing.exclusive_device import Note, exclusive_measurer
 from se_nas.search.pricing.price import (
     FILE,
@@ -124,8 +124,8 @@ def _measure_table(
 
 
 def measure_networks(
-    price: Price, rows: list[Final], slots: Slots, run: RunDirectory, console: Console
-) -> list[Final]:
+    price: Price, rows: list[FinalNetwork], slots: Slots, run: RunDirectory, console: Console
+) -> list[FinalNetwork]:
     """The final networks measured whole, alone: no trial runs any more.
 
     What was trained is worth more than its latency: where there is no device, or anything goes
@@ -152,8 +152,8 @@ def measure_networks(
 
 
 def _measured(
-    price: TimedPrice, rows: list[Final], slots: Slots, run: RunDirectory, note: Note
-) -> list[Final]:
+    price: TimedPrice, rows: list[FinalNetwork], slots: Slots, run: RunDirectory, note: Note
+) -> list[FinalNetwork]:
     table, networks = price.table, [row.architecture for row in rows]
     with exclusive_measurer(table.signature, price.settings, slots, note, PATIENCE_S) as measurer:
         identity = measurer.identity()

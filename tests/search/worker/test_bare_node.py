@@ -18,7 +18,7 @@ from se_nas.data import load
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.recipes import RECIPES
 from se_nas.search.config import DataSettings, TrialSettings
-from se_nas.search.retraining import with_weights
+from se_nas.search.finals.retraining import with_weights
 from se_nas.search.worker.latency_worker import LatencyWorker
 from se_nas.search.worker.process_group import RankActor
 from se_nas.search.worker.retrain import train_and_test

@@ -19,7 +19,7 @@ import ray
 from se_nas import Architecture
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import DataSettings, SearchConfig
-from se_nas.search.retraining import train_on_ray
+from se_nas.search.finals.retraining import train_on_ray
 from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.worker.retrain import RetrainPayload, train_and_test
 

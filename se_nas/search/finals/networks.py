@@ -19,7 +19,7 @@ from se_nas.search.worker.retrain import RetrainResult
 
 
 @dataclass(frozen=True)
-class Final:
+class FinalNetwork:
     """One network of the final table, retrained with several seeds.
 
     Attributes:
@@ -79,7 +79,7 @@ def retrain(
     seeds: Sequence[int],
     price: Callable[[Architecture], Cost],
     objective: Objective,
-) -> list[Final]:
+) -> list[FinalNetwork]:
     """Train the best, then the controls of the winner's trunk, each with every seed.
 
     Args:
@@ -112,10 +112,12 @@ def _train_all(
     seeds: Sequence[int],
     price: Callable[[Architecture], Cost],
     what: str,
-) -> list[Final]:
+) -> list[FinalNetwork]:
     runs = iter(train([(a, seed) for _, a, _ in rows for seed in seeds], what))
     return [
-        Final(role, architecture, price(architecture), value, tuple(next(runs) for _ in seeds))
+        FinalNetwork(
+            role, architecture, price(architecture), value, tuple(next(runs) for _ in seeds)
+        )
         for role, architecture, value in rows
     ]
 
@@ -128,7 +130,7 @@ def control_architectures(winner: Architecture) -> list[tuple[str, Architecture]
     return controls
 
 
-def winner(finals: Sequence[Final], objective: Objective) -> Final:
+def winner(finals: Sequence[FinalNetwork], objective: Objective) -> FinalNetwork:
     """The best of the search's own networks: by mean val_loss if that is sought, else val_acc."""
     own = [final for final in finals if final.search_value is not None]
     complete = [final for final in own if final.complete] or own
@@ -137,62 +139,6 @@ def winner(finals: Sequence[Final], objective: Objective) -> Final:
     return max(complete, key=lambda final: final.mean("val_acc"))
 
 
-def best_weights(final: Final) -> bytes:
+def best_weights(final: FinalNetwork) -> bytes:
     """The weights of the seed that is best on validation images; empty if every seed failed."""
     return max(final.complete, key=lambda run: run.val_acc, default=RetrainResult("")).weights
-
-
-def verdict(finals: Sequence[Final], objective: Objective) -> str:
-    """Whether SE won, in one sentence: Welch's t-test over the seeds at 5 %."""
-    best = winner(finals, objective)
-    plain = next(final for final in finals if "no SE" in final.role)
-    if plain is not best:
-        return _compared(best, plain, "test accuracy against the same trunk without SE", "SE {}.")
-    head = "SE did not win: the best network of the search has no SE"
-    control = next((final for final in finals if "SE r16" in final.role), None)
-    if control is None:
-        return f"{head}."
-    return f"{head}. " + _compared(
-        control, best, "SE everywhere at r = 16 in test accuracy against it", "that control {}."
-    )
-
-
-def _compared(a: Final, b: Final, what: str, claim: str) -> str:
-    """The difference in mean test accuracy and whether the seeds support it."""
-    if not a.complete or not b.complete:
-        return f"{what}: no verdict, one of the two failed with every seed."
-    gain = 100 * (a.mean("test_acc") - b.mean("test_acc"))
-    head = f"{what}: {gain:+.2f} points"
-    count = min(len(a.complete), len(b.complete))
-    if count < 2:
-        return f"{head} with one seed: no spread, no verdict."
-    p = _welch(a.test_accs, b.test_accs)
-    if p is None:
-        return f"{head} ({count} seeds without any spread): no verdict."
-    tail = f"{count} seeds, {_p_value(p)}"
-    if p >= 0.05:
-        return f"{head} ({tail}): not to be told apart."
-    return f"{head} ({tail}): {claim.format('won' if gain > 0 else 'lost')}"
-
-
-def _p_value(p: float) -> str:
-    if p < 0.001:
-        return "p < 0.001"
-    return f"p = {p:.2f}" if p >= 0.1 else f"p = {p:.3f}"
-
-
-def _welch(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """The two-sided p-value of Welch's t-test; None where neither has a spread to judge by.
-
-    From moments, which ``statistics`` has exactly: scipy loses them, with a warning, where the
-    values of one side are equal. What differs less than one image in a billion is rounding.
-    """
-    from scipy import stats
-
-    moments: list[float] = []
-    for values in (a, b):
-        rounded = [round(value, 9) for value in values]
-        moments += [statistics.fmean(rounded), statistics.stdev(rounded), len(rounded)]
-    if not moments[1] and not moments[4]:
-        return None if moments[0] != moments[3] else 1.0
-    return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)

@@ -12,14 +12,14 @@ from scipy import stats
 
 from se_nas import SE, Architecture, maximize, minimize
 from se_nas.cost import cost
-from se_nas.search.finals import (
-    Final,
+from se_nas.search.finals.networks import (
+    FinalNetwork,
     best_weights,
     control_architectures,
     retrain,
-    verdict,
     winner,
 )
+from se_nas.search.finals.verdict import verdict
 from se_nas.search.worker.retrain import RetrainResult
 
 TRUNK = "resnet8_small"
@@ -33,10 +33,10 @@ def final(
     val_acc: float = 0.5,
     val_loss: float = 1.0,
     search_value: float | None = 0.5,
-) -> Final:
+) -> FinalNetwork:
     architecture = Architecture(TRUNK, se)
     runs = tuple(RetrainResult("complete", val_acc, val_loss, accuracy) for accuracy in test_accs)
-    return Final(role, architecture, cost(architecture), search_value, runs)
+    return FinalNetwork(role, architecture, cost(architecture), search_value, runs)
 
 
 def test_the_winner_is_chosen_by_validation_and_is_no_control() -> None:
@@ -48,7 +48,9 @@ def test_the_winner_is_chosen_by_validation_and_is_no_control() -> None:
 
 
 def test_a_network_that_failed_with_every_seed_does_not_win() -> None:
-    failed = Final("best 1", Architecture(TRUNK), cost(TRUNK), 0.9, (RetrainResult("diverged"),))
+    failed = FinalNetwork(
+        "best 1", Architecture(TRUNK), cost(TRUNK), 0.9, (RetrainResult("diverged"),)
+    )
     fine = final("best 2", SE(8), (0.7,), val_acc=0.1)
     assert winner([failed, fine], VAL_ACC) is fine
     assert math.isnan(failed.mean("test_acc"))

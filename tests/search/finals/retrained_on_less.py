@@ -24,7 +24,7 @@ from ray.cluster_utils import Cluster
 from se_nas import Architecture
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.retraining import train_on_ray
+from se_nas.search.finals.retraining import train_on_ray
 from se_nas.search.worker.retrain import RetrainPayload, RetrainResult
 
 FOLDER = Path(sys.argv[1] if __name__ == "__main__" else ".")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from se_nas import Architecture
-from se_nas.search.kept import Keep, Kept
+from se_nas.search.finals.cache import Keep, RetrainingCache
 from se_nas.search.worker.retrain import RetrainResult
 
 PAIRS = [
@@ -38,7 +38,7 @@ class Trainer:
 
 
 def test_those_that_are_done_are_not_repeated_and_come_in_their_order(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "finals", epochs=3)
+    kept = RetrainingCache(tmp_path / "finals", epochs=3)
     first = Trainer(["complete", "complete"], until=2)
     try:
         kept.train(PAIRS, "the best", first)
@@ -55,22 +55,22 @@ def test_those_that_are_done_are_not_repeated_and_come_in_their_order(tmp_path: 
 
 
 def test_another_budget_is_another_retraining(tmp_path: Path) -> None:
-    Kept(tmp_path, epochs=3).train(PAIRS, "", Trainer(["complete"] * 4))
+    RetrainingCache(tmp_path, epochs=3).train(PAIRS, "", Trainer(["complete"] * 4))
     again = Trainer(["complete"] * 4)
-    Kept(tmp_path, epochs=4).train(PAIRS, "", again)
+    RetrainingCache(tmp_path, epochs=4).train(PAIRS, "", again)
     assert len(again.asked) == 4
 
 
 def test_what_may_end_otherwise_next_time_is_tried_again(tmp_path: Path) -> None:
     ends = ["diverged", "lost: WorkerCrashedError", "out of memory", "failed: bug"]
-    Kept(tmp_path, epochs=3).train(PAIRS, "", Trainer(ends))
+    RetrainingCache(tmp_path, epochs=3).train(PAIRS, "", Trainer(ends))
     again = Trainer(["complete"] * 3)
-    done = Kept(tmp_path, epochs=3).train(PAIRS, "", again)
+    done = RetrainingCache(tmp_path, epochs=3).train(PAIRS, "", again)
     assert [d.end for d in done] == ["diverged", "complete", "complete", "complete"]
 
 
 def test_weights_without_their_note_are_none(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, epochs=3)
+    kept = RetrainingCache(tmp_path, epochs=3)
     kept.put(*PAIRS[0], RetrainResult("complete", weights=b"x"))
     next(tmp_path.glob("*.json")).write_text('{"end": "comp')
     assert kept.get(*PAIRS[0]) is None

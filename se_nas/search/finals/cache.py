@@ -19,7 +19,7 @@ Keep = Callable[[Architecture, int, RetrainResult], None]
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetrainingCache:
     """The folder of a run's retrainings, each of ``epochs``."""
 
     folder: Path

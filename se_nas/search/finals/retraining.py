@@ -19,7 +19,7 @@ from se_nas.arch import Architecture
 from se_nas.saving import to_bytes
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
-from se_nas.search.kept import Keep
+from se_nas.search.finals.cache import Keep
 from se_nas.search.worker.retrain import (
     RetrainPayload,
     RetrainResult,

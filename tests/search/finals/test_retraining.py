@@ -18,7 +18,7 @@ from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 from se_nas import Architecture, load, materialize
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, DataSettings, SearchConfig
-from se_nas.search.retraining import place, settings_of, train_on_ray, with_weights
+from se_nas.search.finals.retraining import place, settings_of, train_on_ray, with_weights
 from se_nas.search.worker.retrain import RetrainPayload, RetrainResult, train_and_test
 
 SMALL = Architecture.parse("resnet8_small-width8")

@@ -1,0 +1,1 @@
+"""The best networks retrained beside the controls, and the verdict."""

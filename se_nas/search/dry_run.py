@@ -11,8 +11,8 @@ from rich.table import Table
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig
 from se_nas.search.pricing.price import pricer
+from se_nas.search.results.summary import small_images
 from se_nas.search.study.feasibility import check_feasible
-from se_nas.search.summary import small_images
 from se_nas.search.worker.data import load_data
 from se_nas.space import Space
 from se_nas.wrapping import Name

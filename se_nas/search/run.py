@@ -12,7 +12,6 @@ from rich.console import Console
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
-from se_nas.search import results, summary
 from se_nas.search.cluster.connection import connected
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
@@ -21,6 +20,7 @@ from se_nas.search.finals.cache import RetrainingCache
 from se_nas.search.finals.retraining import train_on_ray
 from se_nas.search.pricing import latency_table
 from se_nas.search.pricing.price import pricer
+from se_nas.search.results import files, summary
 from se_nas.search.run_dir import directory, lock
 from se_nas.search.run_dir.directory import last_error
 from se_nas.search.run_dir.resume import (
@@ -119,7 +119,7 @@ def search(
         for line in feasibility(space, price, share, config.seed):
             console.print(line, soft_wrap=True)
         proposals = propose(opened, space, price, config, shared_study(opened, run))
-        run.write(results.FILE, results.of_search([], proposals, config))
+        run.write(files.FILE, files.of_search([], proposals, config))
         proposals.listen()
         return _finish(proposals, config, images, slots, run, console)
 
@@ -166,7 +166,7 @@ def resume(
         checkpoints.tidy(run.checkpoints, going_on)
         console.print(summary.taken_up(proposals, run), soft_wrap=True)
         # Not before: up to here a run that was complete is that still.
-        results.reopen(run)
+        files.clear_ending(run)
         note_session(run, config)
         return _finish(proposals, config, images, slots, run, console)
 
@@ -197,8 +197,8 @@ def _finish(
                 f"none of {config.trials} trials was trained to its end"
                 f"{last_error(run)}; the tracebacks are in {run.errors}"
             )
-        searched = results.of_search(ranked, proposals, config)
-        run.write(results.FILE, searched)
+        searched = files.of_search(ranked, proposals, config)
+        run.write(files.FILE, searched)
         if len(space.objectives) > 1:
             summary.show_front(console, ranked, space)
         at = ranking.decisive(space)
@@ -220,7 +220,7 @@ def _finish(
         )
     except (KeyboardInterrupt, InputError) as end:
         so_far = ranking.ranking(opened, space)
-        run.write(results.FILE, results.of_search(so_far, proposals, config))
+        run.write(files.FILE, files.of_search(so_far, proposals, config))
         if isinstance(end, KeyboardInterrupt):
             summary.show_so_far(console, so_far, space, run)
         raise
@@ -230,13 +230,13 @@ def _finish(
             f"every retraining of the best networks failed{last_error(run)}; the search itself is "
             f"done: mend that and go on with --resume {run.shown}"
         )
-    results.keep_winner(best, images, run)
-    run.write(results.FILE, results.of_run(rows, objective, searched))
+    files.keep_winner(best, images, run)
+    run.write(files.FILE, files.of_run(rows, objective, searched))
     shutil.rmtree(run.finals, ignore_errors=True)
     try:
         untimed, rows = rows, latency_table.measure_networks(price, rows, slots, run, console)
         if rows is not untimed:
-            run.write(results.FILE, results.of_run(rows, objective, searched))
+            run.write(files.FILE, files.of_run(rows, objective, searched))
     finally:  # Ctrl-C too: the run is complete
         summary.show_results(console, rows, objective, proposals, images, run)
     return run

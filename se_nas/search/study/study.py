@@ -7,8 +7,8 @@ from optuna.storages import BaseStorage, JournalStorage
 
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
-from se_nas.search import results
 from se_nas.search.config import SearchConfig, without_password
+from se_nas.search.results import files
 from se_nas.search.run_dir.directory import RunDirectory, display_path
 from se_nas.search.study.drivers import driver_name, publish_metadata
 from se_nas.search.study.journal import BatchedJournal
@@ -43,7 +43,7 @@ def create_study(
     joined = run.joined
     try:
         storage = _storage(config, run)
-        if joined or (resume and (run.path / results.FILE).exists()):
+        if joined or (resume and (run.path / files.FILE).exists()):
             opened = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
         else:
             opened = optuna.create_study(

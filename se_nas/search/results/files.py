@@ -54,7 +54,7 @@ def keep_winner(best: networks.FinalNetwork, images: Data, run: RunDirectory) ->
     run.write("winner.json", described | {"preprocessing": images.preprocessing()})
 
 
-def reopen(run: RunDirectory) -> None:
+def clear_ending(run: RunDirectory) -> None:
     """Take the ending out of a complete run's results: it has more to do now."""
     if run.complete:
         done = run.read(FILE)

@@ -18,7 +18,7 @@ from se_nas.cost import Cost
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
-from se_nas.search.pricing.price import pricer
+from se_nas.search.pricing.price import pricer, recorded_price
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals, propose
@@ -66,7 +66,7 @@ def replay(which: str, out: str = "runs") -> Replayed:
     if error := study.join_error(recorded):
         raise InputError(f"the run {run.shown} cannot be replayed: {error}")
     price = pricer(load_data(config.data, config.seed))
-    return compare(recorded, space, config, price.recorded_price(price, space, config, run))
+    return compare(recorded, space, config, recorded_price(price, space, config, run))
 
 
 def compare(

@@ -29,7 +29,8 @@ from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import LatencyTable, Measurements
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.pricing import latency_table, price
+from se_nas.search.pricing import latency_table
+from se_nas.search.pricing.price import FILE, TimedPrice, recorded_price
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import Outcome
@@ -48,7 +49,7 @@ def price(architecture: Architecture) -> Cost:
     return cost(architecture, input_size=8, in_channels=1, num_classes=10)
 
 
-def timed_price() -> price.TimedPrice:
+def timed_price() -> TimedPrice:
     """Every block takes its parameters in microseconds."""
     known = Measurements()
     for architecture in SPACE:
@@ -56,7 +57,7 @@ def timed_price() -> price.TimedPrice:
             known.blocks[block.key] = block, block.params / 1000
     report = {"median_error": 0.01, "max_error": 0.02, "kendall_tau": 1.0, "networks": [{}]}
     table = LatencyTable(known, SIGNATURE)
-    return price.TimedPrice(price, table, LatencySettings(), {"device": "made up"}, report)
+    return TimedPrice(price, table, LatencySettings(), {"device": "made up"}, report)
 
 
 def test_a_network_over_the_limit_is_rejected_before_training_and_the_rest_has_its_objective() -> (
@@ -100,19 +101,19 @@ def test_a_run_that_has_its_table_keeps_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found, run = timed_price(), RunDirectory(tmp_path)
-    run.write(price.FILE, found.to_dict())
+    run.write(FILE, found.to_dict())
     images, slots = load("digits"), Slots(1, 1.0, 0.0)
     # No cluster runs here: a measurement would fail.
     again = latency_table.with_latency(price, SPACE, SearchConfig(), images, slots, run, Console())
-    assert isinstance(again, price.TimedPrice)
+    assert isinstance(again, TimedPrice)
     assert [again(a) for a in SPACE] == [found(a) for a in SPACE]
     assert "median 1.0 %, at most 2.0 %, Kendall's τ 1.00" in capsys.readouterr().out
-    recorded = price.recorded_price(price, SPACE, SearchConfig(), run)
+    recorded = recorded_price(price, SPACE, SearchConfig(), run)
     assert [recorded(a) for a in SPACE] == [found(a) for a in SPACE]
-    (tmp_path / price.FILE).write_text("{")
+    (tmp_path / FILE).write_text("{")
     with pytest.raises(InputError, match="holds no table of latencies"):
-        price.recorded_price(price, SPACE, SearchConfig(), run)
+        recorded_price(price, SPACE, SearchConfig(), run)
     with pytest.raises(InputError, match=r"latency\.json is missing"):
-        price.recorded_price(price, SPACE, SearchConfig(), RunDirectory(tmp_path / "other"))
+        recorded_price(price, SPACE, SearchConfig(), RunDirectory(tmp_path / "other"))
     with pytest.raises(InputError, match="holds no table of latencies"):
         latency_table.with_latency(price, SPACE, SearchConfig(), images, slots, run, Console())

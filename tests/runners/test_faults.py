@@ -118,9 +118,9 @@ def test_a_disk_that_fills_ends_the_search_in_one_line_and_it_goes_on_later(
 FAULTY = '''
 import os, sys
 from functools import partial
-from se_nas.search.cluster.ray_environment import prepare
+from se_nas.search.cluster.ray_environment import configure_ray
 
-prepare(None)
+configure_ray(None)
 
 import torch
 from se_nas.cli import main

@@ -104,18 +104,18 @@ SPACE = Space(
 
 WHERE = """
 import sys
-from se_nas.search.cluster.ray_environment import prepare
-prepare(sys.argv[1])
+from se_nas.search.cluster.ray_environment import configure_ray
+configure_ray(sys.argv[1])
 import ray
 from se_nas.search.cluster.connection import connected
-from se_nas.search.config import RunConfig
+from se_nas.search.config import SearchConfig
 
 @ray.remote
 def where():
     import se_nas
     return se_nas.__file__
 
-with connected(RunConfig(address=sys.argv[1], gpus=0)):
+with connected(SearchConfig(address=sys.argv[1], gpus=0)):
     print(ray.get(where.remote()))
 """
 

@@ -64,9 +64,9 @@ def test_a_driver_that_is_killed_again_and_again(kills: int, trials: int, tmp_pa
 NOTING = """
 import os, sys, time
 from functools import partial
-from se_nas.search.cluster.ray_environment import prepare
+from se_nas.search.cluster.ray_environment import configure_ray
 
-prepare(None)
+configure_ray(None)
 
 from se_nas.cli import main
 from se_nas.search import run

@@ -24,20 +24,21 @@ from se_nas.search.tuning.tune import StopWhen
 # Ctrl-C comes before Tune acts on that.
 SCRIPT = """
 import json, os, signal, sys, time
-from se_nas.search.cluster.ray_environment import prepare
-prepare(None)
+from se_nas.search.cluster.ray_environment import configure_ray
+configure_ray(None)
 import ray
 from ray import tune
 from rich.console import Console
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost import cost
-from se_nas.search import directory, study
+from se_nas.search.run_dir import directory
+from se_nas.search.study import study
 from se_nas.search.cluster.connection import connected
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.tuning.asha import Rungs
-from se_nas.search.config import RunConfig
+from se_nas.search.tuning.asha import ResumableASHA
+from se_nas.search.config import SearchConfig
 from se_nas.search.tuning.tune import tune_trials
-from se_nas.search.tuning.start_barrier import ready_first
+from se_nas.search.worker.reports import ready_first
 
 class Trial(tune.Trainable):
     def setup(self, config, settings=None):
@@ -54,7 +55,7 @@ class Trial(tune.Trainable):
         metrics = {"val_acc": 0.9 - 0.8 * self.number, "val_loss": 1.0}
         return metrics | {"epoch": self.epoch, "end": "", "done": self.epoch == 4}
 
-judge = Rungs.on_trial_result
+judge = ResumableASHA.on_trial_result
 
 def judge_and_interrupt(self, controller, trial, result):
     decision = judge(self, controller, trial, result)
@@ -62,12 +63,12 @@ def judge_and_interrupt(self, controller, trial, result):
         os.kill(os.getpid(), signal.SIGINT)
     return decision
 
-Rungs.on_trial_result = judge_and_interrupt
+ResumableASHA.on_trial_result = judge_and_interrupt
 space = Space("s", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4)))))
-config = RunConfig(trials=4, epochs=4, first_rung=0.5, gpus=0, concurrency=2, dashboard=False,
+config = SearchConfig(trials=4, epochs=4, first_rung=0.5, gpus=0, concurrency=2, dashboard=False,
                    out=sys.argv[1], name="run")
 run = directory.create(space, config)
-opened = study.create(space, config, run)
+opened = study.create_study(space, config, run)
 with connected(config) as slots:
     try:
         proposals = Proposals(opened, space, cost, trials=4)
@@ -174,15 +175,15 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 
 TRIALS = """
 import signal, time
-from se_nas.search.signals import ctrl_c
-with ctrl_c(lambda: None, "runs/r", patience=0.5):
+from se_nas.search.signals import stop_on_signal
+with stop_on_signal(lambda: None, "runs/r", patience=0.5):
     signal.raise_signal({number})
     time.sleep({seconds})
 """
 FINALS = """
 import signal, time
-from se_nas.search.signals import at_once
-with at_once(patience=0.5):
+from se_nas.search.signals import raise_on_signal
+with raise_on_signal(patience=0.5):
     try:
         signal.raise_signal({number})
     finally:
@@ -223,8 +224,8 @@ def test_it_is_ended_too_where_nobody_reads_what_it_says() -> None:
 
 CLOSED = """
 import sys, time
-from se_nas.search.signals import ctrl_c
-with ctrl_c(lambda: None, "runs/x") as came:
+from se_nas.search.signals import stop_on_signal
+with stop_on_signal(lambda: None, "runs/x") as came:
     print("up", flush=True)
     while not came:
         time.sleep(0.01)

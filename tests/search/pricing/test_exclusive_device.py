@@ -69,21 +69,21 @@ def test_what_the_worker_raises_is_one_line() -> None:
 
 ALONE = """
 import os, signal, sys, threading, time
-from se_nas.search.cluster.ray_environment import prepare
-prepare(None)
+from se_nas.search.cluster.ray_environment import configure_ray
+configure_ray(None)
 import ray
 from se_nas import InputError
 from se_nas.latency.settings import LatencySettings, Signature
-from se_nas.search import alone
+from se_nas.search.pricing import exclusive_device
 from se_nas.search.cluster.connection import connected
-from se_nas.search.config import RunConfig
+from se_nas.search.config import SearchConfig
 
 what = Signature(8, 1, 10), LatencySettings()
-alone.WAIT_S = 1.0
+exclusive_device.WAIT_S = 1.0
 
-with connected(RunConfig(gpus=0, dashboard=False)) as slots:
+with connected(SearchConfig(gpus=0, dashboard=False)) as slots:
     other = ray.remote(num_cpus=0.01)(lambda: "other")
-    with alone.alone(*what, slots, print) as measurer:
+    with exclusive_device.exclusive_measurer(*what, slots, print) as measurer:
         print(measurer.identity()["torch"])
         task = other.remote()
         print("beside", len(ray.wait([task], timeout=2)[0]))
@@ -91,13 +91,13 @@ with connected(RunConfig(gpus=0, dashboard=False)) as slots:
     busy = ray.remote(num_cpus=0.01)(lambda: time.sleep(100)).remote()
     time.sleep(5)
     try:
-        with alone.alone(*what, slots, print, patience=3):
+        with exclusive_device.exclusive_measurer(*what, slots, print, patience=3):
             print("free")
     except InputError as error:
         print(error)
     threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
-        with alone.alone(*what, slots, print):
+        with exclusive_device.exclusive_measurer(*what, slots, print):
             print("free")
     except KeyboardInterrupt:
         print("interrupted")

@@ -20,10 +20,10 @@ from se_nas.search.run_dir.lock import run_lock
 HOLDER = """
 import sys, time
 from pathlib import Path
-from se_nas.search import lock
+from se_nas.search.run_dir import lock
 from se_nas.search.run_dir.directory import RunDirectory
-from se_nas.search.run_dir.lock import held
-with held(RunDirectory(Path(sys.argv[1]))):
+from se_nas.search.run_dir.lock import run_lock
+with run_lock(RunDirectory(Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(100)
 """
@@ -61,14 +61,14 @@ AT_ONCE = """
 import sys, time
 from pathlib import Path
 from se_nas import InputError
-from se_nas.search import lock
+from se_nas.search.run_dir import lock
 from se_nas.search.run_dir.directory import RunDirectory
-from se_nas.search.run_dir.lock import held
+from se_nas.search.run_dir.lock import run_lock
 run = RunDirectory(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    with held(run):
+    with run_lock(run):
         print("held", flush=True)
         sys.stdin.readline()
 except InputError as error:

@@ -1,4 +1,4 @@
-"""A search with two processes a trial, in which processes die and fail: ``faulty_peers.py FOLDER``.
+"""A search with two processes a trial, in which processes die and fail: ``faulty_ranks.py FOLDER``.
 
 It prints each trial of the study as JSON, then the trials that a worker was started for.
 """
@@ -48,7 +48,7 @@ def killed_soon() -> None:
     threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
-class FaultyPeer(RankActor):
+class FaultyRank(RankActor):
     def epoch(self) -> None:
         assert self.training is not None
         number = int((FOLDER / "number").read_text())
@@ -62,8 +62,8 @@ class FaultyPeer(RankActor):
         super().epoch()
 
 
-class FaultyPeers(RankActors):
-    peer = FaultyPeer
+class FaultyRanks(RankActors):
+    peer = FaultyRank
 
 
 class FaultyTrial(SETrial):
@@ -71,7 +71,7 @@ class FaultyTrial(SETrial):
         with (FOLDER / "workers").open("a") as file:
             file.write(f"{config['number']}\n")
         super().setup(config, settings, images)
-        self.peers = FaultyPeers(settings)
+        self.peers = FaultyRanks(settings)
 
     def _step(self) -> dict[str, Any]:
         (FOLDER / "number").write_text(str(self.number))

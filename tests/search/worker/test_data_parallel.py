@@ -29,14 +29,14 @@ import torch
 import torch.distributed as dist
 from se_nas import data
 from se_nas.recipes import RECIPES
-from se_nas.search.worker.data_parallel import ParallelTraining
+from se_nas.search.worker.data_parallel import DistributedTraining
 folder, name = sys.argv[1:3]
 rank, images, frozen, first, last = map(int, sys.argv[3:])
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
 recipe = replace(RECIPES["search"], batch_size=32, frozen_norm_epochs=frozen)
 given = data.load("digits", limit_train=images)
-training = ParallelTraining(name, given, recipe, epochs=2, device="cpu")
+training = DistributedTraining(name, given, recipe, epochs=2, device="cpu")
 if first:  # every process takes up what process 0 saved
     training.load_state_dict(torch.load(f"{folder}/saved"))
 metrics = [training.epoch() for _ in range(first, last)]

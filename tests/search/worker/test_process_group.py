@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = """
 from dataclasses import replace
-from se_nas.search.cluster.ray_environment import prepare
-prepare(None)
+from se_nas.search.cluster.ray_environment import configure_ray
+configure_ray(None)
 import ray
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -65,13 +65,13 @@ def test_how_trials_of_two_processes_end() -> None:
 
 HANGS = """
 import os, signal, time
-from se_nas.search.cluster.ray_environment import prepare
-prepare(None)
+from se_nas.search.cluster.ray_environment import configure_ray
+configure_ray(None)
 import ray
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from se_nas.recipes import RECIPES
-from se_nas.search.worker.process_group import Peer, Peers
+from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.config import DataSettings, TrialSettings
 
 ray.init(address="local", include_dashboard=False, num_cpus=2, _node_ip_address="127.0.0.1",
@@ -80,18 +80,18 @@ group = placement_group([{"CPU": 1}] * 2, strategy="STRICT_PACK")
 ray.get(group.ready())
 settings = TrialSettings(DataSettings(), RECIPES["search"], epochs=1, processes=2)
 
-class Dying(Peer):
+class Dying(RankActor):
     def epoch(self):
         time.sleep(1)
         os.kill(os.getpid(), signal.SIGKILL)
 
-class DyingPeers(Peers):
+class DyingRanks(RankActors):
     peer = Dying
 
 @ray.remote(num_cpus=1, scheduling_strategy=PlacementGroupSchedulingStrategy(group, 0))
 class Worker:
     def open(self):
-        self.peers = DyingPeers(settings)
+        self.peers = DyingRanks(settings)
         self.peers.open()
     def run(self):
         self.peers.together("epoch", lambda: time.sleep(600))  # as NCCL would
@@ -114,13 +114,13 @@ def test_process_0_ends_when_its_peer_dies_though_it_hangs() -> None:
 
 
 FAILS_TO_JOIN = """
-from se_nas.search.cluster.ray_environment import prepare
-prepare(None)
+from se_nas.search.cluster.ray_environment import configure_ray
+configure_ray(None)
 import ray
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from se_nas.recipes import RECIPES
-from se_nas.search.worker.process_group import Peer, Peers
+from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.config import DataSettings, TrialSettings
 
 ray.init(address="local", include_dashboard=False, num_cpus=3, _node_ip_address="127.0.0.1",
@@ -129,7 +129,7 @@ group = placement_group([{"CPU": 1}] * 3, strategy="STRICT_PACK")
 ray.get(group.ready())
 settings = TrialSettings(DataSettings(), RECIPES["search"], epochs=1, processes=3)
 
-class Failing(Peer):
+class Failing(RankActor):
     def join(self):
         if self.group[0] == 1:
             raise ValueError("no such device")
@@ -138,7 +138,7 @@ class Failing(Peer):
 @ray.remote(num_cpus=1, scheduling_strategy=PlacementGroupSchedulingStrategy(group, 0))
 class Worker:
     def run(self, peer):
-        peers = Peers(settings)
+        peers = RankActors(settings)
         peers.peer = peer
         try:
             peers.open()
@@ -149,7 +149,7 @@ class Worker:
             peers.close()
 
 worker = Worker.remote()
-for peer in Failing, Peer:
+for peer in Failing, RankActor:
     print(ray.get(worker.run.remote(peer), timeout=120), flush=True)
 """
 
@@ -164,7 +164,7 @@ def test_process_0_says_why_a_peer_cannot_enter_its_group_and_goes_on() -> None:
 
 @pytest.mark.timeout(600)
 def test_a_search_in_which_processes_of_trials_die_and_fail(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("faulty_peers.py")
+    script = Path(__file__).with_name("faulty_ranks.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=540
     )
@@ -187,5 +187,5 @@ def test_a_search_in_which_processes_of_trials_die_and_fail(tmp_path: Path) -> N
     errors = list((tmp_path / "run" / "errors").iterdir())
     assert [file.name for file in errors] == ["trial-00002.txt"]
     text = errors[0].read_text()
-    assert "FaultyPeer.epoch()" in text
+    assert "FaultyRank.epoch()" in text
     assert "ValueError: a bug in the peer" in text

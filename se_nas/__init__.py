@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from se_nas.errors import InputError as InputError
     from se_nas.export import export_onnx as export_onnx
     from se_nas.export import export_program as export_program
-    from se_nas.inference import optimize_for_inference as optimize_for_inference
-    from se_nas.insertion import insert_se as insert_se
     from se_nas.materializer import list_models as list_models
     from se_nas.materializer import materialize as materialize
+    from se_nas.nn.inference import optimize_for_inference as optimize_for_inference
+    from se_nas.nn.insertion import insert_se as insert_se
+    from se_nas.nn.squeeze_excitation import SqueezeExcitation as SqueezeExcitation
     from se_nas.objectives import latency_ms as latency_ms
     from se_nas.objectives import macs as macs
     from se_nas.objectives import maximize as maximize
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from se_nas.objectives import peak_activations as peak_activations
     from se_nas.saving import load as load
     from se_nas.saving import save as save
-    from se_nas.se import SqueezeExcitation as SqueezeExcitation
     from se_nas.space import Space as Space
     from se_nas.space import trunk as trunk
     from se_nas.spaces import load_space as load_space

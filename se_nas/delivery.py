@@ -46,8 +46,8 @@ def deliver(
         raise InputError("--optimize folds weights that safetensors keeps: write .onnx or .pt2")
     parts(architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes)
     from se_nas import export
-    from se_nas.inference import optimize_for_inference
     from se_nas.materializer import materialize
+    from se_nas.nn.inference import optimize_for_inference
     from se_nas.saving import save
 
     model = materialize(

@@ -16,7 +16,7 @@ from se_nas.arch import Architecture
 from se_nas.checkpoints import Weights
 from se_nas.errors import InputError, unknown
 from se_nas.materializer import materialize
-from se_nas.model import Model
+from se_nas.nn.model import Model
 from se_nas.trunks.resnet import ResNet
 from se_nas.weights import MissingSE
 

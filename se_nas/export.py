@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from se_nas.cost import parts
 from se_nas.errors import InputError
-from se_nas.model import Model
-from se_nas.saving import check_kind, writing
+from se_nas.nn.example import example
+from se_nas.nn.model import Model
+from se_nas.saving import writing
 
 # Outputs of the exported network against those of the model, relative to the largest logit.
 TOLERANCE = 1e-4
@@ -89,25 +89,6 @@ def export_onnx(
         if not (gap <= TOLERANCE or gap <= AMPLIFIED * _rounding(model, check)):
             target.unlink()
             raise RuntimeError(f"ONNX Runtime differs from the model by {gap:.1e}")
-
-
-def example(model: Model, input_size: int | tuple[int, int] | None = None) -> Tensor:
-    """Two images of noise, as ``model`` takes them.
-
-    Raises:
-        InputError: ``model`` is none of ours, or images of that size are too small for it.
-    """
-    check_kind(model, "export")
-    size = model.architecture.trunk.input_size if input_size is None else input_size
-    height, width = size if isinstance(size, tuple) else (size, size)
-    if min(height, width) < 1:
-        raise InputError(f"input_size is {input_size!r}; give a side of at least 1 px")
-    parts(model.architecture, input_size=(height, width))  # by arithmetic, before torch complains
-    parameter = next(model.parameters())
-    noise = torch.randn(
-        2, model.in_channels, height, width, generator=torch.Generator().manual_seed(0)
-    )
-    return noise.to(parameter)
 
 
 def _batch() -> torch.export.Dim:

@@ -13,7 +13,7 @@ from torch import Tensor
 from se_nas import trunks, zoo
 from se_nas.arch import SE, Architecture, Rounding
 from se_nas.cost import cost
-from se_nas.model import Model
+from se_nas.nn.model import Model
 
 # Of batch norms, in torchvision's, timm's and our own layout alike; no parameters.
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")

@@ -8,7 +8,7 @@ from se_nas import trunks, zoo
 from se_nas.arch import Architecture
 from se_nas.checkpoints import Weights
 from se_nas.errors import InputError
-from se_nas.model import Model
+from se_nas.nn.model import Model
 from se_nas.weights import MissingSE, check_missing_se, load_weights
 
 

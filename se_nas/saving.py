@@ -12,7 +12,8 @@ from se_nas.arch import Architecture
 from se_nas.checkpoints import is_safetensors, read_metadata
 from se_nas.errors import InputError
 from se_nas.materializer import materialize
-from se_nas.model import Model
+from se_nas.nn.example import check_kind
+from se_nas.nn.model import Model
 
 
 def metadata(architecture: Architecture, num_classes: int, in_channels: int) -> dict[str, str]:
@@ -94,14 +95,6 @@ def load(path: str | Path) -> Model:
         in_channels=sizes["in_channels"],
         weights=path,
     )
-
-
-def check_kind(model: object, what: str) -> None:
-    """Raise an ``InputError`` if ``model`` is none of ours."""
-    if not isinstance(model, Model):
-        raise InputError(
-            f"{what} takes a model of se_nas.materialize, not a {type(model).__name__}"
-        )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What layers cost: one formula for each kind, by arithmetic on shapes.
 
 Beside parameters and multiply-adds at batch 1 it follows the activation elements that the modules
-of ``se_nas.modules`` allocate and hold in an eager inference.
+of ``se_nas.nn.blocks`` allocate and hold in an eager inference.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from se_nas.checkpoints import Weights
 from se_nas.cost import parts
 from se_nas.errors import InputError, unknown
 from se_nas.layers import Chain, Flatten, GlobalPool, Pool
-from se_nas.model import Model
+from se_nas.nn.model import Model
 from se_nas.tallies import tally
 from se_nas.trunks import Trunk
 from se_nas.weights import MissingSE, load_weights

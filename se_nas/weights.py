@@ -14,10 +14,10 @@ from se_nas import trunks
 from se_nas.arch import Architecture
 from se_nas.checkpoints import Weights, is_safetensors, read_metadata, state_dict
 from se_nas.errors import InputError, unknown
-from se_nas.identity import init_identity, without_identity
 from se_nas.likeness import SHOWN, as_large, right_se
-from se_nas.model import Model
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.identity_init import init_identity, without_identity
+from se_nas.nn.model import Model
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 MissingSE: TypeAlias = Literal["error", "identity"]
 IN_SE = re.compile(r"\.se\.fc[12]\.")

@@ -13,7 +13,7 @@ import se_nas
 from se_nas import SE, Architecture, Space, choice, optional, per_stage, trunks
 from se_nas.cost import cost
 from se_nas.errors import InputError
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.trunks import PLACEMENTS, Trunk
 
 NAMED = trunks.named()

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from se_nas import SE, Architecture, InputError, materialize, trunk
 from se_nas.cost import Cost, cost
-from se_nas.model import Model
+from se_nas.nn.model import Model
 
 # Every family, placement, squeeze and gate at least once.
 VARIED = [

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import se_nas
 from se_nas import SE, Architecture, InputError, export, materialize
 from se_nas.arch import SE_FIELDS
-from se_nas.model import Model
+from se_nas.nn.model import Model
 
 TINY = [
     "resnet18-depths1.1-width8-stem.small",

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from se_nas.data import Data, RamImages, load
 from se_nas.errors import InputError
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.recipes import RECIPES, Recipe
-from se_nas.se import SqueezeExcitation
 from se_nas.train import (
     NonFiniteLoss,
     Training,

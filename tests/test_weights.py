@@ -17,7 +17,7 @@ from torch import Tensor
 import se_nas
 from se_nas import InputError, materialize
 from se_nas.checkpoints import read_state_dict
-from se_nas.model import Model
+from se_nas.nn.model import Model
 from se_nas.weights import load_weights
 
 NAME = "se_resnet8_small_r4"

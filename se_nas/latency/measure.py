@@ -26,7 +26,7 @@ from se_nas.latency.blocks import split
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
 from se_nas.materializer import materialize
-from se_nas.model import Model
+from se_nas.nn.model import Model
 
 Piece = Callable[[Tensor], Tensor]
 

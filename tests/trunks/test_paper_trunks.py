@@ -12,7 +12,7 @@ import se_nas
 from se_nas import choice
 from se_nas.errors import InputError
 from se_nas.layers import Concat, Conv, Dropout, Group, Pool, Residual, SEBlock
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.trunks import named
 from se_nas.trunks.bn_inception import BNInception
 from se_nas.trunks.inception_resnet_v2 import InceptionResNetV2

@@ -10,7 +10,7 @@ import torch
 from se_nas import SE, Architecture, choice, materialize
 from se_nas.errors import InputError
 from se_nas.layers import Chain, Concat, Conv, Group, Residual, SEBlock, Shuffle
-from se_nas.modules import Shuffle as ShuffleModule
+from se_nas.nn.blocks import Shuffle as ShuffleModule
 from se_nas.trunks.shufflenet_v1 import ShuffleNetV1
 from se_nas.trunks.shufflenet_v2 import ShuffleNetV2
 

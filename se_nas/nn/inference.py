@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from se_nas.chains import chains
 from se_nas.errors import InputError
-from se_nas.export import example
-from se_nas.model import Model
-from se_nas.modules import Residual
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.blocks import Residual
+from se_nas.nn.example import example
+from se_nas.nn.model import Model
+from se_nas.nn.neighbours import module_chains
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 LARGE_MAP = 28 * 28  # positions from which oneDNN wins
 
@@ -45,7 +45,7 @@ def optimize_for_inference(model: Model, input_size: int | tuple[int, int] | Non
             f"{type(model).__name__}"
         )
     fast = copy.deepcopy(model).requires_grad_(False).eval()
-    for chain in list(chains(fast)):
+    for chain in list(module_chains(fast)):
         for (_, conv), (name, norm) in pairwise(chain):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 _fold(conv, norm)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from se_nas import SE, Architecture, InputError, materialize, optimize_for_inference
-from se_nas.inference import EarlyResidual
-from se_nas.model import Model
-from se_nas.modules import Residual
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.blocks import Residual
+from se_nas.nn.inference import EarlyResidual
+from se_nas.nn.model import Model
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 TINY = [
     "resnet18-depths1.1-width8-stem.small",

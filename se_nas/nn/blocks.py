@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from se_nas import layers
 from se_nas.layers import Chain, Layer
-from se_nas.parts import Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.ops import Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 
 class Residual(nn.Module):

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from se_nas import SE, Architecture, SqueezeExcitation, materialize
 from se_nas.arch import SE_FIELDS as SE_OPTIONS
-from se_nas.chains import neighbours
-from se_nas.identity import NEUTRAL, init_identity
-from se_nas.model import Model
-from se_nas.se import GATES, SQUEEZES
+from se_nas.nn.identity_init import NEUTRAL, init_identity
+from se_nas.nn.model import Model
+from se_nas.nn.neighbours import neighbours
+from se_nas.nn.squeeze_excitation import GATES, SQUEEZES
 
 GATE_NAMES = ("sigmoid", "tanh", "relu", "hard_sigmoid", "two_sigmoid")
 SQUEEZE_NAMES = ("avg", "max", "avgmax", "none")

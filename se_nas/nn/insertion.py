@@ -14,8 +14,8 @@ from torch import nn
 from se_nas import dsl
 from se_nas.arch import SE
 from se_nas.errors import InputError
-from se_nas.identity import NEUTRAL, can_be_neutral, silence
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.identity_init import NEUTRAL, can_be_neutral, set_neutral
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 Where: TypeAlias = str | Sequence[str] | Callable[[str], bool] | None
 
@@ -217,7 +217,7 @@ def _block(block: nn.Module, place: _Place, se: SE) -> SqueezeExcitation:
 
 @torch.no_grad()
 def _insert(model: nn.Module, place: _Place, made: SqueezeExcitation) -> None:
-    silence(made)
+    set_neutral(made)
     gain, _ = NEUTRAL[made.gate]
     if gain != 1:
         assert isinstance(place.scaled, (nn.Conv2d, nn.BatchNorm2d))

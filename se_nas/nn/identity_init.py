@@ -7,8 +7,8 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from se_nas.chains import neighbours
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.neighbours import neighbours
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 # Where a gate gives exactly 1 / gain: (gain, logit). Needs the FC bias if the logit is not 0.
 NEUTRAL: dict[str, tuple[float, float]] = {
@@ -48,7 +48,7 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
                     se.fc2.weight.zero_()
                     se.fc2.bias.fill_(NEARLY_OPEN[se.gate])
                 continue
-            silence(se)
+            set_neutral(se)
             gain, _ = NEUTRAL[se.gate]
             if gain == 1:
                 continue
@@ -80,7 +80,7 @@ def can_be_neutral(se: SqueezeExcitation) -> bool:
 
 
 @torch.no_grad()
-def silence(se: SqueezeExcitation) -> None:
+def set_neutral(se: SqueezeExcitation) -> None:
     """Hold the block's gate at 1 / gain, whatever it is shown (``NEUTRAL``)."""
     se.fc2.weight.zero_()
     if se.fc2.bias is not None:

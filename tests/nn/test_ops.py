@@ -10,10 +10,10 @@ import se_nas
 from se_nas import Architecture
 from se_nas.cost import cost
 from se_nas.errors import InputError
-from se_nas.identity import init_identity
 from se_nas.layers import Act, Conv, Pool, ScaledResidual, SEBlock, chain
-from se_nas.modules import BUILD, Residual, Shake
-from se_nas.parts import Flatten, Subsample, mix_at_random
+from se_nas.nn.blocks import BUILD, Residual, Shake
+from se_nas.nn.identity_init import init_identity
+from se_nas.nn.ops import Flatten, Subsample, mix_at_random
 
 
 @pytest.mark.parametrize("shift", [0, 1])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from se_nas import InputError, layers, materialize
-from se_nas.modules import Residual
+from se_nas.nn.blocks import Residual
 
 NAME = "se_resnet8_small_r4"
 

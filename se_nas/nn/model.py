@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from se_nas.arch import Architecture
 from se_nas.errors import InputError
-from se_nas.modules import add, sequential
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.blocks import add, sequential
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 
 class Model(nn.Module):

@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from torch import nn
 
-from se_nas.model import Model
-from se_nas.modules import Concat, Residual, Shake
-from se_nas.parts import GlobalPool
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.blocks import Concat, Residual, Shake
+from se_nas.nn.model import Model
+from se_nas.nn.ops import GlobalPool
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 Named = tuple[str, nn.Module]
 # Layers whose factors reach an SE block; none if there is a way on which no factor does.
@@ -27,7 +27,7 @@ def neighbours(model: nn.Module) -> Iterator[Neighbours]:
         positive factor passes through ReLU and pooling, and through dropout; it does not pass
         through ReLU6 or hard swish, nor through a batch norm after the block.
     """
-    for chain in chains(model):
+    for chain in module_chains(model):
         for i, (name, module) in enumerate(chain):
             if isinstance(module, SqueezeExcitation):
                 modules = [m for _, m in chain]
@@ -71,7 +71,7 @@ def _every(found: Iterable[Layers]) -> Layers:
     return tuple(layer for side in sides for layer in side) if all(sides) else ()
 
 
-def chains(model: nn.Module) -> Iterator[list[Named]]:
+def module_chains(model: nn.Module) -> Iterator[list[Named]]:
     """Runs of modules in which each one's output goes to the next one and nowhere else."""
     yield _flat("", model)
     for path, module in model.named_modules():

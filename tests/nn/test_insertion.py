@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, nn
 
 from se_nas import SE, InputError, choice, insert_se
-from se_nas.se import SqueezeExcitation
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 # Blocks of each network, and those of them that have no SE of their own.
 NETWORKS = {

@@ -1,0 +1,1 @@
+"""Layers to modules: the SE block, the blocks around it, and whole networks."""

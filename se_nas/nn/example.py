@@ -1,0 +1,37 @@
+"""An image for a network to be traced and compared with."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from se_nas.cost import parts
+from se_nas.errors import InputError
+from se_nas.nn.model import Model
+
+
+def example(model: Model, input_size: int | tuple[int, int] | None = None) -> Tensor:
+    """Two images of noise, as ``model`` takes them.
+
+    Raises:
+        InputError: ``model`` is none of ours, or images of that size are too small for it.
+    """
+    check_kind(model, "export")
+    size = model.architecture.trunk.input_size if input_size is None else input_size
+    height, width = size if isinstance(size, tuple) else (size, size)
+    if min(height, width) < 1:
+        raise InputError(f"input_size is {input_size!r}; give a side of at least 1 px")
+    parts(model.architecture, input_size=(height, width))  # by arithmetic, before torch complains
+    parameter = next(model.parameters())
+    noise = torch.randn(
+        2, model.in_channels, height, width, generator=torch.Generator().manual_seed(0)
+    )
+    return noise.to(parameter)
+
+
+def check_kind(model: object, what: str) -> None:
+    """Raise an ``InputError`` if ``model`` is none of ours."""
+    if not isinstance(model, Model):
+        raise InputError(
+            f"{what} takes a model of se_nas.materialize, not a {type(model).__name__}"
+        )

@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from se_nas import Architecture, Space, materialize, names
-from se_nas import arch as arch_module
+from se_nas import Architecture, Space, materialize
 from se_nas import cost as cost_module
+from se_nas.architecture import architecture as arch_module
 from se_nas.cost import cost
 from se_nas.spaces import load_space
 
@@ -61,7 +61,7 @@ def built_rate(architectures: list[Architecture]) -> float:
                 model(torch.empty(1, 3, size, size))
         counted = sum(p.numel() for p in model.parameters()), counter.get_total_flops() // 2
         priced = cost(architecture)
-        assert counted == (priced.params, priced.macs), names.name(architecture)
+        assert counted == (priced.params, priced.macs), str(architecture)
     return len(architectures) / (time.perf_counter() - start)
 
 

@@ -12,8 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from se_nas.arch import SE as SE
-    from se_nas.arch import Architecture as Architecture
+    from se_nas.architecture.architecture import Architecture as Architecture
     from se_nas.cost import Cost as Cost
     from se_nas.detection import faster_rcnn as faster_rcnn
     from se_nas.dsl import choice as choice
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from se_nas.objectives import peak_activations as peak_activations
     from se_nas.saving import load as load
     from se_nas.saving import save as save
+    from se_nas.se import SE as SE
     from se_nas.space import Space as Space
     from se_nas.space import trunk as trunk
     from se_nas.spaces import load_space as load_space
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "SE": "arch",
-    "Architecture": "arch",
+    "Architecture": "architecture.architecture",
     "Cost": "cost",
     "faster_rcnn": "detection",
     "choice": "dsl",
@@ -52,20 +51,21 @@ _HOME = {
     "InputError": "errors",
     "export_onnx": "export",
     "export_program": "export",
-    "load": "saving",
-    "save": "saving",
-    "optimize_for_inference": "inference",
-    "insert_se": "insertion",
     "list_models": "materializer",
     "materialize": "materializer",
-    "SqueezeExcitation": "se",
-    "Space": "space",
+    "optimize_for_inference": "nn.inference",
+    "insert_se": "nn.insertion",
+    "SqueezeExcitation": "nn.squeeze_excitation",
     "latency_ms": "objectives",
     "macs": "objectives",
     "maximize": "objectives",
     "minimize": "objectives",
     "params": "objectives",
     "peak_activations": "objectives",
+    "load": "saving",
+    "save": "saving",
+    "SE": "se",
+    "Space": "space",
     "trunk": "space",
     "load_space": "spaces",
 }

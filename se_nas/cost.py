@@ -15,8 +15,9 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from se_nas.arch import SE, Architecture, stage_layers
+from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.errors import InputError
+from se_nas.se import SE
 from se_nas.tallies import Shape, Tally, tally
 from se_nas.trunks import Trunk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 
 from se_nas import trunks, zoo
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.checkpoints import Weights
 from se_nas.errors import InputError
 from se_nas.nn.model import Model
@@ -61,7 +61,7 @@ def materialize(
 def list_models(pattern: str = "*") -> list[str]:
     """The names of the named models that match a shell pattern.
 
-    Any other name of the grammar in ``se_nas.names`` can be materialized as well.
+    Any other name of the grammar in ``se_nas.architecture.names`` can be materialized as well.
 
     >>> list_models("se_resnet50*")[:2]
     ['se_resnet50_r16', 'se_resnet50_r16_conv3x3_nobias']

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.checkpoints import is_safetensors, read_metadata
 from se_nas.errors import InputError
 from se_nas.materializer import materialize

@@ -21,10 +21,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from se_nas import names, templates
-from se_nas.arch import SE, Architecture
+from se_nas import templates
+from se_nas.architecture import names
+from se_nas.architecture.architecture import Architecture
 from se_nas.errors import InputError, unknown
 from se_nas.objectives import Constraint, Objective, maximize
+from se_nas.se import SE
 from se_nas.space_checks import as_trunks, check_stages
 from se_nas.template_json import from_data, to_data
 from se_nas.templates import Ask, Decisions, Label

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from se_nas import names, templates, trunks
-from se_nas.arch import SE, check_placement
+from se_nas import templates, trunks
+from se_nas.architecture import names
 from se_nas.dsl import Choice, PerStage, choice
 from se_nas.errors import InputError
+from se_nas.se import SE
+from se_nas.trunks.base import check_placement
 
 
 def as_trunks(value: Any) -> Any:

@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from se_nas import zoo
-from se_nas.arch import SE, Architecture
+from se_nas.architecture.architecture import Architecture
+from se_nas.architecture.names import se_name
 from se_nas.cost import cost, parts
-from se_nas.names import se_name
+from se_nas.se import SE
 from se_nas.wrapping import Name
 
 # Characters from which a table has room for more than its narrowest form.

@@ -6,9 +6,9 @@ from dataclasses import fields
 from typing import Any
 
 from se_nas import trunks
-from se_nas.arch import SE
 from se_nas.dsl import Choice, PerStage
 from se_nas.errors import InputError
+from se_nas.se import SE
 
 
 def to_data(template: Any) -> Any:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
-from se_nas import names
-from se_nas.arch import SE
+from se_nas.architecture import names
 from se_nas.dsl import Choice, PerStage, is_template
+from se_nas.se import SE
 from se_nas.trunks import Trunk
 
 Label: TypeAlias = str | int | float | bool

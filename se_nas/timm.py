@@ -18,7 +18,7 @@ from typing import Any
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.materializer import list_models
 from se_nas.timm_model import TimmModel, pooled_side
 

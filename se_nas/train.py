@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data, Images, eval_loader, train_loader
 from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed

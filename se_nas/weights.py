@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from se_nas import trunks
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.checkpoints import Weights, is_safetensors, read_metadata, state_dict
 from se_nas.errors import InputError, unknown
 from se_nas.likeness import SHOWN, as_large, right_se

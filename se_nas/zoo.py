@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from se_nas import trunks
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import cost
 from se_nas.errors import InputError
 

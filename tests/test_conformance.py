@@ -162,7 +162,7 @@ def test_named_trunks_are_different_networks() -> None:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_settings_can_be_written_into_a_name(name: str) -> None:
-    """The rules of ``se_nas.names``: types that can be read back, unambiguous beginnings."""
+    """The rules of names: types that can be read back, unambiguous beginnings."""
     trunk = NAMED[name]
     for field in fields(trunk):
         value = getattr(trunk, field.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from se_nas import Architecture, Space, list_models
-from se_nas.names import TOKENS
+from se_nas.se import TOKENS
 from se_nas.spaces import space_files
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import se_nas
 from se_nas import SE, Architecture, InputError, export, materialize
-from se_nas.arch import SE_FIELDS
 from se_nas.nn.model import Model
+from se_nas.se import SE_FIELDS
 
 TINY = [
     "resnet18-depths1.1-width8-stem.small",

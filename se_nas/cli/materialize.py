@@ -45,7 +45,7 @@ def materialize(
     from rich.console import Console
 
     from se_nas import tables
-    from se_nas.arch import Architecture
+    from se_nas.architecture.architecture import Architecture
     from se_nas.delivery import check_path, deliver
 
     console = Console(highlight=False)

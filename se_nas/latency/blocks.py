@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 from se_nas import layers
-from se_nas.arch import SE, Architecture, stage_layers
+from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.latency.settings import Signature
 from se_nas.layers import Chain, Layer, SEBlock
+from se_nas.se import SE
 from se_nas.tallies import Shape, tally
 from se_nas.trunks import Trunk
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from se_nas import templates
-from se_nas.arch import SE, Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.latency.blocks import blocks, stage_blocks, stage_shapes
 from se_nas.latency.settings import Signature
+from se_nas.se import SE
 from se_nas.space import Space
 from se_nas.trunks import Trunk
 

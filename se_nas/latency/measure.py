@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.errors import InputError
 from se_nas.latency.blocks import split
 from se_nas.latency.settings import LatencySettings, Signature

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost
 from se_nas.latency.blocks import Block, blocks
 from se_nas.latency.settings import Signature

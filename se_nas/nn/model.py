@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.errors import InputError
 from se_nas.nn.blocks import add, sequential
 from se_nas.nn.squeeze_excitation import SqueezeExcitation

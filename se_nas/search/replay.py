@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import optuna
 from optuna.trial import FrozenTrial
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError

@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from se_nas.errors import InputError, unknown
+from se_nas.se import SE_TOKEN
 from se_nas.trunks import (
     bn_inception,
     inception_resnet_v2,
@@ -59,9 +60,6 @@ FAMILIES: dict[str, Family] = {
         shake_shake.FAMILY,
     )
 }
-
-# What a trunk's name must not contain: it would read as the SE part of an architecture's name.
-SE_TOKEN = re.compile(r"^(s\d+|r\d+(\.\d+)?)$")
 
 
 @lru_cache(maxsize=1)

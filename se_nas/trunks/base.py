@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
+from se_nas import dsl
+from se_nas.errors import InputError
 from se_nas.layers import Chain, SEBlock
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
+from se_nas.se import SE
 
 PLACEMENTS = ("standard", "pre", "post", "identity", "conv3x3")
 
@@ -140,3 +140,13 @@ def place(
         end = [layer_name for layer_name, _ in branch].index(name) + 1
         return Placed(branch[:end] + block(channels) + branch[end:], shortcut, ())
     return Placed(branch + block(c_out), shortcut, ())
+
+
+def check_placement(trunk: Trunk, number: int, se: SE | None) -> None:
+    """Raise an ``InputError`` if ``se``, or an option of the template, cannot stand there."""
+    for placement in dsl.options(se.placement) if se is not None else ():
+        if placement not in trunk.placements:
+            raise InputError(
+                f"placement {placement!r} in stage {number}: the blocks of this {trunk.family} "
+                f"have no such place; allowed: {', '.join(trunk.placements)}"
+            )

@@ -21,7 +21,7 @@ Without a shortcut there is neither a post nor an identity place, and no one 3×
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas.layers import (
     Act,
@@ -36,11 +36,9 @@ from se_nas.layers import (
     chain,
     make_divisible,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import Family, place
 from se_nas.trunks.settings import STEMS, check_choice, check_multiplier
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ A block has towers of several kernels, so there is no one 3×3 to stand behind.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from se_nas.layers import (
     Act,
@@ -44,6 +44,7 @@ from se_nas.layers import (
     chain,
     make_divisible,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import Family, Layout, place
 from se_nas.trunks.settings import (
     STEMS,
@@ -53,9 +54,6 @@ from se_nas.trunks.settings import (
     check_multiplier,
     of_stage,
 )
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 # A convolution: (channels, kernel, stride); with stride 2 it has no padding.
 Tower: TypeAlias = tuple[tuple[int, int | tuple[int, int], int], ...]

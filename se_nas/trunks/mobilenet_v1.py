@@ -18,7 +18,7 @@ Without a shortcut there is neither a post nor an identity place.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas.layers import (
     Act,
@@ -31,6 +31,7 @@ from se_nas.layers import (
     chain,
     make_divisible,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import Family, Layout, place
 from se_nas.trunks.settings import (
     STEMS,
@@ -40,9 +41,6 @@ from se_nas.trunks.settings import (
     check_multiplier,
     of_stage,
 )
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 CHANNELS = (64, 128, 256, 512, 1024)
 STEM_CHANNELS = 32

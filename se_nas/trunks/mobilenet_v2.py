@@ -19,7 +19,7 @@ in these blocks post and standard are the same place.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas.layers import (
     Act,
@@ -34,6 +34,7 @@ from se_nas.layers import (
     chain,
     make_divisible,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import Family, Layout, place
 from se_nas.trunks.settings import (
     STEMS,
@@ -45,9 +46,6 @@ from se_nas.trunks.settings import (
     check_per_stage,
     of_stage,
 )
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 CHANNELS = (16, 24, 32, 64, 96, 160, 320)
 STRIDES = (1, 2, 2, 2, 1, 2, 1)

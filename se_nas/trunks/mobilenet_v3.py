@@ -22,7 +22,7 @@ that no checkpoint of one can be taken for the other's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas import dsl
 from se_nas.layers import (
@@ -38,6 +38,7 @@ from se_nas.layers import (
     chain,
     make_divisible,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import Family
 from se_nas.trunks.mobilenet_v2 import inverted_residual
 from se_nas.trunks.mobilenet_v3_layouts import layouts
@@ -49,9 +50,6 @@ from se_nas.trunks.settings import (
     check_multiplier,
     of_stage,
 )
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 
 @dataclass(frozen=True)

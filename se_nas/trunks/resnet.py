@@ -17,7 +17,7 @@ of one can be taken for the other's.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas import dsl
 from se_nas.errors import InputError, unknown
@@ -33,12 +33,10 @@ from se_nas.layers import (
     Residual,
     chain,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, place
 from se_nas.trunks.resnet_layouts import layouts
 from se_nas.trunks.settings import check_choice, check_whole
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 RELU = Act("relu")
 

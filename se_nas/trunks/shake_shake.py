@@ -33,7 +33,7 @@ conv3x3    in both branches behind the 3×3, its batch norm and ReLU (bottleneck
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas import dsl
 from se_nas.errors import InputError
@@ -51,11 +51,9 @@ from se_nas.layers import (
     Subsample,
     chain,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, place
 from se_nas.trunks.settings import check_choice, check_depths, check_whole, of_stage
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 STEM_WIDTHS = {"basic": 16, "bottleneck": 64}
 RELU = Act("relu")

@@ -22,7 +22,7 @@ conv3x3    behind the depthwise convolution's batch norm (no activation there)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas.layers import (
     Act,
@@ -39,11 +39,9 @@ from se_nas.layers import (
     chain,
     make_divisible,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, place
 from se_nas.trunks.settings import STEMS, check_choice, check_depths, check_multiplier, of_stage
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 # Output channels of stage 2 by number of groups; every further stage doubles them.
 CHANNELS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}

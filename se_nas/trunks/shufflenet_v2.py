@@ -19,7 +19,7 @@ conv3x3    behind the depthwise convolution's batch norm (no activation there)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas.layers import (
     Act,
@@ -34,11 +34,9 @@ from se_nas.layers import (
     Shuffle,
     chain,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, Layout, place
 from se_nas.trunks.settings import STEMS, by_module, check_choice, check_depths, of_stage
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 # Output channels of stages 2, 3, 4 and of the last 1×1, by scale.
 CHANNELS = {

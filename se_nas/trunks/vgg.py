@@ -20,7 +20,7 @@ Without a shortcut there is neither a post nor an identity place, and behind the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from se_nas.layers import (
     Act,
@@ -35,6 +35,7 @@ from se_nas.layers import (
     Pool,
     chain,
 )
+from se_nas.se import SE
 from se_nas.trunks.base import Family, Layout, place
 from se_nas.trunks.settings import (
     STEMS,
@@ -44,9 +45,6 @@ from se_nas.trunks.settings import (
     check_whole,
     of_stage,
 )
-
-if TYPE_CHECKING:
-    from se_nas.arch import SE
 
 # A stage's width in units of the first one's.
 FACTORS = (1, 2, 4, 8, 8)

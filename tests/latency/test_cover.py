@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from se_nas import SE, Space, choice, optional, per_stage, trunk
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.latency.blocks import blocks
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from se_nas import SE, Architecture, SqueezeExcitation, materialize
-from se_nas.arch import SE_FIELDS as SE_OPTIONS
 from se_nas.nn.identity_init import NEUTRAL, init_identity
 from se_nas.nn.model import Model
 from se_nas.nn.neighbours import neighbours
 from se_nas.nn.squeeze_excitation import GATES, SQUEEZES
+from se_nas.se import SE_FIELDS as SE_OPTIONS
 
 GATE_NAMES = ("sigmoid", "tanh", "relu", "hard_sigmoid", "two_sigmoid")
 SQUEEZE_NAMES = ("avg", "max", "avgmax", "none")

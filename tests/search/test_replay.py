@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.search.config import SearchConfig
 from se_nas.search.replay import compare, replay

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from se_nas import SE, InputError, Space, choice, latency_ms, optional, per_stage
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.search.worker.retrain import RetrainResult
 
 # What would be the same again; a lost worker or an error that is mended by now would not.

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from se_nas.arch import SE, Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost
 from se_nas.latency.table import Latency
 from se_nas.objectives import Objective
+from se_nas.se import SE
 from se_nas.search.worker.retrain import RetrainResult
 
 

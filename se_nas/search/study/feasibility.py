@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost
 from se_nas.data import Data
 from se_nas.errors import InputError

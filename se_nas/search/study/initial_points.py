@@ -9,7 +9,7 @@ from dataclasses import asdict
 from itertools import chain, islice
 
 from se_nas import templates
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig

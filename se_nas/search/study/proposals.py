@@ -18,7 +18,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost
 from se_nas.search.config import SearchConfig
 from se_nas.search.study import tell

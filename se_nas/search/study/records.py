@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import optuna
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost
 
 End: TypeAlias = Literal[

@@ -22,7 +22,7 @@ import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import FAILED, Outcome, Proposal
 

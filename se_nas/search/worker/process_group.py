@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker.data_parallel import DistributedTraining

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker.data import load_data, loader_workers
 from se_nas.search.worker.device import device

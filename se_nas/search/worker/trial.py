@@ -19,7 +19,7 @@ import torch
 from ray import tune
 
 from se_nas import data
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker import checkpoints, process_title
 from se_nas.search.worker.data import load_data, loader_workers

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from se_nas import InputError
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.latency.table import Latency
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.pricing.exclusive_device import RayMeasurer, whole_device

@@ -21,7 +21,7 @@ from se_nas import (
     optional,
     per_stage,
 )
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.data import load
 from se_nas.latency.blocks import blocks

@@ -14,7 +14,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from se_nas import SE, Space, choice, optional, per_stage, trunk
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.search.study.drivers import SharedStudy
 from se_nas.search.study.proposals import Proposals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from se_nas import SE, Space, choice, optional, params, per_stage, trunk
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import cost
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig

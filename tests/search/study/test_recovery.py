@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
-from se_nas.arch import Architecture
+from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Cost, cost
 from se_nas.search.study.journal import BatchedJournal, repair_journal
 from se_nas.search.study.proposals import Proposals

@@ -9,13 +9,14 @@ from dataclasses import fields
 
 from se_nas import trunks
 from se_nas.errors import InputError
+from se_nas.se import SE_TOKEN
 from se_nas.trunks import Trunk
 
 # Words for what is so without a token.
 DEFAULTS = ("avg", "sigmoid", "standard", "bias", "floor")
 
 
-def meant(text: str, tokens: Collection[str], canonical: Callable[[str], str]) -> str | None:
+def suggest_name(text: str, tokens: Collection[str], canonical: Callable[[str], str]) -> str | None:
     """The name nearest to ``text`` that can be parsed, or None.
 
     Args:
@@ -25,7 +26,7 @@ def meant(text: str, tokens: Collection[str], canonical: Callable[[str], str]) -
     """
     for written in (text.lower(), text.lower().replace("-", "_")):
         parts = written.split("_")
-        first = next((i for i, part in enumerate(parts) if trunks.SE_TOKEN.match(part)), len(parts))
+        first = next((i for i, part in enumerate(parts) if SE_TOKEN.match(part)), len(parts))
         base, *settings = "_".join(parts[:first]).split("-")
         se = "".join(f"_{_token(part, tokens)}" for part in parts[first:] if part not in DEFAULTS)
         candidates = _candidates(base, settings, se)
@@ -58,7 +59,7 @@ def _candidates(base: str, settings: list[str], se: str) -> dict[str, str]:
 
 
 def _token(word: str, tokens: Collection[str]) -> str:
-    if trunks.SE_TOKEN.match(word) or word in tokens:
+    if SE_TOKEN.match(word) or word in tokens:
         return word
     return next(iter(difflib.get_close_matches(word, tokens, n=1, cutoff=0.5)), word)
 

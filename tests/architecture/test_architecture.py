@@ -16,8 +16,8 @@ from timm.layers import helpers as timm_helpers
 from torchvision.models._utils import _make_divisible as torchvision_make_divisible
 
 from se_nas import SE, Architecture, InputError, Space, choice, optional, per_stage, trunk
-from se_nas.arch import squeeze_width
 from se_nas.layers import Residual, SEBlock, make_divisible
+from se_nas.se import squeeze_width
 from se_nas.trunks import named, trunk_from_dict
 from se_nas.trunks.resnet import ResNet
 

@@ -17,52 +17,37 @@ from __future__ import annotations
 import re
 from dataclasses import fields, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from se_nas import trunks
-from se_nas.arch import SE, Architecture
+from se_nas.architecture.suggestions import suggest_name
 from se_nas.errors import InputError, Unknown, unknown
-from se_nas.spelling import meant
+from se_nas.se import SE, SE_TOKEN, TOKENS
 from se_nas.trunks import Trunk
+from se_nas.trunks.base import check_placement
 
-TOKENS: dict[str, tuple[str, Any]] = {
-    "round8": ("rounding", "round8"),
-    "mobile8": ("rounding", "mobile8"),
-    "in": ("counted_from", "block_input"),
-    "pre": ("placement", "pre"),
-    "post": ("placement", "post"),
-    "identity": ("placement", "identity"),
-    "conv3x3": ("placement", "conv3x3"),
-    "max": ("squeeze", "max"),
-    "avgmax": ("squeeze", "avgmax"),
-    "nosqueeze": ("squeeze", "none"),
-    "tanh": ("gate", "tanh"),
-    "relu": ("gate", "relu"),
-    "hsigmoid": ("gate", "hard_sigmoid"),
-    "2sigmoid": ("gate", "two_sigmoid"),
-    "nobias": ("bias", False),
-}
+Stages: TypeAlias = tuple[SE | None, ...]
 
 
-def name(architecture: Architecture) -> str:
-    """The canonical name."""
+def format_name(trunk: Trunk, stages: Stages) -> str:
+    """Write the canonical name of a trunk with one ``SE | None`` for each of its stages."""
     groups: dict[SE, list[int]] = {}
-    for number, se in architecture.stages.items():
+    for number, se in zip(trunk.stages, stages, strict=True):
         if se is not None:
             groups.setdefault(se, []).append(number)
-    trunk = trunk_name(architecture.trunk)
+    base = trunk_name(trunk)
     if not groups:
-        long = trunk
-    elif list(groups.values()) == [list(architecture.trunk.stages)]:
-        long = f"se_{trunk}_{se_name(next(iter(groups)))}"
+        long = base
+    elif list(groups.values()) == [list(trunk.stages)]:
+        long = f"se_{base}_{se_name(next(iter(groups)))}"
     else:
         parts = (f"s{''.join(map(str, at))}_{se_name(se)}" for se, at in groups.items())
-        long = f"se_{trunk}_{'_'.join(parts)}"
+        long = f"se_{base}_{'_'.join(parts)}"
     return _public().get(long, long)
 
 
-def parse(text: str) -> Architecture:
-    """The architecture that a name stands for.
+def parse_name(text: str) -> tuple[Trunk, Stages]:
+    """Read a name: the trunk, and what each of its stages has.
 
     Raises:
         InputError: the name of a trunk, setting or token is unknown, or they do not fit.
@@ -72,15 +57,15 @@ def parse(text: str) -> Architecture:
     try:
         return _parse(text)
     except Unknown as error:
-        near = meant(text, TOKENS, lambda candidate: str(_parse(candidate)))
+        near = suggest_name(text, TOKENS, lambda candidate: format_name(*_parse(candidate)))
         raise InputError(error.text(near)) from None
 
 
-def _parse(text: str) -> Architecture:
+def _parse(text: str) -> tuple[Trunk, Stages]:
     long = trunks.aliases().get(text, text)
     bare = long.removeprefix("se_")
     parts = bare.split("_")
-    start = next((i for i, part in enumerate(parts) if trunks.SE_TOKEN.match(part)), len(parts))
+    start = next((i for i, part in enumerate(parts) if SE_TOKEN.match(part)), len(parts))
     trunk_text, tokens = "_".join(parts[:start]), parts[start:]
     base = trunk_text.partition("-")[0]
     if base not in trunks.named():
@@ -89,11 +74,10 @@ def _parse(text: str) -> Architecture:
     if bool(tokens) != long.startswith("se_"):
         want = f"se_{bare}" if tokens else f"se_{bare}_r16 (the ratio) or {bare} (no SE)"
         raise InputError(f"name {text!r} is incomplete; did you mean {want}?")
-    if not tokens:
-        return Architecture(trunk)
-    if not re.match(r"s\d", tokens[0]):
-        return Architecture(trunk, _parse_se(tokens, text))
     stages: dict[int, SE | None] = dict.fromkeys(trunk.stages)
+    if tokens and not re.match(r"s\d", tokens[0]):
+        stages = dict.fromkeys(trunk.stages, _parse_se(tokens, text))
+        tokens = []
     for numbers, setting in _stage_groups(tokens, text):
         se = _parse_se(setting, text)
         for number in numbers:
@@ -104,7 +88,9 @@ def _parse(text: str) -> Architecture:
             if stages[number] is not None:
                 raise InputError(f"name {text!r} gives stage {number} twice")
             stages[number] = se
-    return Architecture(trunk, tuple(stages.values()))
+    for number, setting_of_stage in stages.items():
+        check_placement(trunk, number, setting_of_stage)
+    return trunk, tuple(stages.values())
 
 
 def trunk_name(trunk: Trunk) -> str:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from se_nas import SE, Architecture, InputError, trunk, zoo
-from se_nas.names import TOKENS, parse, parse_trunk, trunk_name
+from se_nas.architecture.names import parse_trunk, trunk_name
+from se_nas.se import TOKENS
 from se_nas.trunks import Trunk, aliases, families, named
 
 PROPERTY = settings(max_examples=400, deadline=None)
@@ -94,7 +95,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
 @given(architectures())
 def test_parse_is_the_inverse_of_str(architecture: Architecture) -> None:
     name = str(architecture)
-    again = parse(name)
+    again = Architecture.parse(name)
     assert again == architecture
     assert str(again) == name
     assert again.id == architecture.id
@@ -131,7 +132,7 @@ def test_every_family_is_drawn() -> None:
 
 @pytest.mark.parametrize("name", [*zoo.names(), *named(), *aliases()])
 def test_listed_names_are_canonical(name: str) -> None:
-    assert str(parse(name)) == name
+    assert str(Architecture.parse(name)) == name
 
 
 @pytest.mark.parametrize(
@@ -165,20 +166,20 @@ def test_listed_names_are_canonical(name: str) -> None:
 )
 def test_examples(name: str, architecture: Architecture) -> None:
     assert str(architecture) == name
-    assert parse(name) == architecture
+    assert Architecture.parse(name) == architecture
 
 
 def test_alias_and_long_name_are_one_architecture() -> None:
-    assert parse("se_senet154_trunk_r16") == parse("senet154")
-    assert str(parse("se_senet154_trunk_r16")) == "senet154"
-    assert str(parse("se_senet154_trunk_r8")) == "se_senet154_trunk_r8"
+    assert Architecture.parse("se_senet154_trunk_r16") == Architecture.parse("senet154")
+    assert str(Architecture.parse("se_senet154_trunk_r16")) == "senet154"
+    assert str(Architecture.parse("se_senet154_trunk_r8")) == "se_senet154_trunk_r8"
 
 
 def test_every_token_is_one_setting_and_tells_its_default_from_it() -> None:
     assert len(set(TOKENS.values())) == len(TOKENS)
     for token, (field, value) in TOKENS.items():
         assert getattr(SE(), field) != value
-        se = parse(f"se_resnet50_r16_{token}").se[0]
+        se = Architecture.parse(f"se_resnet50_r16_{token}").se[0]
         assert se is not None
         assert getattr(se, field) == value
 
@@ -238,14 +239,14 @@ def test_every_token_is_one_setting_and_tells_its_default_from_it() -> None:
 )
 def test_wrong_names_say_what_would_be_right(name: str, hint: str) -> None:
     with pytest.raises(InputError, match=hint) as error:
-        parse(name)
+        Architecture.parse(name)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("wrong", [None, 50, b"resnet50", ["resnet50"]])
 def test_a_name_is_a_text(wrong: Any) -> None:
     with pytest.raises(InputError, match="name is a text"):
-        parse(wrong)
+        Architecture.parse(wrong)
 
 
 @PROPERTY
@@ -257,11 +258,11 @@ def test_a_name_is_a_text(wrong: Any) -> None:
 def test_any_text_is_a_name_or_an_input_error(text: str) -> None:
     message = ""
     try:
-        architecture = parse(text)
+        architecture = Architecture.parse(text)
     except InputError as error:
         message = str(error)
     else:
-        assert parse(str(architecture)) == architecture
+        assert Architecture.parse(str(architecture)) == architecture
     assert "\n" not in message
 
 

@@ -1,0 +1,1 @@
+"""``Architecture``: the value that names a network, and its grammar of names."""

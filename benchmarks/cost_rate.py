@@ -20,9 +20,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_nas import Architecture, Space, materialize
-from se_nas import cost as cost_module
 from se_nas.architecture import architecture as arch_module
-from se_nas.cost import cost
+from se_nas.cost import network_cost as cost_module
+from se_nas.cost.network_cost import cost
 from se_nas.spaces import load_space
 
 

@@ -62,7 +62,7 @@ def space() -> Any:
 
 def price() -> Any:
     """The cost of an architecture of the space."""
-    from se_nas.cost import cost
+    from se_nas.cost.network_cost import cost
 
     return partial(cost, input_size=64, in_channels=3, num_classes=10)
 

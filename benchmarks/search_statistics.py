@@ -32,7 +32,7 @@ from ray.tune.search.optuna import OptunaSearch
 from search_common import machine
 
 from se_nas import SE, Architecture, Space, choice, optional, per_stage, trunk
-from se_nas.cost import Cost, cost
+from se_nas.cost.network_cost import Cost, cost
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.samplers import build_sampler
 from se_nas.search.tuning.asha import ResumableASHA

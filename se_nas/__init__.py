@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from se_nas.architecture.architecture import Architecture as Architecture
-    from se_nas.cost import Cost as Cost
+    from se_nas.cost.network_cost import Cost as Cost
     from se_nas.detection import faster_rcnn as faster_rcnn
     from se_nas.dsl import choice as choice
     from se_nas.dsl import optional as optional
@@ -43,7 +43,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Architecture": "architecture.architecture",
-    "Cost": "cost",
+    "Cost": "cost.network_cost",
     "faster_rcnn": "detection",
     "choice": "dsl",
     "optional": "dsl",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import parts
+from se_nas.cost.network_cost import parts
 from se_nas.errors import InputError, unknown
 
 FORMATS = (".safetensors", ".onnx", ".pt2")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from se_nas import trunks, zoo
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.nn.model import Model
 from se_nas.se import SE, Rounding
 

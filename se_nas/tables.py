@@ -12,7 +12,7 @@ from rich.text import Text
 from se_nas import zoo
 from se_nas.architecture.architecture import Architecture
 from se_nas.architecture.names import se_name
-from se_nas.cost import cost, parts
+from se_nas.cost.network_cost import cost, parts
 from se_nas.se import SE
 from se_nas.wrapping import Name
 

@@ -13,11 +13,11 @@ from torch.utils.checkpoint import checkpoint
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.checkpoints import Weights
-from se_nas.cost import parts
+from se_nas.cost.layer_cost import chain_cost
+from se_nas.cost.network_cost import parts
 from se_nas.errors import InputError, unknown
 from se_nas.layers import Chain, Flatten, GlobalPool, Pool
 from se_nas.nn.model import Model
-from se_nas.tallies import tally
 from se_nas.trunks import Trunk
 from se_nas.weights import MissingSE, load_weights
 
@@ -78,7 +78,7 @@ class TimmModel(Model):
         self.finish_names = tuple(name for name, _ in before_pool)
         self.feature_info = _feature_info(architecture)
         last = (self.feature_info[-1]["num_chs"], LARGE, LARGE)
-        self._features = tally(before_pool, last).shape[0]
+        self._features = chain_cost(before_pool, last).shape[0]
         drops = [m for m in map(self.get_submodule, self.head_names) if isinstance(m, nn.Dropout)]
         self.drop_rate = drop_rate or 0.0
         self._drops_itself = bool(drops)
@@ -235,13 +235,13 @@ def pooled_side(architecture: Architecture) -> tuple[int, int]:
     """(h, w) of the map that is pooled, at the family's own input size."""
     trunk = architecture.trunk
     last = parts(architecture)[trunk.stage_name(trunk.stages[-1])].shape
-    return tally(_before_pool(trunk), last).shape[1:]
+    return chain_cost(_before_pool(trunk), last).shape[1:]
 
 
 def _feature_info(architecture: Architecture) -> list[dict[str, Any]]:
     trunk = architecture.trunk
     stem = _stem(trunk)
-    shapes = {stem[-1][0]: tally(stem, (3, LARGE, LARGE)).shape}
+    shapes = {stem[-1][0]: chain_cost(stem, (3, LARGE, LARGE)).shape}
     for name, part in parts(architecture, input_size=LARGE).items():
         if name not in ("stem", "head"):
             shapes[name] = part.shape

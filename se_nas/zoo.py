@@ -14,7 +14,7 @@ from typing import Any
 
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.errors import InputError
 
 # Section 6 and 7.1 of the paper, all on ResNet-50 without FC biases (Tables 10–16).

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import se_nas
 from se_nas import SE, Architecture, Space, choice, optional, per_stage, trunks
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.errors import InputError
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.trunks import PLACEMENTS, Trunk

@@ -11,7 +11,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 import se_nas
 from se_nas import InputError
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.detection import faster_rcnn
 from se_nas.trunks import families
 from se_nas.trunks.resnet import ResNet

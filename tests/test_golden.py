@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import se_nas
 from se_nas import trunks, zoo
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.trunks.resnet import ResNet
 
 GOLDEN: dict[str, list[int]] = json.loads((Path(__file__).parent / "golden.json").read_text())

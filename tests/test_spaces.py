@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from se_nas import Architecture, InputError, Space
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.spaces import load_space, space_files
 from se_nas.zoo import ABLATIONS
 

@@ -10,7 +10,7 @@ import torch
 
 import se_nas
 from se_nas import Architecture, InputError, zoo
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [(number, row) for number in zoo.TABLES for row in zoo.table(number)]

@@ -15,10 +15,10 @@ from typing import Any
 
 from se_nas import layers
 from se_nas.architecture.architecture import Architecture, stage_layers
+from se_nas.cost.layer_cost import Shape, chain_cost
 from se_nas.latency.settings import Signature
 from se_nas.layers import Chain, Layer, SEBlock
 from se_nas.se import SE
-from se_nas.tallies import Shape, tally
 from se_nas.trunks import Trunk
 
 
@@ -104,7 +104,7 @@ def _head(trunk: Trunk, num_classes: int, shape: Shape) -> tuple[Block, ...]:
 
 
 def _block(chain: Chain, shape: Shape) -> tuple[Block, Shape]:
-    counted = tally(chain, shape)
+    counted = chain_cost(chain, shape)
     key = _digest(_rewritten(chain, _alike), shape)
     base = _digest(_rewritten(chain, lambda _: None), shape)
     return Block(key, base, counted.params, counted.macs), counted.shape

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 from se_nas.latency.blocks import Block, blocks
 from se_nas.latency.settings import Signature
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from se_nas.cost import parts
+from se_nas.cost.network_cost import parts
 from se_nas.errors import InputError
 from se_nas.nn.model import Model
 

@@ -14,7 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig

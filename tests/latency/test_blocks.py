@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from se_nas import SE, Architecture, list_models
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.latency.blocks import blocks, split, stage_shapes
 from se_nas.latency.settings import Signature
 from se_nas.layers import Act, Conv, Norm, Residual, chain

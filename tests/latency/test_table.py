@@ -8,7 +8,7 @@ import math
 import pytest
 
 from se_nas import SE, Architecture
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import Signature
 from se_nas.latency.table import Latency, LatencyTable, Measurements, Timed, TimedCost, network_key

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import se_nas
 from se_nas import Architecture
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.errors import InputError
 from se_nas.layers import Act, Conv, Pool, ScaledResidual, SEBlock, chain
 from se_nas.nn.blocks import BUILD, Residual, Shake

@@ -58,7 +58,7 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["stage3"][-1] == "r16"
     assert rows["stage2"][-1] == "-"
     assert " ".join(rows["stage5"][1:6]) == "2048 × 7 × 7"
-    expected = se_nas.cost.cost("se_resnet50_s34_r16", num_classes=10)  # type: ignore[attr-defined]
+    expected = se_nas.cost.network_cost.cost("se_resnet50_s34_r16", num_classes=10)  # type: ignore[attr-defined]
     assert rows["total"][1:] == [f"{expected.params:,}", f"{expected.macs / 1e6:,.2f}"]
 
 

@@ -25,7 +25,7 @@ from PIL import Image
 
 import se_nas
 from se_nas import Architecture, Space
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.recipes import RECIPES
 from se_nas.spaces import load_space
 

@@ -12,7 +12,7 @@ import pytest
 
 from se_nas import SE, Space, choice, maximize, minimize, optional, params, per_stage, trunk
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost, cost
+from se_nas.cost.network_cost import Cost, cost
 from se_nas.search.config import SearchConfig
 from se_nas.search.replay import compare, replay
 from se_nas.search.run_dir import directory

@@ -30,7 +30,7 @@ import ray
 from ray import tune
 from rich.console import Console
 from se_nas import SE, Space, choice, optional, per_stage
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
 from se_nas.search.cluster.connection import connected

@@ -14,7 +14,7 @@ import torch
 
 import se_nas
 from se_nas import SE, Architecture, trunks
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.errors import InputError
 
 SOURCE = '''

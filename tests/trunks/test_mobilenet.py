@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from se_nas import SE, Architecture, choice
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.errors import InputError
 from se_nas.layers import Act, Chain, Conv, Group, Linear, Norm, Residual, SEBlock
 from se_nas.trunks.mobilenet_v1 import MobileNetV1

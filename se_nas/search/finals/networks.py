@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 from se_nas.latency.table import Latency
 from se_nas.objectives import Objective
 from se_nas.se import SE

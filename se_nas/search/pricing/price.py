@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost, cost
+from se_nas.cost.network_cost import Cost, cost
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature, uses_latency

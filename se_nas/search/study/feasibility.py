@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.search.study.random_draws import RANDOM_DRAWS, feasible

@@ -10,7 +10,7 @@ from itertools import chain, islice
 
 from se_nas import templates
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
 from se_nas.space import Space

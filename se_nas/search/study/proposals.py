@@ -19,7 +19,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 from se_nas.search.config import SearchConfig
 from se_nas.search.study import tell
 from se_nas.search.study.drivers import SharedStudy

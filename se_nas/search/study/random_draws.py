@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 from se_nas.space import Space
 
 RANDOM_DRAWS = 20_000

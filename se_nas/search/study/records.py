@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import optuna
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 
 End: TypeAlias = Literal[
     "complete", "stopped_early", "not_finite", "out_of_memory", "error", "lost"

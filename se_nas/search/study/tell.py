@@ -8,7 +8,7 @@ from dataclasses import asdict
 import optuna
 from optuna.trial import TrialState
 
-from se_nas.cost import Cost
+from se_nas.cost.network_cost import Cost
 from se_nas.search.study.records import FAILED, Outcome
 from se_nas.space import Space
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from se_nas import SE, Architecture, maximize, minimize
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.search.finals.networks import (
     FinalNetwork,
     best_weights,

@@ -22,7 +22,7 @@ from se_nas import (
     per_stage,
 )
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost, cost
+from se_nas.cost.network_cost import Cost, cost
 from se_nas.data import load
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature

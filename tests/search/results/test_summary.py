@@ -23,7 +23,7 @@ from se_nas import (
     params,
     per_stage,
 )
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals.networks import FinalNetwork
 from se_nas.search.results.summary import SO_FAR, at_chance, notes, show_so_far

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from se_nas import SE, Space, choice, optional, per_stage, trunk
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost, cost
+from se_nas.cost.network_cost import Cost, cost
 from se_nas.search.study.drivers import SharedStudy
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import Outcome, Proposal

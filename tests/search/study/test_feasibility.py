@@ -6,7 +6,7 @@ import pytest
 
 from se_nas import SE, Space, choice, macs, optional, params, per_stage, trunk
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import Cost, cost
+from se_nas.cost.network_cost import Cost, cost
 from se_nas.search.study.feasibility import explain_infeasible, feasibility, feasible_share
 from se_nas.search.study.random_draws import feasible
 

@@ -6,7 +6,7 @@ import pytest
 
 from se_nas import SE, Space, choice, optional, params, per_stage, trunk
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
 from se_nas.search.study.initial_points import (

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from se_nas import SE, InputError, Space, choice, latency_ms, trunk
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.recipes import RECIPES
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.replay import replay

@@ -15,7 +15,7 @@ from optuna.samplers import RandomSampler
 from rich.console import Console
 
 from se_nas import SE, Space, choice, optional, per_stage
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import End
 from se_nas.search.study.recovery import recover

@@ -23,7 +23,7 @@ import ray
 from rich.console import Console
 
 from se_nas import Space, choice, trunk
-from se_nas.cost import cost
+from se_nas.cost.network_cost import cost
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_nas import SE, Architecture, InputError, materialize, trunk
-from se_nas.cost import Cost, cost
+from se_nas.cost.network_cost import Cost, cost
 from se_nas.nn.model import Model
 
 # Every family, placement, squeeze and gate at least once.

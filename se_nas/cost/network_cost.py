@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from se_nas.architecture.architecture import Architecture, stage_layers
+from se_nas.cost.layer_cost import LayerCost, Shape, chain_cost
 from se_nas.errors import InputError
 from se_nas.se import SE
-from se_nas.tallies import Shape, Tally, tally
 from se_nas.trunks import Trunk
 
 
@@ -65,7 +65,7 @@ def parts(
     input_size: int | tuple[int, int] | None = None,
     in_channels: int = 3,
     num_classes: int = 1000,
-) -> dict[str, Tally]:
+) -> dict[str, LayerCost]:
     """Output shape and cost of ``stem``, of every stage by its name, and of ``head``.
 
     >>> parts(Architecture("resnet50"))["stage5"].shape
@@ -92,7 +92,7 @@ def _height_width(trunk: Trunk, input_size: int | tuple[int, int] | None) -> tup
     return size if isinstance(size, tuple) else (size, size)
 
 
-def _total(held: int, tallies: list[Tally]) -> Cost:
+def _total(held: int, tallies: list[LayerCost]) -> Cost:
     peak = before = 0
     for part in tallies:
         peak = max(peak, before + part.peak)
@@ -101,15 +101,15 @@ def _total(held: int, tallies: list[Tally]) -> Cost:
 
 
 @lru_cache(maxsize=4096)
-def _stem(trunk: Trunk, image: Shape) -> Tally:
-    return tally(trunk.stem_layers(image[0]), image)
+def _stem(trunk: Trunk, image: Shape) -> LayerCost:
+    return chain_cost(trunk.stem_layers(image[0]), image)
 
 
 @lru_cache(maxsize=32768)
-def _stage(trunk: Trunk, number: int, se: SE | None, shape: Shape) -> Tally:
-    return tally(stage_layers(trunk, number, se), shape)
+def _stage(trunk: Trunk, number: int, se: SE | None, shape: Shape) -> LayerCost:
+    return chain_cost(stage_layers(trunk, number, se), shape)
 
 
 @lru_cache(maxsize=4096)
-def _head(trunk: Trunk, num_classes: int, shape: Shape) -> Tally:
-    return tally(trunk.head_layers(num_classes), shape)
+def _head(trunk: Trunk, num_classes: int, shape: Shape) -> LayerCost:
+    return chain_cost(trunk.head_layers(num_classes), shape)

@@ -18,7 +18,7 @@ Shape: TypeAlias = tuple[int, int, int]  # channels, height, width of one image
 
 
 @dataclass(frozen=True)
-class Tally:
+class LayerCost:
     """What one piece costs: its output's shape, and the elements it allocates at its peak.
 
     ``peak`` has the piece's output in it but not its input, which its caller holds.
@@ -30,7 +30,7 @@ class Tally:
     peak: int = 0
 
 
-def tally(chain: Chain, shape: Shape) -> Tally:
+def chain_cost(chain: Chain, shape: Shape) -> LayerCost:
     """What a chain of layers costs behind an input of ``shape``, and the shape that comes out.
 
     Raises:
@@ -45,10 +45,10 @@ def tally(chain: Chain, shape: Shape) -> Tally:
         if not (isinstance(layer, layers.Dropout) and i == 0):
             current = math.prod(cost.shape)
         shape = cost.shape
-    return Tally(shape, params, macs, peak)
+    return LayerCost(shape, params, macs, peak)
 
 
-def _layer(layer: Layer, shape: Shape, first: bool) -> Tally:
+def _layer(layer: Layer, shape: Shape, first: bool) -> LayerCost:
     c, h, w = shape
     match layer:
         case layers.Conv():
@@ -61,38 +61,38 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> Tally:
             )
             weights = layer.c_out * (layer.c_in // layer.groups) * k_h * k_w
             macs = weights * out[1] * out[2]
-            return Tally(out, weights + layer.c_out * layer.bias, macs, math.prod(out))
+            return LayerCost(out, weights + layer.c_out * layer.bias, macs, math.prod(out))
         case layers.Norm():
-            return Tally(shape, 2 * layer.channels, 0, c * h * w)
+            return LayerCost(shape, 2 * layer.channels, 0, c * h * w)
         case layers.Act():
-            return Tally(shape, 0, 0, c * h * w if first else 0)
+            return LayerCost(shape, 0, 0, c * h * w if first else 0)
         case layers.Pool():
             window = (layer.kernel, layer.stride, layer.padding, layer.ceil)
             out = (c, _side(h, *window), _side(w, *window))
-            return Tally(out, peak=math.prod(out))
+            return LayerCost(out, peak=math.prod(out))
         case layers.GlobalPool():
-            return Tally((c, 1, 1), peak=c)
+            return LayerCost((c, 1, 1), peak=c)
         case layers.Flatten():
             cells = c * layer.side**2
-            return Tally((cells, 1, 1), peak=cells)
+            return LayerCost((cells, 1, 1), peak=cells)
         case layers.Linear():
             weights = layer.c_in * layer.c_out
             params = weights + layer.c_out * layer.bias
-            return Tally((layer.c_out, 1, 1), params, weights, layer.c_out)
+            return LayerCost((layer.c_out, 1, 1), params, weights, layer.c_out)
         case layers.Dropout():
-            return Tally(shape)
+            return LayerCost(shape)
         case layers.Shuffle():
-            return Tally(shape, peak=c * h * w)
+            return LayerCost(shape, peak=c * h * w)
         case layers.Subsample():
             out = (layer.channels, -(-h // layer.stride), -(-w // layer.stride))
-            return Tally(out, peak=math.prod(out))
+            return LayerCost(out, peak=math.prod(out))
         case layers.Group():
-            return tally(layer.chain, shape)
+            return chain_cost(layer.chain, shape)
         case layers.SEBlock():
             scale = _scale(layer, shape)
             factors = c * h * w if layer.squeeze == "none" else c
             peak = max(scale.peak, factors + c * h * w)
-            return Tally(shape, scale.params, scale.macs, peak)
+            return LayerCost(shape, scale.params, scale.macs, peak)
         case layers.Residual():
             return _residual(layer, shape)
         case layers.Shake():
@@ -102,7 +102,7 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> Tally:
             return _side_by_side(layer.branches, part)
 
 
-def _scale(se: layers.SEBlock, shape: Shape) -> Tally:
+def _scale(se: layers.SEBlock, shape: Shape) -> LayerCost:
     """The SE block up to its factors, before they scale the map."""
     c, h, w = shape
     at_once = h * w if se.squeeze == "none" else 1
@@ -113,14 +113,14 @@ def _scale(se: layers.SEBlock, shape: Shape) -> Tally:
     squeeze = {"avg": c, "max": c, "avgmax": 3 * c, "none": 0}[se.squeeze]
     hidden = 0 if se.squeeze == "none" else c + se.squeeze_width
     peak = max(squeeze, hidden, gate)
-    return Tally(shape, weights + biases, weights * at_once, peak)
+    return LayerCost(shape, weights + biases, weights * at_once, peak)
 
 
-def _residual(layer: layers.Residual, shape: Shape) -> Tally:
+def _residual(layer: layers.Residual, shape: Shape) -> LayerCost:
     last = layer.branch[-1][1] if layer.branch else None
     fused = isinstance(last, layers.SEBlock)
-    branch = tally(layer.branch[:-1] if fused else layer.branch, shape)
-    shortcut = tally(layer.shortcut, shape)
+    branch = chain_cost(layer.branch[:-1] if fused else layer.branch, shape)
+    shortcut = chain_cost(layer.shortcut, shape)
     out = math.prod(branch.shape)
     shortcut_out = math.prod(shortcut.shape) if layer.shortcut else 0
     # The sum, and before it the SE block's factors, go into the branch's own map.
@@ -131,21 +131,21 @@ def _residual(layer: layers.Residual, shape: Shape) -> Tally:
         peak = max(peak, out + shortcut_out + scale.peak)
         parts.append(scale)
     if layer.after:
-        after = tally(layer.after, branch.shape)
+        after = chain_cost(layer.after, branch.shape)
         # The branch and the shortcut are still held while the block's last layers run.
         peak = max(peak, out + shortcut_out + after.peak)
         parts.append(after)
-    return Tally(branch.shape, sum(p.params for p in parts), sum(p.macs for p in parts), peak)
+    return LayerCost(branch.shape, sum(p.params for p in parts), sum(p.macs for p in parts), peak)
 
 
 def _side_by_side(
     branches: tuple[tuple[str, Chain], ...], shape: Shape, mixed: bool = False
-) -> Tally:
+) -> LayerCost:
     """Branches that are all held until they become one map: a concatenation or a mixture."""
-    tallies: list[Tally] = []
+    tallies: list[LayerCost] = []
     peak = held = 0
     for _, branch in branches:
-        part = tally(branch, shape)
+        part = chain_cost(branch, shape)
         peak = max(peak, held + part.peak)
         held += math.prod(part.shape) if branch else 0
         tallies.append(part)
@@ -159,7 +159,7 @@ def _side_by_side(
     channels = tallies[0].shape[0] if mixed else sum(part.shape[0] for part in tallies)
     out = (channels, *tallies[0].shape[1:])
     peak = max(peak, held + math.prod(out))
-    return Tally(out, sum(t.params for t in tallies), sum(t.macs for t in tallies), peak)
+    return LayerCost(out, sum(t.params for t in tallies), sum(t.macs for t in tallies), peak)
 
 
 def _side(side: int, kernel: int, stride: int, padding: int, ceil: bool = False) -> int:

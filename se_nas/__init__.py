@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from se_nas.nn.inference import optimize_for_inference as optimize_for_inference
     from se_nas.nn.insertion import insert_se as insert_se
     from se_nas.nn.squeeze_excitation import SqueezeExcitation as SqueezeExcitation
-    from se_nas.objectives import latency_ms as latency_ms
-    from se_nas.objectives import macs as macs
-    from se_nas.objectives import maximize as maximize
-    from se_nas.objectives import minimize as minimize
-    from se_nas.objectives import params as params
-    from se_nas.objectives import peak_activations as peak_activations
     from se_nas.saving import load as load
     from se_nas.saving import save as save
     from se_nas.se import SE as SE
-    from se_nas.space import Space as Space
-    from se_nas.space import trunk as trunk
-    from se_nas.spaces import load_space as load_space
+    from se_nas.space.files import load_space as load_space
+    from se_nas.space.objectives import latency_ms as latency_ms
+    from se_nas.space.objectives import macs as macs
+    from se_nas.space.objectives import maximize as maximize
+    from se_nas.space.objectives import minimize as minimize
+    from se_nas.space.objectives import params as params
+    from se_nas.space.objectives import peak_activations as peak_activations
+    from se_nas.space.space import Space as Space
+    from se_nas.space.space import trunk as trunk
 
 __version__ = "0.1.0"
 
@@ -56,18 +56,18 @@ _HOME = {
     "optimize_for_inference": "nn.inference",
     "insert_se": "nn.insertion",
     "SqueezeExcitation": "nn.squeeze_excitation",
-    "latency_ms": "objectives",
-    "macs": "objectives",
-    "maximize": "objectives",
-    "minimize": "objectives",
-    "params": "objectives",
-    "peak_activations": "objectives",
     "load": "saving",
     "save": "saving",
     "SE": "se",
-    "Space": "space",
-    "trunk": "space",
-    "load_space": "spaces",
+    "load_space": "space.files",
+    "latency_ms": "space.objectives",
+    "macs": "space.objectives",
+    "maximize": "space.objectives",
+    "minimize": "space.objectives",
+    "params": "space.objectives",
+    "peak_activations": "space.objectives",
+    "Space": "space.space",
+    "trunk": "space.space",
 }
 
 __all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -2,7 +2,7 @@
 
     SE(reduction=choice(4, 8, 16), gate=choice("sigmoid", "tanh"))
 
-``se_nas.space`` turns templates into search spaces. For a type checker ``choice(4, 8)`` is an
+``se_nas.space.space`` turns templates into search spaces. For a type checker ``choice(4, 8)`` is an
 ``int`` (as a dataclass ``field()`` is): a template is written like the value that it stands for.
 """
 

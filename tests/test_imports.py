@@ -121,15 +121,20 @@ def test_values_import_no_torch(module: str) -> None:
             (
                 "se_nas.architecture.architecture",
                 "se_nas.trunks",
-                "se_nas.space",
+                "se_nas.space.space",
                 "se_nas.nn.blocks",
             ),
         ),
         (
             "arch",
-            ("se_nas.space", "se_nas.templates", "se_nas.cost.network_cost", "se_nas.nn.blocks"),
+            (
+                "se_nas.space.space",
+                "se_nas.space.templates",
+                "se_nas.cost.network_cost",
+                "se_nas.nn.blocks",
+            ),
         ),
-        ("se", ("se_nas.space", "se_nas.cost.network_cost", "se_nas.train")),
+        ("se", ("se_nas.space.space", "se_nas.cost.network_cost", "se_nas.train")),
         (
             "modules",
             (
@@ -140,8 +145,11 @@ def test_values_import_no_torch(module: str) -> None:
                 "se_nas.train",
             ),
         ),
-        ("model", ("se_nas.space", "se_nas.cost.network_cost", "se_nas.train", "se_nas.weights")),
-        ("cost", ("se_nas.space", "se_nas.nn.blocks", "se_nas.nn.model", "se_nas.train")),
+        (
+            "model",
+            ("se_nas.space.space", "se_nas.cost.network_cost", "se_nas.train", "se_nas.weights"),
+        ),
+        ("cost", ("se_nas.space.space", "se_nas.nn.blocks", "se_nas.nn.model", "se_nas.train")),
         (
             "tallies",
             (
@@ -161,7 +169,7 @@ def test_values_import_no_torch(module: str) -> None:
                 "se_nas.materializer",
             ),
         ),
-        ("train", ("se_nas.space", "se_nas.spaces")),
+        ("train", ("se_nas.space.space", "se_nas.space.files")),
     ],
 )
 def test_direction(module: str, forbidden: tuple[str, ...]) -> None:
@@ -181,7 +189,7 @@ def test_trunks_know_no_architectures(module: str) -> None:
         "import se_nas",
         "import se_nas; str(se_nas.Architecture.parse('se_resnet50_r16').id)",
         "import se_nas.cost.network_cost; se_nas.cost.network_cost.cost('se_mobilenet_v1_r16')",
-        "from se_nas.spaces import load_space; load_space('mobile_se').sample(0).id",
+        "from se_nas.space.files import load_space; load_space('mobile_se').sample(0).id",
         "from se_nas.zoo import names; names()",
     ],
 )

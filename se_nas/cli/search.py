@@ -122,7 +122,7 @@ def search(
     from se_nas.latency.settings import LatencySettings
     from se_nas.recipes import RECIPES
     from se_nas.search.config import DataSettings, SearchConfig
-    from se_nas.spaces import load_space
+    from se_nas.space.files import load_space
 
     if join and resume is not None:
         raise InputError("--join is for a new driver, --resume RUN for one that was cut: give one")

@@ -6,12 +6,12 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from se_nas import templates
 from se_nas.architecture.architecture import Architecture
 from se_nas.latency.blocks import blocks, stage_blocks, stage_shapes
 from se_nas.latency.settings import Signature
 from se_nas.se import SE
-from se_nas.space import Space
+from se_nas.space import templates
+from se_nas.space.space import Space
 from se_nas.trunks import Trunk
 
 # Of one stage: beyond that, options are drawn at random instead of listed.

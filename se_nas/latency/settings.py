@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError, unknown
-from se_nas.objectives import MEASURED
-from se_nas.space import Space
+from se_nas.space.objectives import MEASURED
+from se_nas.space.space import Space
 
 PRECISIONS = ("float32", "float16", "bfloat16")
 # Fields that say how much is measured and where it is kept, not what one measurement is.

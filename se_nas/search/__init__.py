@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from se_nas.search.config import SearchConfig
     from se_nas.search.run_dir.directory import RunDirectory
-    from se_nas.space import Space
+    from se_nas.space.space import Space
 
 
 def search(space: Space, config: SearchConfig, console: Console) -> RunDirectory:

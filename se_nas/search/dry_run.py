@@ -14,7 +14,7 @@ from se_nas.search.pricing.price import pricer
 from se_nas.search.results.summary import small_images
 from se_nas.search.study.feasibility import check_feasible
 from se_nas.search.worker.data import load_data
-from se_nas.space import Space
+from se_nas.space.space import Space
 from se_nas.wrapping import Name
 
 SAMPLES = 8

@@ -27,7 +27,7 @@ from se_nas.search.study.recovery import recover
 from se_nas.search.study.samplers import build_sampler
 from se_nas.search.study.tell import EXHAUSTED
 from se_nas.search.worker.data import load_data
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ from se_nas.search.tuning.tune import tune_trials
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.shared_data import share
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 
 def join(

@@ -27,7 +27,7 @@ import se_nas
 from se_nas import Architecture, Space
 from se_nas.cost.network_cost import cost
 from se_nas.recipes import RECIPES
-from se_nas.spaces import load_space
+from se_nas.space.files import load_space
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ["--gpus", "0", "--final-seeds", "2", "--top", "2"]

@@ -14,9 +14,9 @@ from typing import Any
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost
 from se_nas.latency.table import Latency
-from se_nas.objectives import Objective
 from se_nas.se import SE
 from se_nas.search.worker.retrain import RetrainResult
+from se_nas.space.objectives import Objective
 
 
 @dataclass(frozen=True)

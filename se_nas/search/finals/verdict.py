@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from se_nas.objectives import Objective
 from se_nas.search.finals.networks import FinalNetwork, winner
+from se_nas.space.objectives import Objective
 
 
 def verdict(finals: Sequence[FinalNetwork], objective: Objective) -> str:

@@ -32,7 +32,7 @@ from se_nas.search.pricing.price import (
 )
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.random_draws import feasible
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 SAVE_S = 30.0  # between two writes of the cache
 # For the final networks: a trial of somebody else's may end in that time. The run is complete

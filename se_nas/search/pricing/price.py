@@ -19,7 +19,7 @@ from se_nas.latency.settings import LatencySettings, Signature, uses_latency
 from se_nas.latency.table import LatencyTable, Measurements, TimedCost
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.directory import RunDirectory, display_path
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 Price = Callable[[Architecture], Cost]
 FILE = "latency.json"

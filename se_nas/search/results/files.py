@@ -9,11 +9,11 @@ from typing import Any
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data
-from se_nas.objectives import Objective
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.proposals import Proposals
+from se_nas.space.objectives import Objective
 
 FILE = "results.json"
 # What it has only of a run that is complete; JOINED in their place if another driver makes them.

@@ -13,7 +13,6 @@ from rich.table import Table
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data
 from se_nas.latency.table import TimedCost
-from se_nas.objectives import Objective
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
@@ -21,8 +20,9 @@ from se_nas.search.run_dir.directory import RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.random_draws import feasible
 from se_nas.search.worker import checkpoints
-from se_nas.space import Space
-from se_nas.templates import trunk_values
+from se_nas.space.objectives import Objective
+from se_nas.space.space import Space
+from se_nas.space.templates import trunk_values
 from se_nas.wrapping import Name
 
 SO_FAR = 5

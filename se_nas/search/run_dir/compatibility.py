@@ -9,7 +9,7 @@ from typing import Any
 
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 # What the trials that are there do not depend on; ``RunConfig.processes`` they do depend on.
 MAY_CHANGE = frozenset(

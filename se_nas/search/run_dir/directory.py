@@ -19,7 +19,7 @@ from typing import Any
 from se_nas.errors import InputError, unknown
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.provenance import versions
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 
 @dataclass(frozen=True)

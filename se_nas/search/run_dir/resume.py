@@ -21,7 +21,7 @@ from se_nas.search.run_dir.compatibility import (
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.run_dir.lock import is_held
 from se_nas.search.run_dir.provenance import versions
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 
 def read_space(run: RunDirectory, given: Space | None) -> Space:

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.compatibility import shared_settings
 from se_nas.search.run_dir.directory import RunDirectory
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 Claim: TypeAlias = Literal["ours", "taken", "full"]
 # What PostgreSQL waits for a driver that vanished within a claim before it lets the others go on.

@@ -12,7 +12,7 @@ from se_nas.cost.network_cost import Cost
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.search.study.random_draws import RANDOM_DRAWS, feasible
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 # Below it most of a search's proposals are rejected, and the user should know why.
 LITTLE = 0.02

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain, islice
 
-from se_nas import templates
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
-from se_nas.space import Space
+from se_nas.space import templates
+from se_nas.space.space import Space
 
 GRID_LIMIT = 20_000
 DRAWS = 2000

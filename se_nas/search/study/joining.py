@@ -25,7 +25,7 @@ from se_nas.search.run_dir.compatibility import check_settings, check_space, sha
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.storage_errors import cannot_open, check_url, sqlite_file
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 # The first driver waits for the others so many times as long as the longest trial took so far.
 LONGEST, LEAST_S, EVERY_S = 2.0, 60.0, 2.0

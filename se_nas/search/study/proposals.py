@@ -27,7 +27,7 @@ from se_nas.search.study.initial_points import initial_points
 from se_nas.search.study.journal import batch
 from se_nas.search.study.random_draws import draw_unseen, feasible
 from se_nas.search.study.records import Counts, Outcome, Proposal
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 # After so many proposals in a row that need no training, look for an unseen architecture at random.
 PATIENCE = 20

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 RANDOM_DRAWS = 20_000
 

@@ -9,8 +9,8 @@ import optuna
 from optuna.trial import TrialState
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.objectives import METRICS, Objective, maximize
-from se_nas.space import Space
+from se_nas.space.objectives import METRICS, Objective, maximize
+from se_nas.space.space import Space
 
 
 def training_objective(space: Space) -> Objective:

@@ -15,7 +15,7 @@ from se_nas.search.study.journal import BatchedJournal
 from se_nas.search.study.samplers import build_sampler
 from se_nas.search.study.storage_errors import FULL, cannot_open, check_url
 from se_nas.search.study.tell import last_event
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 SESSIONS = "sessions"
 

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from se_nas.cost.network_cost import Cost
 from se_nas.search.study.records import FAILED, Outcome
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 EXHAUSTED = "exhausted"  # user attribute of the study
 

@@ -13,7 +13,6 @@ from ray.tune.search import ConcurrencyLimiter
 from rich.console import Console
 
 from se_nas.errors import InputError
-from se_nas.objectives import METRICS, Objective
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.run_dir import directory
@@ -30,7 +29,8 @@ from se_nas.search.tuning.start_barrier import StartBarrier
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.trial import SETrial
-from se_nas.space import Space
+from se_nas.space.objectives import METRICS, Objective
+from se_nas.space.space import Space
 
 
 def tune_trials(

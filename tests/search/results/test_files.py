@@ -7,8 +7,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from se_nas import SE, Space, choice, maximize, minimize, optional, per_stage
-from se_nas.objectives import Objective
 from se_nas.search.study.ranking import decisive, ranking
+from se_nas.space.objectives import Objective
 
 BLOCKS = per_stage(optional(SE(reduction=choice(2, 4, 8))))
 NETWORKS = [*Space("s", trunk="resnet8_small", se=BLOCKS)][:20]

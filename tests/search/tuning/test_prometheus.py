@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import pytest
 
-from se_nas.objectives import Objective, maximize, minimize
 from se_nas.search.study.ranking import Incumbent
 from se_nas.search.study.records import Counts, End
 from se_nas.search.tuning.prometheus import GAUGES, STATES, SearchGauges
+from se_nas.space.objectives import Objective, maximize, minimize
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORTED = {f"ray_{name}" for name in GAUGES}

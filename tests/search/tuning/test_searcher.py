@@ -12,10 +12,10 @@ from ray.tune.search import Searcher
 
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost.network_cost import cost
-from se_nas.objectives import Objective, maximize, minimize
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import incumbent_of, ranking
 from se_nas.search.tuning.searcher import StudySearcher
+from se_nas.space.objectives import Objective, maximize, minimize
 
 SPACE = Space(
     "small",

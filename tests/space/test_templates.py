@@ -9,8 +9,8 @@ import pytest
 
 from se_nas import SE, InputError, choice, optional, per_stage, trunk
 from se_nas.dsl import Choice
-from se_nas.template_json import from_data, to_data
-from se_nas.templates import (
+from se_nas.space.template_json import from_data, to_data
+from se_nas.space.templates import (
     Label,
     draw,
     draw_se,

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 from se_nas.errors import InputError, unknown
-from se_nas.space import Space
+from se_nas.space.space import Space
 
 
 def space_files() -> dict[str, Path]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from se_nas import templates, trunks
+from se_nas import trunks
 from se_nas.architecture import names
 from se_nas.dsl import Choice, PerStage, choice
 from se_nas.errors import InputError
 from se_nas.se import SE
+from se_nas.space import templates
 from se_nas.trunks.base import check_placement
 
 

@@ -21,15 +21,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from se_nas import templates
 from se_nas.architecture import names
 from se_nas.architecture.architecture import Architecture
 from se_nas.errors import InputError, unknown
-from se_nas.objectives import Constraint, Objective, maximize
 from se_nas.se import SE
-from se_nas.space_checks import as_trunks, check_stages
-from se_nas.template_json import from_data, to_data
-from se_nas.templates import Ask, Decisions, Label
+from se_nas.space import templates
+from se_nas.space.checks import as_trunks, check_stages
+from se_nas.space.objectives import Constraint, Objective, maximize
+from se_nas.space.template_json import from_data, to_data
+from se_nas.space.templates import Ask, Decisions, Label
 from se_nas.trunks import Trunk
 
 
@@ -61,7 +61,7 @@ class Space:
         name: letters, digits, ``_`` and ``-``.
         trunk: a trunk, its name, or a ``choice`` of them; settings may be choices too.
         se: ``SE | None`` for all stages alike, or ``per_stage(...)``, or a ``choice`` of such.
-        constraints: e.g. ``params <= 5e6``; see ``se_nas.objectives``.
+        constraints: e.g. ``params <= 5e6``; see ``se_nas.space.objectives``.
         objectives: e.g. ``maximize("val_acc")``; several make a multi-objective search.
         version: raise it when the meaning of a published space changes.
 

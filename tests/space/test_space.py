@@ -25,7 +25,7 @@ from se_nas import (
     per_stage,
     trunk,
 )
-from se_nas.objectives import Constraint
+from se_nas.space.objectives import Constraint
 
 SE_TEMPLATE = SE(reduction=choice(2, 4), placement=choice("standard", "pre"))
 

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from se_nas import InputError, latency_ms, macs, maximize, minimize, params
-from se_nas.objectives import COSTS, MEASURED, METRICS, Constraint, Objective, peak_activations
+from se_nas.space.objectives import (
+    COSTS,
+    MEASURED,
+    METRICS,
+    Constraint,
+    Objective,
+    peak_activations,
+)
 
 
 def test_comparisons_make_constraints() -> None:

@@ -10,11 +10,12 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from se_nas import trunks, zoo
+from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import cost
 from se_nas.nn.model import Model
 from se_nas.se import SE, Rounding
+from se_nas.zoo import zoo
 
 # Of batch norms, in torchvision's, timm's and our own layout alike; no parameters.
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 
-from se_nas import trunks, zoo
+from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
 from se_nas.checkpoints import Weights
 from se_nas.errors import InputError
 from se_nas.nn.model import Model
 from se_nas.weights import MissingSE, check_missing_se, load_weights
+from se_nas.zoo import zoo
 
 
 def materialize(

@@ -19,9 +19,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import se_nas
-from se_nas import trunks, zoo
+from se_nas import trunks
 from se_nas.cost.network_cost import cost
 from se_nas.trunks.resnet import ResNet
+from se_nas.zoo import zoo
 
 GOLDEN: dict[str, list[int]] = json.loads((Path(__file__).parent / "golden.json").read_text())
 

@@ -44,9 +44,9 @@ def materialize(
     """Build a network and write it as safetensors, ONNX or a torch.export program."""
     from rich.console import Console
 
-    from se_nas import tables
     from se_nas.architecture.architecture import Architecture
     from se_nas.delivery import check_path, deliver
+    from se_nas.zoo import tables
 
     console = Console(highlight=False)
     building = {

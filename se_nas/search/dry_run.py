@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from se_nas.console import ArchitectureCell
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig
 from se_nas.search.pricing.price import pricer
@@ -15,7 +16,6 @@ from se_nas.search.results.summary import small_images
 from se_nas.search.study.feasibility import check_feasible
 from se_nas.search.worker.data import load_data
 from se_nas.space.space import Space
-from se_nas.wrapping import Name
 
 SAMPLES = 8
 
@@ -48,7 +48,7 @@ def show(space: Space, config: SearchConfig, console: Console) -> None:
         cost = price(architecture)
         broken = [n for n, v in space.violations(vars(cost)).items() if v > 0]
         table.add_row(
-            Name(architecture),
+            ArchitectureCell(architecture),
             architecture.id[:8],
             f"{cost.params:,}",
             f"{cost.macs / 1e6:,.2f}",

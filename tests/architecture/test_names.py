@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from se_nas import SE, Architecture, InputError, trunk, zoo
+from se_nas import SE, Architecture, InputError, trunk
 from se_nas.architecture.names import parse_trunk, trunk_name
 from se_nas.se import TOKENS
 from se_nas.trunks import Trunk, aliases, families, named
+from se_nas.zoo import zoo
 
 PROPERTY = settings(max_examples=400, deadline=None)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import se_nas
-from se_nas import cli, zoo
+from se_nas import cli
+from se_nas.zoo import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "se_resnet8_small_r4"

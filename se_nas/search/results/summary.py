@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.console import ArchitectureCell
 from se_nas.data import Data
 from se_nas.latency.table import TimedCost
 from se_nas.search.cluster.slots import Slots
@@ -23,7 +24,6 @@ from se_nas.search.worker import checkpoints
 from se_nas.space.objectives import Objective
 from se_nas.space.space import Space
 from se_nas.space.templates import trunk_values
-from se_nas.wrapping import Name
 
 SO_FAR = 5
 
@@ -115,7 +115,7 @@ def _by_objective(
     for objective in space.objectives:
         table.add_column(str(objective), justify="right")
     for architecture, values in ranked:
-        table.add_row(Name(architecture), *(f"{value:,.6g}" for value in values))
+        table.add_row(ArchitectureCell(architecture), *(f"{value:,.6g}" for value in values))
     return table
 
 
@@ -143,7 +143,7 @@ def show_results(
         failed = len(row.runs) - len(row.complete)
         table.add_row(
             row.role + over,
-            Name(row.architecture),
+            ArchitectureCell(row.architecture),
             f"{row.cost.params:,}",
             f"{row.cost.macs / 1e6:,.2f}",
             *_times(row),

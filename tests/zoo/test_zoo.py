@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import se_nas
-from se_nas import Architecture, InputError, zoo
+from se_nas import Architecture, InputError
 from se_nas.cost.network_cost import cost
+from se_nas.zoo import zoo
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [(number, row) for number in zoo.TABLES for row in zoo.table(number)]
@@ -32,14 +33,14 @@ def test_every_name_materializes() -> None:
         assert str(Architecture.parse(name)) == name
 
 
-def agrees(row: zoo.Row) -> bool:
+def agrees(row: zoo.PaperRow) -> bool:
     """Both figures, as far as any are printed."""
     off_params, off_macs = row.params_difference or 0.0, row.macs_difference or 0.0
     return abs(off_params) <= 0.1e6 and abs(off_macs) <= 0.003
 
 
 @pytest.mark.parametrize(("number", "row"), ROWS)
-def test_a_row_agrees_or_says_why_not(number: int, row: zoo.Row) -> None:
+def test_a_row_agrees_or_says_why_not(number: int, row: zoo.PaperRow) -> None:
     assert agrees(row) == (not row.note)
     ours = cost(row.name, input_size=row.input_size, num_classes=row.num_classes)
     assert (row.params, row.macs) == (ours.params, ours.macs)

@@ -9,12 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from se_nas import zoo
 from se_nas.architecture.architecture import Architecture
 from se_nas.architecture.names import se_name
+from se_nas.console import ArchitectureCell
 from se_nas.cost.network_cost import cost, parts
 from se_nas.se import SE
-from se_nas.wrapping import Name
+from se_nas.zoo import zoo
 
 # Characters from which a table has room for more than its narrowest form.
 WIDE = 100
@@ -43,7 +43,7 @@ def summary(
     total = cost(architecture, **sizes)  # type: ignore[arg-type]
     table.add_section()
     table.add_row("total", "", f"{total.params:,}", f"{total.macs / 1e6:,.2f}", "")
-    return Group(Name(architecture), table)
+    return Group(ArchitectureCell(architecture), table)
 
 
 def paper_table(number: int, width: int = 80) -> Group:

@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.text import Text
 
 
-class Name:
+class ArchitectureCell:
     """A cell that breaks behind ``_`` and ``-``; a word longer than its column is folded."""
 
     def __init__(self, text: object) -> None:
@@ -20,10 +20,10 @@ class Name:
         return Measurement(longest, len(self.text)).with_maximum(options.max_width)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text("\n".join(lines(self.text, options.max_width)), overflow="fold")
+        yield Text("\n".join(wrap_name(self.text, options.max_width)), overflow="fold")
 
 
-def lines(name: str, width: int) -> list[str]:
+def wrap_name(name: str, width: int) -> list[str]:
     """``name`` in lines of at most ``width`` characters, as far as its words allow.
 
     >>> lines("se_resnet8_small-width8_s2_r4_pre", 16)

@@ -47,7 +47,7 @@ def names() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Row:
+class PaperRow:
     """A line of one of the paper's tables: a model of ours beside what is printed.
 
     Attributes:
@@ -189,7 +189,7 @@ NOTES: dict[tuple[int, str], str] = {
 }
 
 
-def table(number: int) -> tuple[Row, ...]:
+def table(number: int) -> tuple[PaperRow, ...]:
     """The rows of a table of the paper, as far as they are networks of ours.
 
     Raises:
@@ -205,7 +205,7 @@ def table(number: int) -> tuple[Row, ...]:
         raise InputError(
             f"there is no Table {number!r}: those with networks of ours are {known}{hint}"
         )
-    rows: list[Row] = []
+    rows: list[PaperRow] = []
     for row, column, name in TABLES[number]:
         line: Any = _paper()["tables"][str(number)]["rows"][row]
         printed = line[column] if column else line
@@ -218,7 +218,7 @@ def table(number: int) -> tuple[Row, ...]:
         classes = CLASSES.get(number, 1000)
         ours = cost(name, input_size=size, num_classes=classes)
         rows.append(
-            Row(
+            PaperRow(
                 name=name,
                 input_size=size,
                 num_classes=classes,

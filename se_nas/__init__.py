@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from se_nas.dsl import optional as optional
     from se_nas.dsl import per_stage as per_stage
     from se_nas.errors import InputError as InputError
-    from se_nas.export import export_onnx as export_onnx
-    from se_nas.export import export_program as export_program
-    from se_nas.materializer import list_models as list_models
-    from se_nas.materializer import materialize as materialize
+    from se_nas.models.export import export_onnx as export_onnx
+    from se_nas.models.export import export_program as export_program
+    from se_nas.models.materialize import list_models as list_models
+    from se_nas.models.materialize import materialize as materialize
+    from se_nas.models.saving import load as load
+    from se_nas.models.saving import save as save
     from se_nas.nn.inference import optimize_for_inference as optimize_for_inference
     from se_nas.nn.insertion import insert_se as insert_se
     from se_nas.nn.squeeze_excitation import SqueezeExcitation as SqueezeExcitation
-    from se_nas.saving import load as load
-    from se_nas.saving import save as save
     from se_nas.se import SE as SE
     from se_nas.space.files import load_space as load_space
     from se_nas.space.objectives import latency_ms as latency_ms
@@ -49,15 +49,15 @@ _HOME = {
     "optional": "dsl",
     "per_stage": "dsl",
     "InputError": "errors",
-    "export_onnx": "export",
-    "export_program": "export",
-    "list_models": "materializer",
-    "materialize": "materializer",
+    "export_onnx": "models.export",
+    "export_program": "models.export",
+    "list_models": "models.materialize",
+    "materialize": "models.materialize",
+    "load": "models.saving",
+    "save": "models.saving",
     "optimize_for_inference": "nn.inference",
     "insert_se": "nn.insertion",
     "SqueezeExcitation": "nn.squeeze_excitation",
-    "load": "saving",
-    "save": "saving",
     "SE": "se",
     "load_space": "space.files",
     "latency_ms": "space.objectives",

@@ -19,7 +19,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.materializer import list_models
+from se_nas.models.materialize import list_models
 from se_nas.timm_model import TimmModel, pooled_side
 
 __all__ = ["ENTRIES", "TimmModel", "timm_name"]

@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.checkpoints import Weights
 from se_nas.cost.layer_cost import chain_cost
 from se_nas.cost.network_cost import parts
 from se_nas.errors import InputError, unknown
 from se_nas.layers import Chain, Flatten, GlobalPool, Pool
+from se_nas.models.checkpoint_files import Weights
+from se_nas.models.weights import MissingSE, load_weights
 from se_nas.nn.model import Model
 from se_nas.trunks import Trunk
-from se_nas.weights import MissingSE, load_weights
 
 POOLS = ("avg", "")
 SETTINGS = (

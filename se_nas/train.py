@@ -27,7 +27,7 @@ from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.evaluation import Metrics, default_device, evaluate, to_device
-from se_nas.materializer import materialize
+from se_nas.models.materialize import materialize
 from se_nas.nn.identity_init import init_identity
 from se_nas.optimizer import amp_dtype, freeze_norms, learning_rate, make_optimizer
 from se_nas.recipes import Recipe

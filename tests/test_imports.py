@@ -147,7 +147,12 @@ def test_values_import_no_torch(module: str) -> None:
         ),
         (
             "model",
-            ("se_nas.space.space", "se_nas.cost.network_cost", "se_nas.train", "se_nas.weights"),
+            (
+                "se_nas.space.space",
+                "se_nas.cost.network_cost",
+                "se_nas.train",
+                "se_nas.models.weights",
+            ),
         ),
         ("cost", ("se_nas.space.space", "se_nas.nn.blocks", "se_nas.nn.model", "se_nas.train")),
         (
@@ -166,7 +171,7 @@ def test_values_import_no_torch(module: str) -> None:
                 "se_nas.nn.model",
                 "se_nas.train",
                 "se_nas.cost.network_cost",
-                "se_nas.materializer",
+                "se_nas.models.materialize",
             ),
         ),
         ("train", ("se_nas.space.space", "se_nas.space.files")),

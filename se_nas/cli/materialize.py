@@ -45,7 +45,7 @@ def materialize(
     from rich.console import Console
 
     from se_nas.architecture.architecture import Architecture
-    from se_nas.delivery import check_path, deliver
+    from se_nas.cli.write_model import check_path, write_model
     from se_nas.zoo import tables
 
     console = Console(highlight=False)
@@ -81,7 +81,7 @@ def materialize(
             )
         )
     if path is not None:
-        deliver(
+        write_model(
             architecture,
             path,
             num_classes=num_classes,

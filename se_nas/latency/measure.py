@@ -25,7 +25,7 @@ from se_nas.errors import InputError
 from se_nas.latency.blocks import split
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
-from se_nas.materializer import materialize
+from se_nas.models.materialize import materialize
 from se_nas.nn.model import Model
 
 Piece = Callable[[Tensor], Tensor]

@@ -12,7 +12,7 @@ from se_nas import Architecture
 from se_nas.latency.blocks import blocks
 from se_nas.latency.measure import Clock, LocalMeasurer, cut, identity, processor
 from se_nas.latency.settings import LatencySettings, Signature
-from se_nas.materializer import materialize
+from se_nas.models.materialize import materialize
 
 SIGNATURE = Signature(32, 3, 10)
 

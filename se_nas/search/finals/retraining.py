@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.saving import to_bytes
+from se_nas.models.saving import to_bytes
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.finals.cache import Keep

@@ -16,9 +16,9 @@ from torch import Tensor
 
 import se_nas
 from se_nas import InputError, materialize
-from se_nas.checkpoints import read_state_dict
+from se_nas.models.checkpoint_files import read_state_dict
+from se_nas.models.weights import load_weights
 from se_nas.nn.model import Model
-from se_nas.weights import load_weights
 
 NAME = "se_resnet8_small_r4"
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from se_nas.errors import InputError
+from se_nas.models.saving import writing
 from se_nas.nn.example import example
 from se_nas.nn.model import Model
-from se_nas.saving import writing
 
 # Outputs of the exported network against those of the model, relative to the largest logit.
 TOLERANCE = 1e-4

@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.checkpoints import is_safetensors, read_metadata
 from se_nas.errors import InputError
-from se_nas.materializer import materialize
+from se_nas.models.checkpoint_files import is_safetensors, read_metadata
+from se_nas.models.materialize import materialize
 from se_nas.nn.example import check_kind
 from se_nas.nn.model import Model
 

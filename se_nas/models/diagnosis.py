@@ -22,7 +22,7 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 SHOWN = 4
 
 
-def right_se(model: Model, found: Mapping[str, Tensor]) -> str | None:
+def matching_se(model: Model, found: Mapping[str, Tensor]) -> str | None:
     """The name of the model with the checkpoint's SE widths, where SE stands in the same blocks."""
     ours = model.architecture
     in_se = {key: value for key, value in found.items() if ".se.fc" in key}
@@ -40,7 +40,7 @@ def right_se(model: Model, found: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-def as_large(found: Mapping[str, Tensor]) -> list[str]:
+def models_of_size(found: Mapping[str, Tensor]) -> list[str]:
     """Listed models with exactly the checkpoint's number of parameters, by arithmetic."""
     tensors = [value for key, value in found.items() if not key.endswith(BUFFERS)]
     params = sum(value.numel() for value in tensors)

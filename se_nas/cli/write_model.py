@@ -21,7 +21,7 @@ def check_path(out: str) -> Path:
     return path
 
 
-def deliver(
+def write_model(
     architecture: Architecture,
     path: Path,
     *,
@@ -45,10 +45,10 @@ def deliver(
     if optimize and path.suffix == ".safetensors":
         raise InputError("--optimize folds weights that safetensors keeps: write .onnx or .pt2")
     parts(architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes)
-    from se_nas import export
-    from se_nas.materializer import materialize
+    from se_nas.models import export
+    from se_nas.models.materialize import materialize
+    from se_nas.models.saving import save
     from se_nas.nn.inference import optimize_for_inference
-    from se_nas.saving import save
 
     model = materialize(
         architecture,

@@ -6,10 +6,10 @@ import fnmatch
 
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
-from se_nas.checkpoints import Weights
 from se_nas.errors import InputError
+from se_nas.models.checkpoint_files import Weights
+from se_nas.models.weights import MissingSE, check_missing_se, load_weights
 from se_nas.nn.model import Model
-from se_nas.weights import MissingSE, check_missing_se, load_weights
 from se_nas.zoo import zoo
 
 

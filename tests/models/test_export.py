@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import se_nas
-from se_nas import SE, Architecture, InputError, export, materialize
+from se_nas import SE, Architecture, InputError, materialize
+from se_nas.models import export
 from se_nas.nn.model import Model
 from se_nas.se import SE_FIELDS
 

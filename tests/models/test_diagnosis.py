@@ -7,7 +7,7 @@ import torch
 import torchvision
 
 from se_nas import InputError, materialize
-from se_nas.likeness import as_large
+from se_nas.models.diagnosis import models_of_size
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from se_nas.likeness import as_large
 def test_torchvisions_models(theirs: str, settings: dict[str, int], names: list[str]) -> None:
     with torch.device("meta"):
         state = torchvision.models.get_model(theirs, **settings).state_dict()
-    assert as_large(state) == names
+    assert models_of_size(state) == names
 
 
 def test_a_checkpoint_of_another_network_is_named() -> None:

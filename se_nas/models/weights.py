@@ -12,9 +12,9 @@ from torch import Tensor
 
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
-from se_nas.checkpoints import Weights, is_safetensors, read_metadata, state_dict
 from se_nas.errors import InputError, unknown
-from se_nas.likeness import SHOWN, as_large, right_se
+from se_nas.models.checkpoint_files import Weights, is_safetensors, read_metadata, state_dict
+from se_nas.models.diagnosis import SHOWN, matching_se, models_of_size
 from se_nas.nn.identity_init import init_identity, without_identity
 from se_nas.nn.model import Model
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
@@ -91,7 +91,7 @@ def _check_keys(
         hint = "; missing_se='identity' starts these SE blocks so that they change nothing"
     elif all(IN_SE.search(key) for key in (*missing, *extra)):
         hint = _right_se(model, found)
-    elif alike := [name for name in as_large(found) if name != str(model.architecture)]:
+    elif alike := [name for name in models_of_size(found) if name != str(model.architecture)]:
         hint = f"; it has as many parameters as {', '.join(alike[:SHOWN])}"
     raise InputError(
         f"the checkpoint is not one of {model.architecture}: "
@@ -135,7 +135,7 @@ def _flattened(value: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _right_se(model: Model, found: Mapping[str, Tensor]) -> str:
-    name = right_se(model, found)
+    name = matching_se(model, found)
     return f"; its SE blocks have the shapes of {name!r}" if name else ""
 
 

@@ -1,0 +1,1 @@
+"""Whole models: built by name, loaded, saved and exported."""

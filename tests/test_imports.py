@@ -134,7 +134,7 @@ def test_values_import_no_torch(module: str) -> None:
                 "se_nas.nn.blocks",
             ),
         ),
-        ("se", ("se_nas.space.space", "se_nas.cost.network_cost", "se_nas.train")),
+        ("se", ("se_nas.space.space", "se_nas.cost.network_cost", "se_nas.training.train")),
         (
             "modules",
             (
@@ -142,7 +142,7 @@ def test_values_import_no_torch(module: str) -> None:
                 "se_nas.trunks",
                 "se_nas.nn.model",
                 "se_nas.cost.network_cost",
-                "se_nas.train",
+                "se_nas.training.train",
             ),
         ),
         (
@@ -150,11 +150,14 @@ def test_values_import_no_torch(module: str) -> None:
             (
                 "se_nas.space.space",
                 "se_nas.cost.network_cost",
-                "se_nas.train",
+                "se_nas.training.train",
                 "se_nas.models.weights",
             ),
         ),
-        ("cost", ("se_nas.space.space", "se_nas.nn.blocks", "se_nas.nn.model", "se_nas.train")),
+        (
+            "cost",
+            ("se_nas.space.space", "se_nas.nn.blocks", "se_nas.nn.model", "se_nas.training.train"),
+        ),
         (
             "tallies",
             (
@@ -169,7 +172,7 @@ def test_values_import_no_torch(module: str) -> None:
             (
                 "se_nas.nn.blocks",
                 "se_nas.nn.model",
-                "se_nas.train",
+                "se_nas.training.train",
                 "se_nas.cost.network_cost",
                 "se_nas.models.materialize",
             ),

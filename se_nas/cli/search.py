@@ -50,7 +50,9 @@ def search(
         list[str] | None, typer.Option(help="A network to try first, by name; repeatable.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the sampler, the split and the trials.")] = 0,
-    recipe: Annotated[str, typer.Option(help="How to train: a name in se_nas.recipes.")] = "search",
+    recipe: Annotated[
+        str, typer.Option(help="How to train: a name in se_nas.training.recipes.")
+    ] = "search",
     batch_size: Annotated[int | None, typer.Option(help="Images in a batch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     top: Annotated[int, typer.Option(help="How many of the best are retrained.")] = 3,
@@ -120,9 +122,9 @@ def search(
 
     from se_nas.errors import unknown
     from se_nas.latency.settings import LatencySettings
-    from se_nas.recipes import RECIPES
     from se_nas.search.config import DataSettings, SearchConfig
     from se_nas.space.files import load_space
+    from se_nas.training.recipes import RECIPES
 
     if join and resume is not None:
         raise InputError("--join is for a new driver, --resume RUN for one that was cut: give one")

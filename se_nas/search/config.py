@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from se_nas.errors import InputError, unknown
 from se_nas.latency.settings import LatencySettings
-from se_nas.recipes import RECIPES, Recipe
+from se_nas.training.recipes import RECIPES, Recipe
 
 # A trial whose workers or nodes die goes on so many times; then it is lost.
 MAX_DEATHS = 3

@@ -26,8 +26,8 @@ from PIL import Image
 import se_nas
 from se_nas import Architecture, Space
 from se_nas.cost.network_cost import cost
-from se_nas.recipes import RECIPES
 from se_nas.space.files import load_space
+from se_nas.training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ["--gpus", "0", "--final-seeds", "2", "--top", "2"]
@@ -155,7 +155,7 @@ def test_the_table_is_the_results_and_the_line_rebuilds_the_winner(
     assert all(torch.equal(again[key], value) for key, value in model.state_dict().items())
 
     from se_nas.data import RamImages, eval_loader, load
-    from se_nas.evaluation import evaluate
+    from se_nas.training.evaluation import evaluate
 
     chosen = next(final for final in results["finals"] if final["name"] == results["winner"])
     data = load("digits")

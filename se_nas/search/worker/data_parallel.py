@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from se_nas.data import Images
 from se_nas.data.images import Batch
-from se_nas.evaluation import Metrics
-from se_nas.train import EPOCH, Training
+from se_nas.training.evaluation import Metrics
+from se_nas.training.train import EPOCH, Training
 
 # The seed of augmentation and dropout in process r is that of stream EPOCH + r * APART.
 APART = 1000

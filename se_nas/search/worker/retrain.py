@@ -15,7 +15,7 @@ from se_nas.search.worker.data import load_data, loader_workers
 from se_nas.search.worker.device import device
 from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.shared_data import SharedData
-from se_nas.train import NonFiniteLoss, Training
+from se_nas.training.train import NonFiniteLoss, Training
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from se_nas.search.worker.device import device
 from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.reports import WORST, ready_first
 from se_nas.search.worker.shared_data import SharedData
-from se_nas.train import NonFiniteLoss, Training
+from se_nas.training.train import NonFiniteLoss, Training
 
 
 class SETrial(tune.Trainable):

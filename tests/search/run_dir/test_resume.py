@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from se_nas import SE, InputError, Space, choice, params, trunk
-from se_nas.recipes import RECIPES
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.run_dir import compatibility, directory, resume
 from se_nas.search.run_dir.lock import run_lock
+from se_nas.training.recipes import RECIPES
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
 

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from se_nas import SE, InputError, Space, choice, latency_ms, trunk
 from se_nas.cost.network_cost import cost
-from se_nas.recipes import RECIPES
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.replay import replay
 from se_nas.search.results import files
@@ -23,6 +22,7 @@ from se_nas.search.study.drivers import SharedStudy, new_driver_name, shared_stu
 from se_nas.search.study.proposals import Proposals, propose
 from se_nas.search.study.records import Outcome, Proposal
 from se_nas.search.tuning.searcher import StudySearcher
+from se_nas.training.recipes import RECIPES
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
 

@@ -16,7 +16,6 @@ import se_nas
 from se_nas import Architecture
 from se_nas.data import load
 from se_nas.latency.settings import LatencySettings, Signature
-from se_nas.recipes import RECIPES
 from se_nas.search.config import DataSettings, TrialSettings
 from se_nas.search.finals.retraining import with_weights
 from se_nas.search.worker.latency_worker import LatencyWorker
@@ -24,6 +23,7 @@ from se_nas.search.worker.process_group import RankActor
 from se_nas.search.worker.retrain import train_and_test
 from se_nas.search.worker.shared_data import share
 from se_nas.search.worker.trial import SETrial
+from se_nas.training.recipes import RECIPES
 
 SCRIPT = Path(__file__).with_name("bare_node.py")
 ROOT = Path(se_nas.__file__).parents[1]

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from se_nas import data
-from se_nas.recipes import RECIPES
 from se_nas.search.worker.data_parallel import ShardedBatchSampler
-from se_nas.train import Training
+from se_nas.training.recipes import RECIPES
+from se_nas.training.train import Training
 
 NAME = "se_resnet8_small-width8_r4"
 IMAGES = 137  # batches of 32, and one of 9, of which one image is left out
@@ -28,7 +28,7 @@ from dataclasses import replace
 import torch
 import torch.distributed as dist
 from se_nas import data
-from se_nas.recipes import RECIPES
+from se_nas.training.recipes import RECIPES
 from se_nas.search.worker.data_parallel import DistributedTraining
 folder, name = sys.argv[1:3]
 rank, images, frozen, first, last = map(int, sys.argv[3:])

@@ -15,7 +15,6 @@ import torch
 import torch.distributed as dist
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayTaskError
 
-from se_nas.recipes import RECIPES
 from se_nas.search.config import DataSettings, TrialSettings
 from se_nas.search.worker import process_failures
 from se_nas.search.worker.process_failures import (
@@ -25,7 +24,8 @@ from se_nas.search.worker.process_failures import (
     watch_for_failures,
 )
 from se_nas.search.worker.process_group import RankActors, join, make_store
-from se_nas.train import NonFiniteLoss
+from se_nas.training.recipes import RECIPES
+from se_nas.training.train import NonFiniteLoss
 
 IS_INITIALIZED, DESTROY = dist.is_initialized, dist.destroy_process_group
 LOST = RuntimeError("[pair.cc:561] Connection closed by peer [127.0.0.1]:40064")

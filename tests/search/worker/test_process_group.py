@@ -19,7 +19,7 @@ import ray
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from se_nas import Architecture
-from se_nas.recipes import RECIPES
+from se_nas.training.recipes import RECIPES
 from se_nas.search.config import DataSettings, TrialSettings
 from se_nas.search.worker.trial import SETrial
 
@@ -70,7 +70,7 @@ configure_ray(None)
 import ray
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-from se_nas.recipes import RECIPES
+from se_nas.training.recipes import RECIPES
 from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.config import DataSettings, TrialSettings
 
@@ -119,7 +119,7 @@ configure_ray(None)
 import ray
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-from se_nas.recipes import RECIPES
+from se_nas.training.recipes import RECIPES
 from se_nas.search.worker.process_group import RankActor, RankActors
 from se_nas.search.config import DataSettings, TrialSettings
 

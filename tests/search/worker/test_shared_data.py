@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from se_nas import data
-from se_nas.recipes import RECIPES
 from se_nas.search.worker.shared_data import PARTS, TENSORS, share
-from se_nas.train import Training
+from se_nas.training.recipes import RECIPES
+from se_nas.training.train import Training
 
 
 def test_the_arrays_stay_outside_of_the_pickle() -> None:

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from se_nas import Architecture
-from se_nas.recipes import RECIPES
 from se_nas.search.config import DataSettings, TrialSettings
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.trial import SETrial
+from se_nas.training.recipes import RECIPES
 
 SETTINGS = TrialSettings(DataSettings(limit_train=200), RECIPES["search"], epochs=2)
 

@@ -20,11 +20,8 @@ from torch import Tensor, nn
 from se_nas.data import Data, RamImages, load
 from se_nas.errors import InputError
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
-from se_nas.recipes import RECIPES, Recipe
-from se_nas.train import (
-    NonFiniteLoss,
-    Training,
-)
+from se_nas.training.recipes import RECIPES, Recipe
+from se_nas.training.train import NonFiniteLoss, Training
 
 SMALL = "se_resnet18-depths1.1-width16-stem.small_r4"
 RECIPE = Recipe(batch_size=64)

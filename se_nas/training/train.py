@@ -1,7 +1,7 @@
 """Train a network an epoch at a time. No search here: plain PyTorch.
 
 >>> from se_nas.data import load
->>> from se_nas.recipes import Recipe
+>>> from se_nas.training.recipes import Recipe
 >>> training = Training("resnet18-depths1.1-width8-stem.small", load("digits"), Recipe(), epochs=1)
 >>> training.epoch().epoch, training.finished
 (1, True)
@@ -26,11 +26,11 @@ from se_nas.data import Data, Images, eval_loader, train_loader
 from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
-from se_nas.evaluation import Metrics, default_device, evaluate, to_device
 from se_nas.models.materialize import materialize
 from se_nas.nn.identity_init import init_identity
-from se_nas.optimizer import amp_dtype, freeze_norms, learning_rate, make_optimizer
-from se_nas.recipes import Recipe
+from se_nas.training.evaluation import Metrics, default_device, evaluate, to_device
+from se_nas.training.optimizer import amp_dtype, freeze_norms, learning_rate, make_optimizer
+from se_nas.training.recipes import Recipe
 
 # Streams of random numbers of one seed, beside the loader's.
 WEIGHTS, EPOCH = 1, 2

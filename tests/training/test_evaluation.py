@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from se_nas.errors import InputError
-from se_nas.evaluation import Metrics, default_device, evaluate
+from se_nas.training.evaluation import Metrics, default_device, evaluate
 
 
 class Fixed(nn.Module):

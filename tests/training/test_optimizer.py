@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from se_nas.optimizer import amp_dtype, learning_rate, make_optimizer
-from se_nas.recipes import Recipe
+from se_nas.training.optimizer import amp_dtype, learning_rate, make_optimizer
+from se_nas.training.recipes import Recipe
 
 
 def test_learning_rate_warms_up_to_its_highest_and_falls_to_0() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from se_nas.errors import InputError
-from se_nas.recipes import RECIPES, SOURCES, Recipe
+from se_nas.training.recipes import RECIPES, SOURCES, Recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)

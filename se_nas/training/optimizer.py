@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from se_nas.recipes import Recipe
+from se_nas.training.recipes import Recipe
 
 
 def learning_rate(recipe: Recipe, epochs_done: float, epochs: int) -> float:

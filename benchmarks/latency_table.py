@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from se_nas.latency import build
+from se_nas.latency import measure_missing
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.measure import HOST, Clock, LocalMeasurer, identity
 from se_nas.latency.settings import PRECISIONS, LatencySettings, Signature
@@ -41,7 +41,7 @@ def one(
     networks = cover(space, signature, settings.networks)
     held_out = draw_held_out(space, settings.held_out, networks)
     begun = time.perf_counter()
-    build.run(
+    measure_missing.measure_missing(
         LocalMeasurer(signature, settings, device, host),
         signature,
         known,
@@ -50,8 +50,8 @@ def one(
         sweeps=settings.sweeps,
     )
     table = LatencyTable(known, signature)
-    compared = build.compare(table, held_out, known)
-    figures = build.report(compared)
+    compared = measure_missing.compare(table, held_out, known)
+    figures = measure_missing.report(compared)
     print(
         f"{name:<14}{len(networks):>9}{len(known.blocks):>8}{time.perf_counter() - begun:>8.0f}"
         f"{100 * figures['median_error']:>10.2f}{100 * figures['max_error']:>8.2f}"

@@ -19,7 +19,7 @@ from torchvision import datasets
 
 from se_nas.data import DATASETS, Data, RamImages, eval_loader, load, train_loader
 from se_nas.data.images import CropAndFlip
-from se_nas.data.split import stratified
+from se_nas.data.split import stratified_split
 from se_nas.errors import InputError
 
 FASHION_FILES = [
@@ -298,7 +298,7 @@ def test_only_a_last_batch_of_one_is_dropped() -> None:
 
 def test_the_split_shares_unequal_classes_and_keeps_one() -> None:
     labels = torch.tensor([0] * 70 + [1] * 20 + [2] * 9 + [3])
-    drawn, rest = stratified(labels, 20, seed=0, what="validation part")
+    drawn, rest = stratified_split(labels, 20, seed=0, what="validation part")
     assert torch.bincount(labels[drawn], minlength=4).tolist() == [14, 4, 2, 0]
     assert sorted([*drawn.tolist(), *rest.tolist()]) == list(range(100))
 

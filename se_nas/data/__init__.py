@@ -14,7 +14,7 @@ from torch import Tensor
 from se_nas.data.images import FolderImages, Images, RamImages, Statistics
 from se_nas.data.loaders import eval_loader, train_loader
 from se_nas.data.sources import DATASETS, Source
-from se_nas.data.split import stratified
+from se_nas.data.split import stratified_split
 from se_nas.errors import InputError, unknown
 
 __all__ = [
@@ -119,7 +119,7 @@ def load(
     if limit_train is not None:
         _check_number("limit_train", limit_train, source.num_classes, None)
         if limit_train < len(train_part):
-            kept, _ = stratified(train_part.labels, limit_train, seed, "limited part", keep=0)
+            kept, _ = stratified_split(train_part.labels, limit_train, seed, "limited part", keep=0)
             train_part = train_part.select(kept)
     statistics = train_part.statistics()
     return Data(
@@ -175,5 +175,5 @@ def _cut(
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
             raise InputError(f"val_share is {val_share!r}; give a number between 0 and 1")
         count = round(share * len(source.train))
-    drawn, rest = stratified(source.train.labels, count, seed, "validation part")
+    drawn, rest = stratified_split(source.train.labels, count, seed, "validation part")
     return source.train.select(rest), source.train.select(drawn)

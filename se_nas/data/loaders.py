@@ -54,7 +54,7 @@ def train_loader(
         drop_last=len(images) % batch_size == 1,
         generator=torch.Generator().manual_seed(mixed_seed(seed, epoch)),
         num_workers=images.default_workers if workers is None else workers,
-        collate_fn=_as_it_is,
+        collate_fn=_identity_collate,
         pin_memory=torch.device(device).type == "cuda",
     )
 
@@ -72,11 +72,11 @@ def eval_loader(
         batch_size,
         generator=torch.Generator().manual_seed(0),
         num_workers=images.default_workers if workers is None else workers,
-        collate_fn=_as_it_is,
+        collate_fn=_identity_collate,
         pin_memory=torch.device(device).type == "cuda",
     )
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity_collate(batch: Any) -> Any:
     # ``__getitems__`` has made the batch already.
     return batch

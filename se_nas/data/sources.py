@@ -18,7 +18,7 @@ from torchvision import datasets
 from torchvision.transforms.v2 import functional as v2F
 
 from se_nas.data.images import FolderImages, Images, RamImages
-from se_nas.data.split import stratified
+from se_nas.data.split import stratified_split
 from se_nas.errors import InputError
 
 LAYOUTS = {
@@ -79,7 +79,7 @@ def digits(data_dir: Path | None, image_size: int | None) -> Source:
     found = load_digits()
     images = torch.from_numpy(np.round(found.images * (255 / 16)).astype(np.uint8))[:, None]
     everything = RamImages.of(images, torch.from_numpy(found.target).long())
-    held_out, rest = stratified(everything.labels, 360, seed=0, what="test part")
+    held_out, rest = stratified_split(everything.labels, 360, seed=0, what="test part")
     return _in_ram(10, everything.select(rest), everything.select(held_out), image_size)
 
 

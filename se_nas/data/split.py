@@ -9,7 +9,7 @@ from torch import Tensor
 from se_nas.errors import InputError
 
 
-def stratified(
+def stratified_split(
     labels: Tensor, count: int, seed: int, what: str, keep: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Draw ``count`` positions so that every class has its share, to within one image.

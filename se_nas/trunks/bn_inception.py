@@ -38,7 +38,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import Family, place
-from se_nas.trunks.settings import STEMS, check_choice, check_multiplier
+from se_nas.trunks.checks import STEMS, check_choice, check_multiplier
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import Family, Layout, place
-from se_nas.trunks.settings import (
+from se_nas.trunks.checks import (
     STEMS,
     by_module,
     check_choice,

@@ -40,9 +40,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import Family
-from se_nas.trunks.mobilenet_v2 import inverted_residual
-from se_nas.trunks.mobilenet_v3_layouts import layouts
-from se_nas.trunks.settings import (
+from se_nas.trunks.checks import (
     STEMS,
     check_choice,
     check_depths,
@@ -50,6 +48,8 @@ from se_nas.trunks.settings import (
     check_multiplier,
     of_stage,
 )
+from se_nas.trunks.mobilenet_v2 import inverted_residual
+from se_nas.trunks.mobilenet_v3_layouts import layouts
 
 
 @dataclass(frozen=True)

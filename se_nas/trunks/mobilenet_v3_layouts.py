@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from se_nas.trunks.base import Layout
-from se_nas.trunks.settings import by_module
+from se_nas.trunks.checks import by_module
 
 if TYPE_CHECKING:
     from se_nas.trunks.mobilenet_v3 import MobileNetV3

@@ -35,8 +35,8 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, place
+from se_nas.trunks.checks import check_choice, check_whole
 from se_nas.trunks.resnet_layouts import layouts
-from se_nas.trunks.settings import check_choice, check_whole
 
 RELU = Act("relu")
 

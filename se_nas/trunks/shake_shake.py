@@ -53,7 +53,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, place
-from se_nas.trunks.settings import check_choice, check_depths, check_whole, of_stage
+from se_nas.trunks.checks import check_choice, check_depths, check_whole, of_stage
 
 STEM_WIDTHS = {"basic": 16, "bottleneck": 64}
 RELU = Act("relu")

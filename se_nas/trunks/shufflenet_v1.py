@@ -41,7 +41,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, place
-from se_nas.trunks.settings import STEMS, check_choice, check_depths, check_multiplier, of_stage
+from se_nas.trunks.checks import STEMS, check_choice, check_depths, check_multiplier, of_stage
 
 # Output channels of stage 2 by number of groups; every further stage doubles them.
 CHANNELS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}

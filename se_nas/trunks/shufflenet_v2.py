@@ -36,7 +36,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, Layout, place
-from se_nas.trunks.settings import STEMS, by_module, check_choice, check_depths, of_stage
+from se_nas.trunks.checks import STEMS, by_module, check_choice, check_depths, of_stage
 
 # Output channels of stages 2, 3, 4 and of the last 1×1, by scale.
 CHANNELS = {

@@ -37,14 +37,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import Family, Layout, place
-from se_nas.trunks.settings import (
-    STEMS,
-    by_module,
-    check_choice,
-    check_depths,
-    check_whole,
-    of_stage,
-)
+from se_nas.trunks.checks import STEMS, by_module, check_choice, check_depths, check_whole, of_stage
 
 # A stage's width in units of the first one's.
 FACTORS = (1, 2, 4, 8, 8)

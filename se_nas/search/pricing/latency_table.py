@@ -13,7 +13,7 @@ from rich.console import Console
 
 from se_nas.data import Data
 from se_nas.errors import InputError
-from se_nas.latency import build
+from se_nas.latency import measure_missing
 from se_nas.latency.cache import open_cache
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature, uses_latency
@@ -87,7 +87,7 @@ def _measure_table(
         identity = measurer.identity()
         cache = open_cache(settings.cache, identity)
         known = cache.load(note)
-        missing = build.lacking(networks, signature, known)
+        missing = measure_missing.unmeasured(networks, signature, known)
         # A logical GPU keeps nobody else from the CPU that is timed then.
         shared = slots.gpus > 0 and identity.get("cudnn") is None
         how = "not alone, the reserved GPU is no CUDA device" if shared else "alone"
@@ -106,7 +106,7 @@ def _measure_table(
                 saved = time.monotonic()
 
         try:
-            build.run(
+            measure_missing.measure_missing(
                 measurer,
                 signature,
                 known,
@@ -118,8 +118,10 @@ def _measure_table(
             )
         finally:  # Ctrl-C too
             cache.save(known, note)
-    table = LatencyTable(build.of_networks(known, [*networks, *held_out], signature), signature)
-    report = build.report(build.compare(table, held_out, known))
+    table = LatencyTable(
+        measure_missing.restricted_to(known, [*networks, *held_out], signature), signature
+    )
+    report = measure_missing.report(measure_missing.compare(table, held_out, known))
     return TimedPrice(price, table, settings, identity, report)
 
 
@@ -163,10 +165,12 @@ def _measured(
         known = cache.load(note)
         sweeps = price.settings.sweeps
         try:
-            build.run(measurer, table.signature, known, wholes=networks, sweeps=sweeps)
+            measure_missing.measure_missing(
+                measurer, table.signature, known, wholes=networks, sweeps=sweeps
+            )
         finally:  # Ctrl-C too
             cache.save(known, note)
-    compared = build.compare(table, networks, known)
+    compared = measure_missing.compare(table, networks, known)
     latencies = [known.networks.get(network_key(a, table.signature)) for a in networks]
-    run.write(FILE, price.to_dict() | {"finals": build.report(compared)})
+    run.write(FILE, price.to_dict() | {"finals": measure_missing.report(compared)})
     return [replace(row, latency=own) for row, own in zip(rows, latencies, strict=True)]

@@ -50,7 +50,7 @@ class HeldOut:
         return self.predicted_ms / self.measured.median_ms - 1
 
 
-def run(
+def measure_missing(
     measurer: Measurer,
     signature: Signature,
     known: Measurements,
@@ -76,7 +76,7 @@ def run(
         InputError: no block is known in the end: none of ``profiles`` fits into the memory.
     """
     before = set(known.blocks)
-    jobs = [(a, False) for a in lacking(profiles, signature, known)]
+    jobs = [(a, False) for a in unmeasured(profiles, signature, known)]
     jobs += [(a, True) for a in wholes if network_key(a, signature) not in known.networks]
     rng = random.Random(seed)
     samples: dict[Block, list[float]] = {}
@@ -108,14 +108,14 @@ def run(
         raise InputError("latency_ms: no network of the space fits into the device's memory")
 
 
-def lacking(
+def unmeasured(
     networks: Sequence[Architecture], signature: Signature, known: Measurements
 ) -> list[Architecture]:
     """The networks that have a block which was not measured."""
     return [a for a in networks if any(b.key not in known.blocks for b in blocks(a, signature))]
 
 
-def of_networks(
+def restricted_to(
     known: Measurements, networks: Sequence[Architecture], signature: Signature
 ) -> Measurements:
     """The part of what is known that has to do with these networks: a cache has other spaces'."""

@@ -20,7 +20,7 @@ from torch import nn
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.models.materialize import list_models
-from se_nas.timm_model import TimmModel, pooled_side
+from se_nas.timm.model import TimmModel, pooled_side
 
 __all__ = ["ENTRIES", "TimmModel", "timm_name"]
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import se_nas
-import se_nas.timm
+import se_nas.timm.registry
 from se_nas import InputError
 
 SMALL = {"architecture": "se_resnet18-depths1.1.1.1-width8_r4"}
@@ -252,7 +252,7 @@ def test_the_settings_that_are_named_are_allowed() -> None:
     timm.create_model("se_nas", **SMALL, **values)
     timm.create_model("se_nas", **SMALL, features_only=True, out_indices=(1,))
     named = {*SMALL, *values, "out_indices", "weights"}
-    assert named == set(se_nas.timm_model.SETTINGS)  # type: ignore[attr-defined]
+    assert named == set(se_nas.timm.model.SETTINGS)  # type: ignore[attr-defined]
 
 
 def test_what_timms_registry_does_not_allow() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from se_nas import SE, InputError, Space, choice, optional, per_stage, trunk
 from se_nas.architecture.architecture import Architecture
-from se_nas.latency import build
+from se_nas.latency import measure_missing
 from se_nas.latency.blocks import Block, blocks
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature
@@ -67,10 +67,10 @@ def test_the_table_of_an_additive_device_is_exact() -> None:
     device, known = Device(), Measurements()
     networks = cover(SPACE, SIGNATURE, 400)
     held_out = draw_held_out(SPACE, 10, networks)
-    build.run(device, SIGNATURE, known, profiles=networks, wholes=held_out)
-    compared = build.compare(LatencyTable(known, SIGNATURE), held_out, known)
+    measure_missing.measure_missing(device, SIGNATURE, known, profiles=networks, wholes=held_out)
+    compared = measure_missing.compare(LatencyTable(known, SIGNATURE), held_out, known)
     assert len(compared) == 10
-    report = build.report(compared)
+    report = measure_missing.report(compared)
     assert report["max_error"] == pytest.approx(0, abs=1e-9)
     assert report["kendall_tau"] == pytest.approx(1)
     assert not {a.id for a in held_out} & {a.id for a in networks}
@@ -81,19 +81,25 @@ def test_a_slow_sweep_is_outvoted() -> None:
     held_out = draw_held_out(SPACE, 10, networks)
     jobs = len(networks) + len(held_out)
     device, known = Device([1.0] * jobs + [5.0] * jobs + [1.0] * jobs), Measurements()
-    build.run(device, SIGNATURE, known, profiles=networks, wholes=held_out, sweeps=3)
-    report = build.report(build.compare(LatencyTable(known, SIGNATURE), held_out, known))
+    measure_missing.measure_missing(
+        device, SIGNATURE, known, profiles=networks, wholes=held_out, sweeps=3
+    )
+    report = measure_missing.report(
+        measure_missing.compare(LatencyTable(known, SIGNATURE), held_out, known)
+    )
     assert report["max_error"] == pytest.approx(0, abs=1e-9)
 
 
 def test_what_is_known_is_not_measured_again() -> None:
     networks = cover(SPACE, SIGNATURE, 400)
     known = Measurements()
-    build.run(Device(), SIGNATURE, known, profiles=networks[:4], wholes=networks[-1:])
+    measure_missing.measure_missing(
+        Device(), SIGNATURE, known, profiles=networks[:4], wholes=networks[-1:]
+    )
     before = dict(known.blocks)
     device = Device([9.0] * 1000)
     progress: list[tuple[int, int]] = []
-    build.run(
+    measure_missing.measure_missing(
         device,
         SIGNATURE,
         known,
@@ -106,33 +112,41 @@ def test_what_is_known_is_not_measured_again() -> None:
     assert device.measured == []
     assert {key: known.blocks[key] for key in before} == before
     assert progress[-1] == (len(progress), len(progress)) == (20, 20)
-    build.run(device, SIGNATURE, known, profiles=networks, on_done=pytest.fail)  # type: ignore[arg-type]
+    measure_missing.measure_missing(
+        device, SIGNATURE, known, profiles=networks, on_done=pytest.fail
+    )  # type: ignore[arg-type]
 
 
 def test_a_network_that_does_not_fit_leaves_its_blocks_to_estimates() -> None:
     networks = cover(SPACE, SIGNATURE, 400)
     sizes = sorted(sum(b.params for b in blocks(a, SIGNATURE)) for a in networks)
     known = Measurements()
-    build.run(Device(too_large=sizes[-2]), SIGNATURE, known, profiles=networks)
+    measure_missing.measure_missing(
+        Device(too_large=sizes[-2]), SIGNATURE, known, profiles=networks
+    )
     assert 0 < len(known.blocks) < len(known_keys(networks))
     assert LatencyTable(known, SIGNATURE).predict(networks[-1]) > 0
     with pytest.raises(InputError, match="fits into the device's memory"):
-        build.run(Device(too_large=1), SIGNATURE, Measurements(), profiles=networks)
+        measure_missing.measure_missing(
+            Device(too_large=1), SIGNATURE, Measurements(), profiles=networks
+        )
 
 
 def test_the_part_of_a_cache_that_a_run_needs() -> None:
     networks = cover(SPACE, SIGNATURE, 400)
     known = Measurements()
-    build.run(Device(), SIGNATURE, known, profiles=networks, wholes=networks[:3])
-    part = build.of_networks(known, networks[:1], SIGNATURE)
+    measure_missing.measure_missing(
+        Device(), SIGNATURE, known, profiles=networks, wholes=networks[:3]
+    )
+    part = measure_missing.restricted_to(known, networks[:1], SIGNATURE)
     assert set(part.blocks) == known_keys(networks[:1])
     assert len(part.profiled) == len(part.networks) == 1
 
 
 def test_an_order_needs_two_values() -> None:
-    one = build.HeldOut("a", 1.5, Latency(1.0, 1.0, 1.0))
+    one = measure_missing.HeldOut("a", 1.5, Latency(1.0, 1.0, 1.0))
     assert one.error == pytest.approx(0.5)
-    assert build.report([one])["kendall_tau"] is None
-    assert build.report([])["median_error"] is None
-    other = build.HeldOut("b", 1.0, Latency(2.0, 2.0, 2.0))
-    assert build.report([one, other])["kendall_tau"] == pytest.approx(-1)
+    assert measure_missing.report([one])["kendall_tau"] is None
+    assert measure_missing.report([])["median_error"] is None
+    other = measure_missing.HeldOut("b", 1.0, Latency(2.0, 2.0, 2.0))
+    assert measure_missing.report([one, other])["kendall_tau"] == pytest.approx(-1)

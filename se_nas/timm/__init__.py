@@ -1,0 +1,6 @@
+"""Our networks in timm: ``timm.create_model("se_nas_se_resnet50_r16")`` after importing this."""
+
+from se_nas.timm.model import TimmModel
+from se_nas.timm.registry import ENTRIES, timm_name
+
+__all__ = ["ENTRIES", "TimmModel", "timm_name"]

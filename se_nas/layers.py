@@ -1,8 +1,8 @@
 """The frozen values that a network is made of: a description, not yet a module.
 
 A trunk describes itself with these values once. Everything else is derived from that one
-description: ``se_nas.nn.blocks`` builds the ``nn.Module``, ``se_nas.cost.network_cost`` counts it by arithmetic,
-``se_nas.architecture.architecture`` hashes it into the canonical id. This file imports no torch.
+description: ``se_nas.nn.blocks`` builds the ``nn.Module``, ``se_nas.cost`` counts it by arithmetic,
+``Architecture.id`` hashes it into the canonical id. This file imports no torch.
 
 A ``Chain`` is a tuple of ``(name, layer)`` pairs; the names become module names, hence the keys
 of the state dict.

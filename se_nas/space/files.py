@@ -12,7 +12,7 @@ from se_nas.space.space import Space
 
 def space_files() -> dict[str, Path]:
     """The spaces that come with SE-NAS: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     folders = (package / "search_spaces", package.parent / "search_spaces")
     folder = next((f for f in folders if f.is_dir()), folders[0])
     return {file.stem: file for file in sorted(folder.glob("*.py"))}

@@ -96,9 +96,12 @@ def swapped(recorded: optuna.Study, *numbers: int) -> optuna.Study:
 def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -> None:
     config, path = make(tmp_path, SPACE, "tpe")
     recorded = study.read_study(config, directory.find(path, ""))
-    found = compare(recorded, SPACE, replace(config, seed=4), price)
+    sessions = recorded.user_attrs[study.SESSIONS]
+    recorded.set_user_attr(study.SESSIONS, [session | {"seed": 4} for session in sessions])
+    found = compare(recorded, SPACE, config, price)
     assert found.different is not None
     assert "differs" in str(found)
+    recorded.set_user_attr(study.SESSIONS, sessions)
 
     ended = [
         t.user_attrs | {"number": t.number}

@@ -53,7 +53,7 @@ class Measurer:
 
 
 class Device:
-    """Stands for ``measuring.alone``: the n-th time it fails as it is told, or is free."""
+    """Stands for ``exclusive_measurer``: the n-th time it fails as it is told, or is free."""
 
     def __init__(self, *failures: BaseException | None) -> None:
         self.failures = list(failures)
@@ -96,7 +96,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
     monkeypatch.setattr(run, "connected", connected)
     monkeypatch.setattr(run, "tune_trials", tune_trials)
     monkeypatch.setattr(run, "train_on_ray", train_on_ray)
-    monkeypatch.setattr(latency_table, "alone", found)
+    monkeypatch.setattr(latency_table, "exclusive_measurer", found)
     return found
 
 

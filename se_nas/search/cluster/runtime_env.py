@@ -1,8 +1,8 @@
 """This SE-NAS to the workers of a running cluster, by Ray's runtime environment.
 
 The nodes need torch, torchvision and Ray (``ray[default,tune]``), and nothing else that SE-NAS
-depends on: ``trial``, ``peers``, ``alone`` and ``final_run`` run there. SE-NAS itself travels, so
-what runs there is what runs here, and nothing is installed. A user's space file stays: it is read
+depends on: only ``search/worker`` runs there. SE-NAS itself travels, so what runs there is what
+runs here, and nothing is installed. A user's space file stays: it is read
 on the driver, and workers get architectures as JSON.
 """
 
@@ -32,7 +32,7 @@ def runtime_env(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     >>> [Path(path).name for path in runtime_env({})["py_modules"]]
     ['se_nas']
     """
-    # CPU trials must not see a GPU that other people's work runs on: see ``environment.prepare``.
+    # CPU trials must not see a GPU that other people's work runs on: see ``configure_ray``.
     sent: dict[str, Any] = {"env_vars": {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}}
     submitted = json.loads(environment.get(JOB, "{}")).get("runtime_env") or {}
     if not {"working_dir", "py_modules"} & set(submitted):

@@ -118,10 +118,10 @@ def slots_on(config: SearchConfig, given: Slots, nodes: Sequence[Mapping[str, fl
     """Trials that these nodes have room for, each with the resources that were given at the start.
 
     Args:
-        nodes: the resources of each living node, as for ``slots``.
+        nodes: the resources of each living node, as for ``plan_slots``.
 
-    >>> config, given = RunConfig(gpus=4), Slots(4, cpus=2.0, gpus=1.0)
-    >>> [room(config, given, [{"CPU": 8.0, "GPU": 2.0}] * n) for n in range(4)]
+    >>> config, given = SearchConfig(gpus=4), Slots(4, cpus=2.0, gpus=1.0)
+    >>> [slots_on(config, given, [{"CPU": 8.0, "GPU": 2.0}] * n) for n in range(4)]
     [0, 2, 4, 4]
     """
     gpus = 0

@@ -11,7 +11,7 @@ from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
 from se_nas.space.space import Space
 
-# What the trials that are there do not depend on; ``RunConfig.processes`` they do depend on.
+# What the trials that are there do not depend on; ``SearchConfig.processes`` they do depend on.
 MAY_CHANGE = frozenset(
     {
         *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),

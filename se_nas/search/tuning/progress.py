@@ -58,7 +58,7 @@ class ProgressCallback(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         if trial.config.get("out_of_memory"):
-            return  # KeepErrors says it
+            return  # FailureCallback says it
         self.console.print(
             f"note: a worker died; {trial.config['name']} goes on from its last checkpoint",
             soft_wrap=True,

@@ -37,7 +37,7 @@ class ShardedBatchSampler(Sampler[list[int]]):
         images: in all of them.
         batch_size: of all but the last.
 
-    >>> list(Slices([[5, 3, 1, 4], [0, 6]], images=6, batch_size=4, rank=1, size=2))
+    >>> list(ShardedBatchSampler([[5, 3, 1, 4], [0, 6]], images=6, batch_size=4, rank=1, size=2))
     [[3, 4]]
     """
 

@@ -75,7 +75,7 @@ def first_failure(tasks: Sequence[Any], timeout: float) -> Exception | None:
 def watch_for_failures(
     tasks: Sequence[Any], seen: list[Exception], on_failure: Callable[[Exception], None]
 ) -> Iterator[None]:
-    """While the block runs, a thread puts the first ``cause`` into ``seen``, and calls this.
+    """While the block runs, a thread puts the ``first_failure`` into ``seen``, and calls this.
 
     Process 0 waits in a collective for a peer that will not come: with gloo until the peer's
     process is gone, with NCCL until the collective times out.

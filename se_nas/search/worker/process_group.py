@@ -215,7 +215,7 @@ class RankActors:
 
 
 class RankZeroTraining(DistributedTraining):
-    """``ParallelTraining`` in process 0, which takes its peers along.
+    """``DistributedTraining`` in process 0, which takes its peers along.
 
     Args:
         peers: started if they are not there.

@@ -50,7 +50,7 @@ def share(data: Data) -> SharedData | None:
     """What to give to Ray; None for image files, which every worker opens itself.
 
     >>> from se_nas.data import load
-    >>> shared(load("digits")).data().summary() == load("digits").summary()
+    >>> share(load("digits")).data().summary() == load("digits").summary()
     True
     """
     if not all(isinstance(getattr(data, part), RamImages) for part in PARTS):

@@ -143,7 +143,7 @@ def test_sigterm_while_ray_starts_or_ends_is_not_left_to_rays_handler(
 
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", shutdown)
-    monkeypatch.setattr(connection, "living", living)
+    monkeypatch.setattr(connection, "living_nodes", living)
     before = signal.getsignal(signal.SIGTERM)
 
     with raise_on_signal(), pytest.raises(Interrupted), connected(SearchConfig(gpus=0)):

@@ -202,7 +202,7 @@ def test_the_best_so_far_is_that_of_all_drivers(tmp_path: Path) -> None:
 
 
 def wait(proposals: Proposals, ends: Proposal | None, other: Proposals) -> tuple[str, float]:
-    """What ``wait`` prints, and how long it took by a clock that ``ends`` a trial after 10 s."""
+    """What the wait prints, and how long it took by a clock that ends a trial after 10 s."""
     console = Console(file=io.StringIO(), width=300)
     now = [0.0]
 

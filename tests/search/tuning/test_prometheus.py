@@ -14,7 +14,7 @@ from se_nas.search.study.records import Counts, End
 from se_nas.search.tuning.prometheus import GAUGES, STATES, SearchGauges
 from se_nas.space.objectives import Objective, maximize, minimize
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EXPORTED = {f"ray_{name}" for name in GAUGES}
 
 

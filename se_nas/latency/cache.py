@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from se_nas.errors import first_line
 from se_nas.latency.table import Measurements
 
 
@@ -31,8 +32,10 @@ class Cache:
         except FileNotFoundError:
             return Measurements()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            note(f"the latency cache {self.path} cannot be used ({reason}): measuring again")
+            note(
+                f"the latency cache {self.path} cannot be used ({first_line(error)}): "
+                "measuring again"
+            )
             return Measurements()
 
     def save(self, found: Measurements, note: Callable[[str], None]) -> None:

@@ -22,7 +22,9 @@ def test_a_run_of_the_version_before_goes_on(tmp_path: Path) -> None:
     before = completed(run)
     cut = [t for t in told(run) if t.state is TrialState.RUNNING]
     assert (len(before), len(cut)) == (3, 2)
-    output = end(start("--resume", str(run), "--trials", "5", "--final-epochs", "1"))
+    output = end(
+        start("--resume", str(run), "--trials", "5", "--final-epochs", "1", "--no-dashboard")
+    )
     assert "2 go on, 1 of them from a checkpoint" in output
     assert before.items() <= completed(run).items()
     assert len([t for t in told(run) if "architecture" in t.user_attrs]) == 5

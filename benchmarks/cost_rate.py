@@ -1,4 +1,4 @@
-"""How fast architectures are priced, beside building each one and counting.
+"""Rate at which architectures are priced, beside building each one and counting.
 
     python benchmarks/cost_rate.py [--architectures 10000] [--built 5]
 
@@ -27,7 +27,7 @@ from se_nas.space.files import load_space
 
 
 def distinct(space: Space, count: int) -> list[Architecture]:
-    """Random architectures, no two alike."""
+    """Draw random architectures, no two alike."""
     rng = random.Random(0)
     found: dict[Architecture, None] = {}
     while len(found) < count:
@@ -43,7 +43,7 @@ def clear_caches() -> None:
 
 
 def rate(architectures: list[Architecture]) -> float:
-    """Architectures priced in a second."""
+    """Return how many architectures are priced in a second."""
     start = time.perf_counter()
     for architecture in architectures:
         cost(architecture)
@@ -51,7 +51,7 @@ def rate(architectures: list[Architecture]) -> float:
 
 
 def built_rate(architectures: list[Architecture]) -> float:
-    """Architectures built on the meta device and counted in a second."""
+    """Return how many are built on the meta device and counted in a second."""
     start = time.perf_counter()
     for architecture in architectures:
         size = architecture.trunk.input_size

@@ -1,4 +1,4 @@
-"""What SE costs in time: ours against timm's seresnet50, and against our own trunks without SE.
+"""Time that SE costs: ours against timm's seresnet50, and against our own trunks without SE.
 
     python benchmarks/se_overhead.py [--repeats 20] [--threads 1] [--size 224] [--mobile]
 
@@ -30,7 +30,7 @@ WARM_UP = 2
 
 
 def measure(contest: Contest, repeats: int) -> dict[str, float]:
-    """Median milliseconds of each contestant."""
+    """Return the median milliseconds of each contestant."""
     times: dict[str, list[float]] = {name: [] for name in contest}
     for repeat in range(WARM_UP + repeats):
         for name, run in contest.items():

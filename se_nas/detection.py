@@ -62,7 +62,7 @@ def faster_rcnn(
     frozen: bool | None = None,
     **settings: Any,
 ) -> FasterRCNN:
-    """torchvision's Faster R-CNN on a feature pyramid over the stages of a trunk.
+    """Build torchvision's Faster R-CNN on a feature pyramid over the stages of a trunk.
 
     Args:
         name_or_architecture: a network of the family resnet, such as ``"se_resnet50_r16"``.

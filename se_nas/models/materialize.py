@@ -1,4 +1,4 @@
-"""From a name or an ``Architecture`` to a model."""
+"""Models by name or ``Architecture``: ``materialize`` and ``list_models``."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def materialize(
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names of the named models that match a shell pattern.
+    """List the names of the named models that match a shell pattern.
 
     Any other name of the grammar in ``se_nas.architecture.names`` can be materialized as well.
 

@@ -61,7 +61,7 @@ def _entry(name: str, architecture: str) -> Callable[..., nn.Module]:
 
 
 def timm_name(name: str) -> str:
-    """Our name as timm's registry has it."""
+    """Return a name of ours as timm's registry has it."""
     return f"{PREFIX}_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"
 
 

@@ -23,6 +23,7 @@ from se_nas import Architecture, Space, materialize
 from se_nas.architecture import architecture as arch_module
 from se_nas.cost import network_cost as cost_module
 from se_nas.cost.network_cost import cost
+from se_nas.latency.measure import processor
 from se_nas.space.files import load_space
 
 
@@ -63,13 +64,6 @@ def built_rate(architectures: list[Architecture]) -> float:
         priced = cost(architecture)
         assert counted == (priced.params, priced.macs), str(architecture)
     return len(architectures) / (time.perf_counter() - start)
-
-
-def processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    found = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else platform.processor() or platform.machine()
 
 
 def main() -> None:

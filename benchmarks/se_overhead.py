@@ -23,6 +23,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import se_nas
+from se_nas.latency.measure import processor
 
 Contest = dict[str, Callable[[], None]]
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -124,13 +125,6 @@ def mobile(trunk: str, layout: str, size: int, batch: int, repeats: int) -> None
         measure(steps, repeats),
         [(se, trunk, None)],
     )
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:

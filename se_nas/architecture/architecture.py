@@ -66,6 +66,13 @@ class Architecture:
         """
         return cls(*names.parse_name(name))
 
+    @classmethod
+    def of(cls, name_or_architecture: str | Architecture) -> Architecture:
+        """The architecture itself, or that of a name."""
+        if isinstance(name_or_architecture, Architecture):
+            return name_or_architecture
+        return cls.parse(name_or_architecture)
+
     def __str__(self) -> str:
         return names.format_name(self.trunk, self.se)
 

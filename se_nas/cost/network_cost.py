@@ -55,8 +55,7 @@ def cost(
     >>> cost("resnet50").macs
     3857973248
     """
-    if isinstance(architecture, str):
-        architecture = Architecture.parse(architecture)
+    architecture = Architecture.of(architecture)
     tallies = parts(
         architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes
     )

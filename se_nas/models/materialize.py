@@ -45,10 +45,7 @@ def materialize(
     >>> sum(p.numel() for p in model.parameters())
     28088024
     """
-    if isinstance(name_or_architecture, Architecture):
-        architecture = name_or_architecture
-    else:
-        architecture = Architecture.parse(name_or_architecture)
+    architecture = Architecture.of(name_or_architecture)
     num_classes = whole("num_classes", num_classes, 1)
     in_channels = whole("in_channels", in_channels, 1)
     check_missing_se(missing_se)

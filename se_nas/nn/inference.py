@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from se_nas.errors import InputError
 from se_nas.nn.blocks import Residual
-from se_nas.nn.example import example
+from se_nas.nn.example import check_kind, example
 from se_nas.nn.model import Model
 from se_nas.nn.neighbours import module_chains
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
@@ -39,11 +38,7 @@ def optimize_for_inference(model: Model, input_size: int | tuple[int, int] | Non
     Raises:
         InputError: ``model`` is no model of ``materialize``.
     """
-    if not isinstance(model, Model):
-        raise InputError(
-            f"optimize_for_inference takes a model of se_nas.materialize, not a "
-            f"{type(model).__name__}"
-        )
+    check_kind(model, "optimize_for_inference")
     fast = copy.deepcopy(model).requires_grad_(False).eval()
     for chain in list(module_chains(fast)):
         for (_, conv), (name, norm) in pairwise(chain):

@@ -65,8 +65,7 @@ class TimmModel(Model):
         for setting in others:  # timm hands on what it does not know
             raise unknown("setting of a timm model", setting, SETTINGS)
         _check_pool(global_pool, num_classes)
-        if isinstance(architecture, str):
-            architecture = Architecture.parse(architecture)
+        architecture = Architecture.of(architecture)
         super().__init__(architecture, max(num_classes, 1), in_chans)
         if weights is not None:
             fresh = new_head or num_classes == 0

@@ -70,12 +70,12 @@ def create_study(
         raise InputError(
             f"the storage {_place(config, run)} has a study {name!r}: add --join to work on it "
             "beside the driver that began it, finish it with --resume RUN where its run is, or "
-            "give another --name"
+            "give another `name`"
         ) from None
     except KeyError:
         raise InputError(
             f"the study {name!r} of the run {run.shown} is not in {_place(config, run)}; if it was "
-            "moved, give its --storage"
+            "moved, give its `storage`"
         ) from None
     except Exception as error:  # the drivers behind a URL raise many types
         if resume and isinstance(error, OSError) and error.errno in FULL:

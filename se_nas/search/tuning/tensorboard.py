@@ -28,7 +28,7 @@ class TensorBoardCallback(tune.Callback):
             from tensorboardX import SummaryWriter
         except ImportError:
             raise InputError(
-                "--tensorboard needs a package that is not installed: pip install tensorboardX"
+                "`tensorboard` needs a package that is not installed: pip install tensorboardX"
             ) from None
         self._writer: Any = SummaryWriter
         self.folder = folder

@@ -202,7 +202,7 @@ def absolute_path(path: str) -> str:
 
 
 def _inherits(own: Setting, table: Mapping[str, Setting]) -> bool:
-    """Whether None means: as the named value that holds this setting has it."""
+    """Return whether None means: as the named value that holds this setting has it."""
     holder = table.get(own.path[0])
     return holder is not None and holder.named is not None
 

@@ -35,6 +35,7 @@ HOUSE = (
 # Of the search: pricing, tuning and finals do not know one another, nor a worker the run's folder.
 ROOMS = (
     ("config", "signals"),
+    ("config_file",),
     ("run_dir", "worker"),
     ("cluster",),
     ("study",),

@@ -42,7 +42,7 @@ def load_space(name_or_path: str) -> Space:
 
 
 def is_path(name_or_path: str) -> bool:
-    """Whether a space is given by its file, not by its name."""
+    """Return whether a space is given by its file, not by its name."""
     return name_or_path.endswith((".py", ".json")) or any(c in name_or_path for c in "/\\")
 
 

@@ -125,7 +125,14 @@ def test_the_final_latencies_come_when_everything_else_is_written(
     assert len(done.read("latency.json")["finals"]["networks"]) == len(finals)
     assert done.winner.read_bytes() == b"weights"
     assert {path.name for path in done.path.iterdir()} == {
-        *("space.json", "settings.json", "versions.json", "study.journal", "latency.json"),
+        *(
+            "space.json",
+            "settings.json",
+            "run.toml",
+            "versions.json",
+            "study.journal",
+            "latency.json",
+        ),
         *("errors", "checkpoints", "lock", "results.json", "winner.json", "winner.safetensors"),
     }
 

@@ -56,5 +56,9 @@ def options(kind: type[Any]) -> Iterator[inspect.Parameter]:
 
 def _annotation(setting: Setting) -> Any:
     kind: Any = list[str] if setting.kind is tuple else setting.kind
-    info = typer.Option(help=setting.help, rich_help_panel=setting.panel.capitalize())
+    info = typer.Option(
+        help=setting.help,
+        rich_help_panel=setting.panel.capitalize(),
+        metavar="<str>" if setting.kind is tuple else None,
+    )
     return Annotated[Optional[kind], info]  # noqa: UP045 - a union is made at run time

@@ -86,13 +86,14 @@ class DistributedTraining(Training):
             architecture, data, recipe, epochs=epochs, seed=seed, device=device, workers=workers
         )
         if self.device.type == "cuda":
-            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
+            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
         # Batch norms that are frozen for the last epochs have no gradients then.
         unused = self.recipe.frozen_norm_epochs > 0
         self.network = DistributedDataParallel(self.model, find_unused_parameters=unused)
 
     def _train_loader(self) -> DataLoader[Batch]:
         whole = super()._train_loader()
+        assert whole.batch_sampler is not None, "it makes batches"
         slices = ShardedBatchSampler(
             whole.batch_sampler,
             images=len(self.data.train),

@@ -57,8 +57,13 @@ def make_store(size: int, port: int = 0) -> Any:  # torch has no type for it
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        lead = {"wait_for_workers": False, "master_listen_fd": server.detach()}
-        return store("127.0.0.1", port, size, is_master=True, timeout=TIMEOUT, **lead)
+        return store(
+            *("127.0.0.1", port, size),
+            is_master=True,
+            timeout=TIMEOUT,
+            wait_for_workers=False,
+            master_listen_fd=server.detach(),
+        )
 
 
 def join(store: object, rank: int, size: int, on_cuda: bool) -> None:

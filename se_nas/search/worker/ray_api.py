@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar, cast
 
 import ray
 from ray import ObjectRef
+from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 R = TypeVar("R")
@@ -26,13 +27,6 @@ class ActorHandle(Protocol):
     """An actor: each of its attributes is a method that runs there."""
 
     def __getattr__(self, method: str) -> RemoteMethod[object]: ...
-
-
-class PlacementGroup(Protocol):
-    """Resources that are reserved together."""
-
-    @property
-    def bundle_specs(self) -> list[dict[str, float]]: ...
 
 
 class _ActorClass(Protocol):
@@ -82,8 +76,8 @@ def in_group(group: PlacementGroup, bundle: int) -> PlacementGroupSchedulingStra
 
 def place(bundles: Sequence[Mapping[str, float]]) -> PlacementGroup:
     """Ask for resources together on one node; they are there when they are free."""
-    group = ray.util.placement_group([dict(bundle) for bundle in bundles], strategy="STRICT_PACK")
-    return cast(PlacementGroup, group)
+    group: PlacementGroup = ray.util.placement_group(list(bundles), strategy="STRICT_PACK")
+    return group
 
 
 def give_back(group: PlacementGroup) -> None:
@@ -93,6 +87,6 @@ def give_back(group: PlacementGroup) -> None:
 
 def own_group() -> PlacementGroup:
     """Return the placement group that this process runs in."""
-    group = ray.util.get_current_placement_group()
+    group: PlacementGroup | None = ray.util.get_current_placement_group()
     assert group is not None, "this process runs in a placement group"
-    return cast(PlacementGroup, group)
+    return group

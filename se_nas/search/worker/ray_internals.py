@@ -14,7 +14,7 @@ from se_nas.search.worker.ray_api import ActorHandle
 def set_title(title: str) -> None:
     """Set the title of this process, as Ray does; nothing where Ray has no such function."""
     with contextlib.suppress(AttributeError):
-        ray._raylet.setproctitle(title)
+        ray._raylet.setproctitle(title)  # type: ignore[attr-defined]
 
 
 def is_up(actor: ActorHandle) -> ObjectRef[object]:

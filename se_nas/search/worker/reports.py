@@ -85,6 +85,11 @@ def read_report(result: Mapping[str, object] | None) -> TrialReport:
     return cast(TrialReport, result or {})
 
 
+def read_config(config: Mapping[str, object]) -> TrialConfig:
+    """Return what a trial was given, without a copy."""
+    return cast(TrialConfig, config)
+
+
 def is_epoch(report: TrialReport) -> bool:
     """Return whether a report is of an epoch: neither of a worker that is up nor of an end.
 
@@ -94,14 +99,14 @@ def is_epoch(report: TrialReport) -> bool:
     return not report.get("ready") and not report.get("end")
 
 
-def ready_first(step: Callable[[T], TrialReport]) -> Callable[[T], TrialReport]:
+def ready_first(step: Callable[[T], dict[str, object]]) -> Callable[[T], dict[str, object]]:
     """Let a trainable's ``step`` answer ``READY`` once in its process, before it trains."""
 
     @functools.wraps(step)
-    def wrapped(self: T) -> TrialReport:
+    def wrapped(self: T) -> dict[str, object]:
         if not getattr(self, "is_ready", False):
             self.is_ready = True  # type: ignore[attr-defined]
-            return READY.copy()
+            return dict(READY)
         return step(self)
 
     return wrapped

@@ -57,7 +57,7 @@ def share(data: Data) -> SharedData | None:
     if not all(isinstance(getattr(data, part), RamImages) for part in PARTS):
         return None
     arrays: dict[str, dict[str, Array]] = {}
-    empty: dict[str, RamImages] = {}
+    empty: dict[str, Any] = {}
     for part in PARTS:
         images = getattr(data, part)
         arrays[part] = {name: getattr(images, name).numpy() for name in TENSORS}

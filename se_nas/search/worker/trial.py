@@ -12,6 +12,7 @@ import os
 import socket
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -26,7 +27,14 @@ from se_nas.search.worker import checkpoints, process_title
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.device import device
 from se_nas.search.worker.out_of_memory import is_out_of_memory
-from se_nas.search.worker.reports import WORST, End, TrialConfig, TrialReport, ready_first
+from se_nas.search.worker.reports import (
+    WORST,
+    End,
+    TrialConfig,
+    TrialReport,
+    read_config,
+    ready_first,
+)
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import start_ranks, start_training
 from se_nas.training.train import NonFiniteLoss, Training
@@ -51,7 +59,7 @@ class SETrial(tune.Trainable):
 
     def setup(
         self,
-        config: TrialConfig,
+        config: Mapping[str, object],
         settings: TrialSettings | None = None,
         images: SharedData | None = None,
     ) -> None:
@@ -64,9 +72,9 @@ class SETrial(tune.Trainable):
         self.data: data.Data | None = None if images is None else images.data()
         self.broken = False
         torch.set_num_threads(settings.threads)
-        self._begin(config)
+        self._begin(read_config(config))
 
-    def reset_config(self, new_config: TrialConfig) -> bool:
+    def reset_config(self, new_config: Mapping[str, object]) -> bool:
         """Take the next trial in this process.
 
         After an error of the CUDA driver the process is of no use. Tune drops the trial that a
@@ -74,22 +82,13 @@ class SETrial(tune.Trainable):
         """
         if self.broken:
             os._exit(1)
-        self._begin(new_config)
+        self._begin(read_config(new_config))
         return True
 
     @ready_first
-    def step(self) -> TrialReport:
+    def step(self) -> dict[str, object]:
         process_title.set_process_title(self.name)
-        try:
-            return self._step()
-        except NonFiniteLoss as error:
-            return self._end("not_finite", str(error))
-        except Exception as error:
-            self.broken = "CUDA error" in str(error)
-            if is_out_of_memory(error):
-                return self._end("out_of_memory", first_line(error))
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            return {**self._end("error", reason), "traceback": traceback.format_exc()}
+        return dict(self._report())
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: Tune asks at the end of a trial, when the values are already told."""
@@ -112,6 +111,18 @@ class SETrial(tune.Trainable):
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # ray#30414: a reused worker keeps the last trial's memory
+
+    def _report(self) -> TrialReport:
+        try:
+            return self._step()
+        except NonFiniteLoss as error:
+            return self._end("not_finite", str(error))
+        except Exception as error:
+            self.broken = "CUDA error" in str(error)
+            if is_out_of_memory(error):
+                return self._end("out_of_memory", first_line(error))
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            return {**self._end("error", reason), "traceback": traceback.format_exc()}
 
     def _step(self) -> TrialReport:
         if self.training is None:

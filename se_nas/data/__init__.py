@@ -15,7 +15,7 @@ from se_nas.data.images import FolderImages, Images, RamImages, Statistics
 from se_nas.data.loaders import eval_loader, train_loader
 from se_nas.data.sources import DATASETS, Source
 from se_nas.data.split import stratified_split
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, whole
 
 __all__ = [
     "DATASETS",
@@ -110,14 +110,14 @@ def load(
     """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
-    _check_number("seed", seed, 0, 2**32 - 1)
+    seed = whole("seed", seed, 0, 2**32 - 1)
     if image_size is not None:
-        _check_number("image_size", image_size, 4, 4096)
+        image_size = whole("image_size", image_size, 4, 4096)
     source = DATASETS[name](None if data_dir is None else Path(data_dir), image_size)
     _check_classes(name, source)
     train_part, val_part = _cut(source, seed, val_share, val_images)
     if limit_train is not None:
-        _check_number("limit_train", limit_train, source.num_classes, None)
+        limit_train = whole("limit_train", limit_train, source.num_classes)
         if limit_train < len(train_part):
             kept, _ = stratified_split(train_part.labels, limit_train, seed, "limited part", keep=0)
             train_part = train_part.select(kept)
@@ -133,13 +133,6 @@ def load(
         statistics,
         source.classes,
     )
-
-
-def _check_number(field: str, value: object, low: int, high: int | None) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
-        allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise InputError(f"{field} is {value!r}; give a whole number {allowed}")
 
 
 def _check_classes(name: str, source: Source) -> None:
@@ -168,8 +161,7 @@ def _cut(
             raise InputError(f"{field} is {value!r}; this folder has its own val/ beside test/")
         return source.train, source.val
     if val_images is not None:
-        _check_number("val_images", val_images, 1, None)
-        count = val_images
+        count = whole("val_images", val_images, 1)
     else:
         share = DEFAULT_VAL_SHARE if val_share is None else val_share
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:

@@ -1,10 +1,10 @@
 """The drivers of a study: one alone, or many in a database that see what the others do.
 
-One of many asks for trials that bear its name from their first moment. Before it trains one, it claims
-the network: one transaction, one driver at a time, looks whether the network is taken and whether
-the study has all its trials, and else notes the network in the trial. So no network is trained
-twice and no trial too many, however the drivers are interleaved, and nothing is held that a driver
-which dies would have to give back.
+One of many asks for trials that bear its name from their first moment. Before it trains one, it
+claims the network: one transaction, one driver at a time, looks whether the network is taken and
+whether the study has all its trials, and else notes the network in the trial. So no network is
+trained twice and no trial too many, however the drivers are interleaved, and nothing is held that
+a driver which dies would have to give back.
 """
 
 from __future__ import annotations

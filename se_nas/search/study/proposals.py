@@ -36,7 +36,6 @@ from se_nas.search.study.records import (
     new_attributes,
 )
 from se_nas.space.space import Space
-from se_nas.space.templates import Decisions
 
 # After so many proposals in a row that need no training, look for an unseen architecture at random.
 MAX_REPEATS = 20

@@ -15,7 +15,7 @@ from se_nas.space.space import Space
 
 
 def training_objective(space: Space) -> Objective:
-    """Return the objective that training decides: the first on val_acc or val_loss, else val_acc."""
+    """Return what training decides: the first objective on val_acc or val_loss, else val_acc."""
     found = (o for o in space.objectives if o.metric in METRICS)
     return next(found, maximize("val_acc"))
 
@@ -52,13 +52,13 @@ def incumbent_of(study: optuna.Study, space: Space) -> Incumbent:
 
 
 def decisive(space: Space) -> int:
-    """Return which of a trial's values ranks it: that of the objective that training decides, if any."""
+    """Return which of a trial's values ranks it: of the objective that training decides, if any."""
     objective = training_objective(space)
     return space.objectives.index(objective) if objective in space.objectives else 0
 
 
 def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list[float]]]:
-    """Return completed, feasible trials, best first; for several objectives those of the Pareto front.
+    """Return completed, feasible trials, best first; for several objectives the Pareto front.
 
     A front is ordered by the objective that training decides.
     """

@@ -39,8 +39,8 @@ class Data:
         name: its name in ``DATASETS``.
         num_classes: classes of the head.
         in_channels, image_size: an image is (in_channels, image_size, image_size).
-        train: what is trained on, augmented where the set wants it.
-        val: what a search looks at.
+        train: training images, augmented where the set wants it.
+        val: validation images, by which a search compares networks.
         test: the official test part, for the chosen networks only.
         statistics: mean and standard deviation by channel, with which images are normalised.
         classes: names in the order of the labels, where the data set has names.
@@ -57,7 +57,7 @@ class Data:
     classes: tuple[str, ...] = ()
 
     def preprocessing(self) -> dict[str, Any]:
-        """What a network trained on this data expects of an image, as JSON values.
+        """Describe as JSON values what a network trained on this data expects of an image.
 
         Pixels in [0, 1], resized to ``image_size``, minus ``mean`` and over ``std`` by channel.
         """
@@ -70,7 +70,7 @@ class Data:
         }
 
     def summary(self) -> str:
-        """One line: classes, shape, images of each part."""
+        """Write one line: classes, shape, images of each part."""
         size = f"{self.in_channels}×{self.image_size}×{self.image_size}"
         return (
             f"{self.name}: {self.num_classes} classes, {size}, "

@@ -1,4 +1,4 @@
-"""SE blocks into a network that the user already has, so that it computes what it did."""
+"""Insertion of SE blocks into an existing network, so that its outputs stay as they were."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 
 from se_nas import dsl
 from se_nas.errors import InputError
-from se_nas.nn.identity_init import NEUTRAL, can_be_neutral, set_neutral
+from se_nas.nn.identity_init import can_start_neutral, set_neutral
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.se import SE
 
@@ -40,7 +40,7 @@ ATTENTION = re.compile(r"Squeeze|^SE|Attn|Attention|Eca|Cbam|GatherExcite|Global
 
 @dataclass(frozen=True)
 class Inserted:
-    """One SE block that was put in: ``module``, once a layer, is now that layer and the block."""
+    """An SE block that was put in: ``module``, once a layer, is now that layer and the block."""
 
     block: str
     module: str
@@ -51,7 +51,7 @@ class Inserted:
 
 @dataclass(frozen=True)
 class Insertion:
-    """What ``insert_se`` did: the changes, and the blocks that had channel attention already."""
+    """Result of ``insert_se``: the changes, and the blocks that had channel attention already."""
 
     changed: tuple[Inserted, ...]
     skipped: tuple[str, ...]
@@ -59,7 +59,7 @@ class Insertion:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a block goes: beside ``module``, before or behind it.
+    """Place of an SE block: beside ``module``, before or behind it.
 
     ``scaled`` is the layer whose output or input the block alone scales, None if there is none;
     a factor of 2 in its weights undoes a gate of ½.
@@ -119,7 +119,7 @@ def insert_se(model: nn.Module, se: SE | None = None, where: Where = None) -> In
     cannot = [
         name
         for name, place in places.items()
-        if not can_be_neutral(made[name]) or (NEUTRAL[se.gate][0] != 1 and place.scaled is None)
+        if not can_start_neutral(made[name], scalable=place.scaled is not None)
     ]
     if cannot:
         raise InputError(
@@ -159,7 +159,7 @@ def _has_attention(block: nn.Module) -> bool:
 
 
 def _place(name: str, block: nn.Module, kind: str, placement: str) -> _Place:
-    """The place of a placement; the docstrings of our trunks say the same of our blocks."""
+    """Find the place of a placement; the docstrings of our trunks say it of our blocks."""
     branch = block.branch2 if kind == "shufflenet" else block
     prefix = f"{name}.branch2." if kind == "shufflenet" else f"{name}."
     path = {
@@ -196,7 +196,7 @@ def _place(name: str, block: nn.Module, kind: str, placement: str) -> _Place:
 
 
 def _positive(norm: nn.BatchNorm2d) -> bool:
-    """Whether a factor passes from the norm's weights to its output (timm's have activations)."""
+    """Return whether a positive factor passes through the norm (timm's have activations)."""
     act = getattr(norm, "act", None)
     return act is None or isinstance(act, (nn.Identity, nn.ReLU))
 
@@ -217,8 +217,7 @@ def _block(block: nn.Module, place: _Place, se: SE) -> SqueezeExcitation:
 
 @torch.no_grad()
 def _insert(model: nn.Module, place: _Place, made: SqueezeExcitation) -> None:
-    set_neutral(made)
-    gain, _ = NEUTRAL[made.gate]
+    gain = set_neutral(made)
     if gain != 1:
         assert isinstance(place.scaled, (nn.Conv2d, nn.BatchNorm2d))
         place.scaled.weight.mul_(gain)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError, unknown
+from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.provenance import versions
 from se_nas.space.space import Space
@@ -144,11 +145,9 @@ class RunDirectory:
             raise InputError(f"{display_path(self.path / name)!r} holds no JSON object")
         return data
 
-    def write(self, name: str, data: Any) -> None:
+    def write(self, name: str, data: object) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""
-        part = self.path / f"{name}.part"
-        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        part.replace(self.path / name)
+        replace_atomically(self.path / name, f"{json.dumps(data, indent=2)}\n".encode())
 
 
 def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory:

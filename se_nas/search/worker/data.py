@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from se_nas import data
 from se_nas.search.config import DataSettings
 
 
 def load_data(settings: DataSettings, seed: int) -> data.Data:
     """The images that the settings name."""
-    return data.load(
-        settings.name,
-        settings.folder,
-        seed=seed,
-        image_size=settings.image_size,
-        val_images=settings.val_images,
-        limit_train=settings.limit_train,
-    )
+    return data.load(**asdict(settings), seed=seed)
 
 
 def loader_workers(images: data.Data, threads: int) -> int:

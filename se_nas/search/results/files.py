@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data
+from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
 from se_nas.search.run_dir.directory import RESULTS, WINNER, RunDirectory
@@ -47,9 +48,7 @@ def of_run(
 
 def keep_winner(best: networks.FinalNetwork, images: Data, run: RunDirectory) -> None:
     """Write the winner's weights, its architecture and how it wants its images."""
-    part = run.winner.with_suffix(".part")
-    part.write_bytes(networks.best_weights(best))
-    part.replace(run.winner)  # an earlier winner's are there until these are whole
+    replace_atomically(run.winner, networks.best_weights(best))
     described = json.loads(best.architecture.to_json())
     run.write(WINNER, described | {"preprocessing": images.preprocessing()})
 

@@ -5,8 +5,8 @@
 A MAC is a multiply-add of a convolution or fully connected layer, the paper's "FLOP"; PyTorch's
 FlopCounterMode counts two for each. ``peak_activations`` is the largest number of activation
 elements alive at one moment of an eager inference at batch 1, the input included. All three equal
-what is counted on the built model (``tests/test_cost.py``). Stages are cached, so that a search can
-price thousands of proposals a second.
+what is counted on the built model (``tests/cost/test_network_cost.py``). Stages are cached, so that
+a search can price thousands of proposals a second.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def stratified_split(
     Raises:
         InputError: ``count`` leaves a class without an image in one of the parts.
 
-    >>> drawn, rest = stratified(torch.tensor([0, 1] * 5), 4, seed=0, what="validation part")
+    >>> drawn, rest = stratified_split(torch.tensor([0, 1] * 5), 4, seed=0, what="validation part")
     >>> (drawn % 2).tolist().count(0), len(rest)
     (2, 6)
     """

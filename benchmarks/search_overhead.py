@@ -37,12 +37,14 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
     from se_nas.search.cluster.ray_environment import configure_ray
 
     configure_ray(None)
+    from dataclasses import replace
     from functools import partial
 
     from rich.console import Console
 
     from se_nas.search.cluster.connection import connected
     from se_nas.search.config import SearchConfig
+    from se_nas.search.plan import Plan, SearchRun
     from se_nas.search.run_dir import directory
     from se_nas.search.study import study
     from se_nas.search.study.proposals import Proposals
@@ -58,14 +60,14 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
             super().tell(*arguments)
             ended.append(time.perf_counter())
 
+    plan = replace(Plan.of(space(), config), shared=None)  # its trials look at no images
     run = directory.create(space(), config)
     opened = study.create_study(space(), config, run)
     with connected(config) as slots:
         proposals = Timed(opened, space(), price(), trials=trials)
         start = time.perf_counter()
-        go = partial(
-            tune_trials, proposals, space(), config, slots, run, Console(quiet=True), noop()
-        )
+        search_run = SearchRun(plan, run, slots, Console(quiet=True))
+        go = partial(tune_trials, search_run, proposals, noop())
         if profile:
             import cProfile
 

@@ -42,10 +42,14 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     from se_nas.search.cluster.ray_environment import configure_ray
 
     configure_ray(None)
+    from dataclasses import replace
+
     import ray
     from rich.console import Console
 
+    from se_nas.search.cluster.slots import plan_slots
     from se_nas.search.config import SearchConfig
+    from se_nas.search.plan import Plan, SearchRun
     from se_nas.search.run_dir import directory
     from se_nas.search.study import study
     from se_nas.search.study.proposals import Proposals
@@ -62,13 +66,15 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
                 asks.append(time.time())
             return proposal
 
+    plan = replace(Plan.of(space(), config), shared=None)  # its trials look at no images
     run = directory.create(space(), config)
     opened = study.create_study(space(), config, run)
     ray.init("local", num_cpus=slots, num_gpus=slots, _node_ip_address="127.0.0.1", **QUIET)
-    at = slots.plan_slots(config, [{"CPU": slots, "GPU": slots}])
+    at = plan_slots(config, [{"CPU": slots, "GPU": slots}])
     proposals = Timed(opened, space(), price(), trials=trials)
     start = time.time()
-    tune_trials(proposals, space(), config, at, run, Console(quiet=True), sleeper(folder))
+    search_run = SearchRun(plan, run, at, Console(quiet=True))
+    tune_trials(search_run, proposals, sleeper(folder))
     ray.shutdown()
     return start, asks[-1]
 

@@ -13,7 +13,7 @@ from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, MultiScale
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, whole
 from se_nas.models.checkpoint_files import Weights
 from se_nas.models.materialize import materialize
 from se_nas.models.weights import MissingSE
@@ -97,11 +97,8 @@ def faster_rcnn(
             f"faster_rcnn: {architecture} is of the family {architecture.trunk.family}; "
             "a network of the family resnet is needed, such as se_resnet50_r16"
         )
-    if type(num_classes) is not int or num_classes < 2:
-        raise InputError(
-            f"num_classes is {num_classes!r}; give a whole number of at least 2: the background "
-            "is one of them"
-        )
+    background = ": the background is one of them"
+    num_classes = whole("num_classes", num_classes, 2, hint=background)
     # FasterRCNN itself takes any keyword without a word.
     for setting in settings:
         if setting not in SETTINGS:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -35,3 +37,37 @@ def unknown(what: str, value: object, allowed: Iterable[object], hint: str = "")
     unknown gate 'sigmiod'; did you mean 'sigmoid'? allowed: sigmoid, tanh
     """
     return Unknown(what, value, tuple(str(name) for name in allowed), hint)
+
+
+def whole(name: str, value: Any, least: int, most: int | None = None, hint: str = "") -> int:
+    """Return ``value`` as a plain int: a whole number, numpy's too, within the bounds.
+
+    Args:
+        name: what it is the value of, for the message.
+        least, most: the smallest and the largest number allowed; no largest if not given.
+        hint: what the message has to say behind that.
+
+    Raises:
+        InputError: it is below ``least`` or above ``most``, or no whole number: ``2.0`` and
+            ``True`` are none.
+
+    >>> whole("epochs", 3, 1)
+    3
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least or (most is not None and number > most):
+        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise InputError(f"{name} is {value!r}; give a whole number {allowed}{hint}")
+    return number
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or its class's name if it has none.
+
+    >>> first_line(ValueError("no\\nyes")), first_line(MemoryError())
+    ('no', 'MemoryError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

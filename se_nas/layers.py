@@ -13,8 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Squeeze: TypeAlias = Literal["avg", "max", "avgmax", "none"]
-Gate: TypeAlias = Literal["sigmoid", "tanh", "relu", "hard_sigmoid", "two_sigmoid"]
 Activation: TypeAlias = Literal["relu", "relu6", "hard_swish"]
 Backward: TypeAlias = Literal["shake", "even"]
 
@@ -114,12 +112,15 @@ class Subsample:
 
 @dataclass(frozen=True)
 class SEBlock:
-    """An SE block with its widths resolved: what an ``SE`` value becomes at a given place."""
+    """An SE block with its widths resolved: what an ``SE`` value becomes at a given place.
+
+    ``squeeze`` and ``gate`` are names in ``se_nas.se.SQUEEZES`` and ``GATES``.
+    """
 
     channels: int
     squeeze_width: int
-    squeeze: Squeeze = "avg"
-    gate: Gate = "sigmoid"
+    squeeze: str = "avg"
+    gate: str = "sigmoid"
     bias: bool = True
 
 

@@ -1,35 +1,79 @@
-"""The SE block as a value: ``SE`` and the width of its squeeze."""
+"""The SE block as a value: ``SE``, the tables of its squeezes and gates, the squeeze's width.
+
+To add a squeeze or a gate, write its entry into ``SQUEEZES`` or ``GATES``: names, JSON, costs, ids,
+modules and starts as identities follow from it.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from se_nas import dsl
 from se_nas.errors import InputError, unknown
-from se_nas.layers import Gate, SEBlock, Squeeze, make_divisible
+from se_nas.layers import SEBlock, make_divisible
 
 # What a trunk's name must not contain: it would read as the SE part of an architecture's name.
 SE_TOKEN = re.compile(r"^(s\d+|r\d+(\.\d+)?)$")
 
-TOKENS: dict[str, tuple[str, Any]] = {
-    "round8": ("rounding", "round8"),
-    "mobile8": ("rounding", "mobile8"),
-    "in": ("counted_from", "block_input"),
-    "pre": ("placement", "pre"),
-    "post": ("placement", "post"),
-    "identity": ("placement", "identity"),
-    "conv3x3": ("placement", "conv3x3"),
-    "max": ("squeeze", "max"),
-    "avgmax": ("squeeze", "avgmax"),
-    "nosqueeze": ("squeeze", "none"),
-    "tanh": ("gate", "tanh"),
-    "relu": ("gate", "relu"),
-    "hsigmoid": ("gate", "hard_sigmoid"),
-    "2sigmoid": ("gate", "two_sigmoid"),
-    "nobias": ("bias", False),
+
+@dataclass(frozen=True)
+class Squeeze:
+    """How a map becomes one value for each channel.
+
+    Attributes:
+        function: dotted path of a function (N, C, H, W) → (N, C); empty for NoSqueeze alone.
+        token: what names say of it; empty for the default.
+        held: elements that it holds at its peak for each channel.
+    """
+
+    function: str
+    token: str
+    held: int = 1
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The excitation nonlinearity: from the second FC layer's logits to the factors.
+
+    Attributes:
+        function: dotted path of a function, element by element.
+        token: what names say of it; empty for the default.
+        held: elements that it holds at its peak for each of its input, beside that: 1 for a single
+            operation.
+        neutral: (gain, logit) where it gives exactly 1 / gain, so that a block can start as if it
+            were not there; None if it never does. A logit other than 0 needs the FC bias.
+        nearly_open: the logit where it gives 0.95, still with a gradient, for blocks that cannot
+            start so; None leaves them as they are.
+    """
+
+    function: str
+    token: str
+    held: int = 1
+    neutral: tuple[float, float] | None = None
+    nearly_open: float | None = None
+
+
+SQUEEZES: dict[str, Squeeze] = {
+    "avg": Squeeze("se_nas.nn.squeeze_excitation.mean", token=""),
+    "max": Squeeze("se_nas.nn.squeeze_excitation.largest", token="max"),
+    "avgmax": Squeeze("se_nas.nn.squeeze_excitation.mean_and_largest", token="avgmax", held=3),
+    "none": Squeeze("", token="nosqueeze", held=0),
+}
+
+GATES: dict[str, Gate] = {
+    "sigmoid": Gate("torch.sigmoid", token="", neutral=(2.0, 0.0), nearly_open=2.944),
+    "tanh": Gate("torch.tanh", token="tanh", neutral=(2.0, 0.5493061443340549), nearly_open=1.832),
+    "relu": Gate("torch.relu", token="relu", neutral=(1.0, 1.0)),
+    "hard_sigmoid": Gate(
+        "torch.nn.functional.hardsigmoid", token="hsigmoid", neutral=(2.0, 0.0), nearly_open=2.7
+    ),
+    "two_sigmoid": Gate(
+        "se_nas.nn.squeeze_excitation.two_sigmoid", token="2sigmoid", held=2, neutral=(1.0, 0.0)
+    ),
 }
 
 Placement: TypeAlias = Literal["standard", "pre", "post", "identity", "conv3x3"]
@@ -37,6 +81,32 @@ Rounding: TypeAlias = Literal["floor", "round8", "mobile8"]
 CountedFrom: TypeAlias = Literal["channels", "block_input"]
 # A typing error beyond that: no network is so wide.
 MAX_REDUCTION = 65536
+SE_FIELDS: dict[str, Collection[Any]] = {
+    "placement": get_args(Placement),
+    "squeeze": SQUEEZES,
+    "gate": GATES,
+    "bias": (True, False),
+    "rounding": get_args(Rounding),
+    "counted_from": get_args(CountedFrom),
+}
+
+
+def tokens() -> dict[str, tuple[str, Any]]:
+    """The words of a name → the field and the value that each stands for, in a name's order."""
+    squeezes = {entry.token: ("squeeze", name) for name, entry in SQUEEZES.items() if entry.token}
+    gates = {entry.token: ("gate", name) for name, entry in GATES.items() if entry.token}
+    return {
+        "round8": ("rounding", "round8"),
+        "mobile8": ("rounding", "mobile8"),
+        "in": ("counted_from", "block_input"),
+        "pre": ("placement", "pre"),
+        "post": ("placement", "post"),
+        "identity": ("placement", "identity"),
+        "conv3x3": ("placement", "conv3x3"),
+        **squeezes,
+        **gates,
+        "nobias": ("bias", False),
+    }
 
 
 def squeeze_width(channels: int, reduction: float, rounding: Rounding = "floor") -> int:
@@ -55,8 +125,8 @@ def squeeze_width(channels: int, reduction: float, rounding: Rounding = "floor")
     return make_divisible(floor) if rounding == "mobile8" else floor
 
 
-def _not_allowed(field: str, value: object, allowed: tuple[object, ...]) -> InputError:
-    of, meant = TOKENS.get(str(value), ("", None))
+def _not_allowed(field: str, value: object, allowed: Collection[object]) -> InputError:
+    of, meant = tokens().get(str(value), ("", None))
     if of == field:
         return InputError(
             f"{field} of an SE block is {value!r}, as names have it; the value is {meant!r}"
@@ -72,8 +142,10 @@ class SE:
         reduction: the paper's ratio r ≥ 1: channels that the block rescales over squeeze width,
             which is 1 where r is larger than the channels.
         placement: where in the residual block (Fig. 5; section 6.5 for conv3x3).
-        squeeze: avg, max, avgmax (the sum of both) or none (NoSqueeze, section 7.1).
-        gate: sigmoid, tanh, relu, hard_sigmoid or two_sigmoid (2·sigmoid: 1 at its start).
+        squeeze: one of ``SQUEEZES``: avg, max, avgmax (the sum of both) or none (NoSqueeze,
+            section 7.1).
+        gate: one of ``GATES``: sigmoid, tanh, relu, hard_sigmoid or two_sigmoid (2·sigmoid: 1 at
+            its start).
         bias: whether the two FC layers have biases: the released SENets do, section 6 does not.
         rounding: the dialect of the squeeze width, see ``squeeze_width``.
         counted_from: ``channels`` or ``block_input`` (RegNet and EfficientNet count from there).
@@ -87,8 +159,8 @@ class SE:
 
     reduction: float = 16
     placement: Placement = "standard"
-    squeeze: Squeeze = "avg"
-    gate: Gate = "sigmoid"
+    squeeze: str = "avg"
+    gate: str = "sigmoid"
     bias: bool = True
     rounding: Rounding = "floor"
     counted_from: CountedFrom = "channels"
@@ -103,7 +175,7 @@ class SE:
     def __post_init__(self) -> None:
         for name, allowed in SE_FIELDS.items():
             for value in dsl.options(getattr(self, name)):
-                if value not in allowed or isinstance(value, bool) != (name == "bias"):
+                if value not in tuple(allowed) or isinstance(value, bool) != (name == "bias"):
                     raise _not_allowed(name, value, allowed)
         for value in dsl.options(self.reduction):
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -120,13 +192,3 @@ class SE:
         counted = channels if self.counted_from == "channels" else block_input
         width = squeeze_width(counted, self.reduction, self.rounding)
         return SEBlock(channels, width, self.squeeze, self.gate, self.bias)
-
-
-SE_FIELDS: dict[str, tuple[Any, ...]] = {
-    "placement": get_args(Placement),
-    "squeeze": get_args(Squeeze),
-    "gate": get_args(Gate),
-    "bias": (True, False),
-    "rounding": get_args(Rounding),
-    "counted_from": get_args(CountedFrom),
-}

@@ -9,7 +9,7 @@
 All characters are safe in file names, but a name with another setting in every stage can be longer
 than a file name may be (255): ``architecture.id`` is always short.
 
-A token says what differs from ``SE()``'s defaults; ``TOKENS`` has them all.
+A token says what differs from ``SE()``'s defaults; ``se_nas.se.tokens`` has them all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import Any, TypeAlias
 from se_nas import trunks
 from se_nas.architecture.suggestions import suggest_name
 from se_nas.errors import InputError, Unknown, unknown
-from se_nas.se import SE, SE_TOKEN, TOKENS
+from se_nas.se import SE, SE_TOKEN
+from se_nas.se import tokens as se_tokens
 from se_nas.trunks import Trunk
 from se_nas.trunks.base import check_placement
 
@@ -57,7 +58,7 @@ def parse_name(text: str) -> tuple[Trunk, Stages]:
     try:
         return _parse(text)
     except Unknown as error:
-        near = suggest_name(text, TOKENS, lambda candidate: format_name(*_parse(candidate)))
+        near = suggest_name(text, se_tokens(), lambda candidate: format_name(*_parse(candidate)))
         raise InputError(error.text(near)) from None
 
 
@@ -138,7 +139,7 @@ def _number(value: float) -> str:
 
 def se_name(se: SE) -> str:
     """The tokens of one SE setting: ``r16_max_nobias``."""
-    tokens = [token for token, (field, value) in TOKENS.items() if getattr(se, field) == value]
+    tokens = [token for token, (field, value) in se_tokens().items() if getattr(se, field) == value]
     return "_".join([f"r{_number(se.reduction)}", *tokens])
 
 
@@ -147,10 +148,11 @@ def _parse_se(tokens: list[str], text: str) -> SE:
     if not re.fullmatch(r"r\d+(\.\d+)?", ratio):
         raise InputError(f"name {text!r}: expected a ratio like r16 before {ratio!r}")
     settings: dict[str, Any] = {}
+    known = se_tokens()
     for token in tokens[1:]:
-        if token not in TOKENS:
-            raise unknown(f"token in the name {text!r}:", token, TOKENS)
-        field, value = TOKENS[token]
+        if token not in known:
+            raise unknown(f"token in the name {text!r}:", token, known)
+        field, value = known[token]
         if field in settings:
             raise InputError(f"name {text!r} gives the {field} twice")
         settings[field] = value

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from se_nas import layers
 from se_nas.errors import InputError
 from se_nas.layers import Chain, Layer
+from se_nas.se import GATES, SQUEEZES
 
 Shape: TypeAlias = tuple[int, int, int]  # channels, height, width of one image
 
@@ -108,9 +109,8 @@ def _scale(se: layers.SEBlock, shape: Shape) -> LayerCost:
     at_once = h * w if se.squeeze == "none" else 1
     weights = 2 * se.channels * se.squeeze_width
     biases = (se.channels + se.squeeze_width) * se.bias
-    gate = 2 * c * at_once + se.squeeze_width * at_once
-    gate += c * at_once if se.gate == "two_sigmoid" else 0
-    squeeze = {"avg": c, "max": c, "avgmax": 3 * c, "none": 0}[se.squeeze]
+    gate = (1 + GATES[se.gate].held) * c * at_once + se.squeeze_width * at_once
+    squeeze = SQUEEZES[se.squeeze].held * c
     hidden = 0 if se.squeeze == "none" else c + se.squeeze_width
     peak = max(squeeze, hidden, gate)
     return LayerCost(shape, weights + biases, weights * at_once, peak)

@@ -12,8 +12,10 @@ price thousands of proposals a second.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.cost.layer_cost import LayerCost, Shape, chain_cost
@@ -29,6 +31,9 @@ class Cost:
     params: int
     macs: int
     peak_activations: int
+
+
+Price: TypeAlias = Callable[[Architecture], Cost]
 
 
 def cost(

@@ -19,7 +19,7 @@ from se_nas.data.loaders import eval_loader, train_loader
 from se_nas.data.own import DEFAULT_SHARE, from_datasets, load_data_file
 from se_nas.data.sources import DATASETS, Source
 from se_nas.data.split import stratified_split
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, whole
 
 __all__ = [
     "DATASETS",
@@ -74,9 +74,9 @@ def load(
         return _own(Path(data_dir or "", name), given, limit_train, seed)
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS, "; or give a path to your own file.py")
-    _check_number("seed", seed, 0, 2**32 - 1)
+    seed = whole("seed", seed, 0, 2**32 - 1)
     if image_size is not None:
-        _check_number("image_size", image_size, 4, 4096)
+        image_size = whole("image_size", image_size, 4, 4096)
     source = DATASETS[name](None if data_dir is None else Path(data_dir), image_size)
     _check_classes(name, source)
     train_part, val_part = _cut(source, seed, val_share, val_images)
@@ -106,18 +106,11 @@ def _own(path: Path, given: Mapping[str, object], limit_train: int | None, seed:
 def _limited(part: AnyImages, limit: int | None, num_classes: int, seed: int) -> AnyImages:
     """Return at most so many images of a part, stratified."""
     if limit is not None:
-        _check_number("limit_train", limit, num_classes, None)
+        limit = whole("limit_train", limit, num_classes)
     if limit is None or limit >= len(part):
         return part
     kept, _ = stratified_split(part.labels, limit, seed, "limited part", keep=0)
     return cast(AnyImages, part.select(kept))
-
-
-def _check_number(field: str, value: object, low: int, high: int | None) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
-        allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise InputError(f"{field} is {value!r}; give a whole number {allowed}")
 
 
 def _check_classes(name: str, source: Source) -> None:
@@ -146,8 +139,7 @@ def _cut(
             raise InputError(f"{field} is {value!r}; this folder has its own val/ beside test/")
         return source.train, source.val
     if val_images is not None:
-        _check_number("val_images", val_images, 1, None)
-        count = val_images
+        count = whole("val_images", val_images, 1)
     else:
         share = DEFAULT_SHARE if val_share is None else val_share
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:

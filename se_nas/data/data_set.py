@@ -7,7 +7,7 @@ from typing import Any
 
 from se_nas.data.dataset_images import DatasetImages
 from se_nas.data.images import Statistics, StoredImages
-from se_nas.errors import InputError
+from se_nas.errors import whole
 
 Images = StoredImages | DatasetImages
 
@@ -36,9 +36,7 @@ class ImageShape:
 
     def __post_init__(self) -> None:
         for field, least in (("num_classes", 2), ("in_channels", 1), ("image_size", 1)):
-            value = getattr(self, field)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"{field} is {value!r}; give a whole number of at least {least}")
+            object.__setattr__(self, field, whole(field, getattr(self, field), least))
 
     def preprocessing(self) -> dict[str, Any]:
         """What a network trained on these images expects of one, as far as it is known."""

@@ -18,7 +18,7 @@ from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.cost.layer_cost import Shape, chain_cost
 from se_nas.latency.settings import Signature
 from se_nas.layers import Chain, Layer, SEBlock
-from se_nas.se import SE
+from se_nas.se import GATES, SE
 from se_nas.trunks import Trunk
 
 
@@ -117,7 +117,7 @@ def _digest(chain: Chain, shape: Shape) -> str:
 
 def _alike(se: SEBlock) -> SEBlock:
     """Sigmoid for every gate of one operation on a pooled vector: C values beside a whole map."""
-    if se.squeeze == "none" or se.gate == "two_sigmoid":
+    if se.squeeze == "none" or GATES[se.gate].held > 1:
         return se
     return replace(se, gate="sigmoid")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from se_nas.errors import first_line
+from se_nas.files import replace_atomically
 from se_nas.latency.table import Measurements
 
 
@@ -31,8 +32,10 @@ class Cache:
         except FileNotFoundError:
             return Measurements()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            note(f"the latency cache {self.path} cannot be used ({reason}): measuring again")
+            note(
+                f"the latency cache {self.path} cannot be used ({first_line(error)}): "
+                "measuring again"
+            )
             return Measurements()
 
     def save(self, found: Measurements, note: Callable[[str], None]) -> None:
@@ -43,14 +46,7 @@ class Cache:
         text = json.dumps({"identity": dict(self.identity)} | kept.to_dict())
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(text)
-                os.replace(part, self.path)
-            except BaseException:
-                os.unlink(part)
-                raise
+            replace_atomically(self.path, text.encode())
         except OSError as error:
             reason = error.strerror or str(error)
             note(f"the latency cache {self.path} cannot be written ({reason}): not kept")

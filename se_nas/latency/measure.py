@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError
+from se_nas.errors import InputError, first_line
 from se_nas.latency.blocks import split
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
@@ -170,7 +170,7 @@ class LocalMeasurer:
             with torch.inference_mode():
                 model(images)
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             if "not implemented" not in reason:
                 raise
             raise InputError(

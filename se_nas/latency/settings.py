@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, whole
 from se_nas.space.objectives import MEASURED
 from se_nas.space.space import Space
 
@@ -56,9 +56,8 @@ class LatencySettings:
 
     def __post_init__(self) -> None:
         for name, bound in LEAST.items():
-            value = getattr(self, name)
-            if type(value) is not int or value < bound:
-                raise InputError(f"latency {name} is {value!r}; give at least {bound}")
+            value = whole(f"latency {name}", getattr(self, name), bound)
+            object.__setattr__(self, name, value)
         if self.precision not in PRECISIONS:
             raise unknown("latency precision", self.precision, PRECISIONS)
         if self.cache is not None and Path(self.cache).exists() and not Path(self.cache).is_dir():

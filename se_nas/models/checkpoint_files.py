@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from se_nas.errors import InputError
+from se_nas.errors import InputError, first_line
 
 Weights: TypeAlias = str | Path | Mapping[str, Tensor]
 
@@ -107,8 +107,7 @@ def _unreadable(path: str | Path, error: Exception) -> InputError:
     ):
         reason = "it is neither a safetensors file nor one of torch.save, or damaged"
     else:
-        first_line = text.splitlines()[0] if text else type(error).__name__
-        reason = first_line.split(". ")[0].rstrip(".")
+        reason = first_line(error).split(". ")[0].rstrip(".")
     return InputError(f"weights: {str(path)!r} cannot be read: {reason}")
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from se_nas.errors import InputError
+from se_nas.files import replace_atomically
 from se_nas.models.saving import writing
 from se_nas.nn.example import example
 from se_nas.nn.model import Model
@@ -47,7 +48,7 @@ def export_program(
             # Torch's own writer aborts the process on a full disk.
             content = io.BytesIO()
             torch.export.save(program, content)
-        target.write_bytes(content.getvalue())
+        replace_atomically(target, content.getvalue())
 
 
 def export_onnx(

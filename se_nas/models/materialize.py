@@ -6,7 +6,7 @@ import fnmatch
 
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError
+from se_nas.errors import whole
 from se_nas.models.checkpoint_files import Weights
 from se_nas.models.weights import MissingSE, check_missing_se, load_weights
 from se_nas.nn.model import Model
@@ -49,9 +49,8 @@ def materialize(
         architecture = name_or_architecture
     else:
         architecture = Architecture.parse(name_or_architecture)
-    for field, value in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{field} is {value!r}; give a whole number of at least 1")
+    num_classes = whole("num_classes", num_classes, 1)
+    in_channels = whole("in_channels", in_channels, 1)
     check_missing_se(missing_se)
     model = Model(architecture, num_classes, in_channels)
     if weights is not None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.errors import InputError
+from se_nas.files import replace_atomically
 from se_nas.models.checkpoint_files import is_safetensors, read_metadata
 from se_nas.models.materialize import materialize
 from se_nas.nn.example import check_kind
@@ -53,7 +54,7 @@ def save(model: Model, path: str | Path) -> None:
         )
     content = to_bytes(model.state_dict(), model.architecture, model.num_classes, model.in_channels)
     with writing(path) as target:
-        target.write_bytes(content)
+        replace_atomically(target, content)
 
 
 def load(path: str | Path) -> Model:

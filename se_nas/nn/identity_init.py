@@ -9,18 +9,7 @@ from torch import nn
 
 from se_nas.nn.neighbours import neighbours
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
-
-# Where a gate gives exactly 1 / gain: (gain, logit). Needs the FC bias if the logit is not 0.
-NEUTRAL: dict[str, tuple[float, float]] = {
-    "sigmoid": (2.0, 0.0),
-    "hard_sigmoid": (2.0, 0.0),
-    "two_sigmoid": (1.0, 0.0),
-    "relu": (1.0, 1.0),
-    "tanh": (2.0, 0.5493061443340549),
-}
-
-# Where no exact start is possible: the bias that opens the gate to 0.95, still with a gradient.
-NEARLY_OPEN: dict[str, float] = {"sigmoid": 2.944, "hard_sigmoid": 2.7, "tanh": 1.832}
+from se_nas.se import GATES
 
 
 def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> list[str]:
@@ -36,7 +25,8 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
 
     Returns:
         Names of the blocks that are not exactly preserving, see ``without_identity``. With FC
-        biases their gates start at 0.95; without, they stay as they were.
+        biases their gates start at 0.95; without, or where a gate has no such logit, they stay as
+        they were.
     """
     left = without_identity(model, blocks)
     with torch.no_grad():
@@ -44,12 +34,12 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
             if not (blocks is None or name in blocks):
                 continue
             if name in left:
-                if se.fc2.bias is not None:
+                nearly_open = GATES[se.gate].nearly_open
+                if se.fc2.bias is not None and nearly_open is not None:
                     se.fc2.weight.zero_()
-                    se.fc2.bias.fill_(NEARLY_OPEN[se.gate])
+                    se.fc2.bias.fill_(nearly_open)
                 continue
-            set_neutral(se)
-            gain, _ = NEUTRAL[se.gate]
+            gain = set_neutral(se)
             if gain == 1:
                 continue
             for layer in before or after:
@@ -62,26 +52,38 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
 def without_identity(model: nn.Module, blocks: Collection[str] | None = None) -> list[str]:
     """Names of the SE blocks that ``init_identity`` cannot start as identities.
 
-    These are tanh or relu gates without biases, and places whose neighbours cannot be scaled
-    (``post``, ``identity`` without projection, ``pre`` of pre-activation blocks).
+    These are tanh or relu gates without biases, gates that have no neutral logit, and places whose
+    neighbours cannot be scaled (``post``, ``identity`` without projection, ``pre`` of
+    pre-activation blocks).
     """
-    left: list[str] = []
-    for name, se, before, after in neighbours(model):
-        scalable = bool(before or after)
-        possible = can_be_neutral(se) and (NEUTRAL[se.gate][0] == 1 or scalable)
-        if not possible and (blocks is None or name in blocks):
-            left.append(name)
-    return left
+    return [
+        name
+        for name, se, before, after in neighbours(model)
+        if not can_start_neutral(se, scalable=bool(before or after))
+        and (blocks is None or name in blocks)
+    ]
 
 
-def can_be_neutral(se: SqueezeExcitation) -> bool:
-    """Whether the block's gate can be held at 1 / gain: a logit other than 0 needs the FC bias."""
-    return NEUTRAL[se.gate][1] == 0 or se.fc2.bias is not None
+def can_start_neutral(se: SqueezeExcitation, scalable: bool) -> bool:
+    """Whether the block can start as if it were not there.
+
+    Args:
+        scalable: whether a layer beside it can take the gain of the gate's neutral logit.
+    """
+    neutral = GATES[se.gate].neutral
+    if neutral is None:
+        return False
+    gain, logit = neutral
+    return (logit == 0 or se.fc2.bias is not None) and (gain == 1 or scalable)
 
 
 @torch.no_grad()
-def set_neutral(se: SqueezeExcitation) -> None:
-    """Hold the block's gate at 1 / gain, whatever it is shown (``NEUTRAL``)."""
+def set_neutral(se: SqueezeExcitation) -> float:
+    """Hold the block's gate at 1 / gain, whatever it is shown, and return the gain."""
+    neutral = GATES[se.gate].neutral
+    assert neutral is not None, "asked before: can_start_neutral"
+    gain, logit = neutral
     se.fc2.weight.zero_()
     if se.fc2.bias is not None:
-        se.fc2.bias.fill_(NEUTRAL[se.gate][1])
+        se.fc2.bias.fill_(logit)
+    return gain

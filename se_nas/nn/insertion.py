@@ -13,7 +13,7 @@ from torch import nn
 
 from se_nas import dsl
 from se_nas.errors import InputError
-from se_nas.nn.identity_init import NEUTRAL, can_be_neutral, set_neutral
+from se_nas.nn.identity_init import can_start_neutral, set_neutral
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.se import SE
 
@@ -119,7 +119,7 @@ def insert_se(model: nn.Module, se: SE | None = None, where: Where = None) -> In
     cannot = [
         name
         for name, place in places.items()
-        if not can_be_neutral(made[name]) or (NEUTRAL[se.gate][0] != 1 and place.scaled is None)
+        if not can_start_neutral(made[name], scalable=place.scaled is not None)
     ]
     if cannot:
         raise InputError(
@@ -217,8 +217,7 @@ def _block(block: nn.Module, place: _Place, se: SE) -> SqueezeExcitation:
 
 @torch.no_grad()
 def _insert(model: nn.Module, place: _Place, made: SqueezeExcitation) -> None:
-    set_neutral(made)
-    gain, _ = NEUTRAL[made.gate]
+    gain = set_neutral(made)
     if gain != 1:
         assert isinstance(place.scaled, (nn.Conv2d, nn.BatchNorm2d))
         place.scaled.weight.mul_(gain)

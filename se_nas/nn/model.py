@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError
+from se_nas.errors import whole
 from se_nas.nn.blocks import add, sequential
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
@@ -67,8 +67,7 @@ class Model(nn.Module):
 
     def reset_classifier(self, num_classes: int) -> None:
         """Put a fresh classifier of ``num_classes`` classes in the place of the last layer."""
-        if type(num_classes) is not int or num_classes < 1:
-            raise InputError(f"num_classes is {num_classes!r}; give a whole number of at least 1")
+        num_classes = whole("num_classes", num_classes, 1)
         old = self.get_classifier()
         like = {"device": old.weight.device, "dtype": old.weight.dtype}
         fresh = nn.Linear(old.in_features, num_classes, old.bias is not None, **like)

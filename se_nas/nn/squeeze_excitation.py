@@ -6,16 +6,19 @@ Shapes: N batch, C channels, H × W map, M squeeze width. ``u_nchw`` is the map 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from se_nas.layers import Gate, Squeeze
+from se_nas.se import GATES, SQUEEZES
 
 
-def _mean(u_nchw: Tensor) -> Tensor:
+def mean(u_nchw: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, C): the mean over the map."""
     # In half precision the sum over a large map overflows: accumulate in single precision.
     half = u_nchw.dtype in (torch.float16, torch.bfloat16)
     dtype = torch.float32 if half else None
@@ -27,19 +30,25 @@ def _mean(u_nchw: Tensor) -> Tensor:
     return u_nchw.mean((2, 3), dtype=dtype).to(u_nchw.dtype)
 
 
-SQUEEZES: dict[str, Callable[[Tensor], Tensor]] = {
-    "avg": _mean,
-    "max": lambda u_nchw: u_nchw.amax((2, 3)),
-    "avgmax": lambda u_nchw: _mean(u_nchw) + u_nchw.amax((2, 3)),
-}
+def largest(u_nchw: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, C): the maximum over the map."""
+    return u_nchw.amax((2, 3))
 
-GATES: dict[str, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "hard_sigmoid": F.hardsigmoid,
-    "two_sigmoid": lambda x: 2 * torch.sigmoid(x),
-}
+
+def mean_and_largest(u_nchw: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, C): the mean plus the maximum."""
+    return mean(u_nchw) + u_nchw.amax((2, 3))
+
+
+def two_sigmoid(logits: Tensor) -> Tensor:
+    """Twice the sigmoid: 1 at a logit of 0."""
+    return 2 * torch.sigmoid(logits)
+
+
+def load_function(path: str) -> Callable[[Tensor], Tensor]:
+    """The function of a dotted path, as the tables of ``se_nas.se`` have them."""
+    module, _, name = path.rpartition(".")
+    return cast(Callable[[Tensor], Tensor], getattr(importlib.import_module(module), name))
 
 
 class SqueezeExcitation(nn.Module):
@@ -48,9 +57,9 @@ class SqueezeExcitation(nn.Module):
     Args:
         channels: C of the map.
         squeeze_width: M of the hidden layer.
-        squeeze: avg, max, avgmax, or none: NoSqueeze, both FC layers at every position
+        squeeze: one of ``se_nas.se.SQUEEZES``; none is NoSqueeze, both FC layers at every position
             (section 7.1).
-        gate: the excitation nonlinearity (section 6.3).
+        gate: the excitation nonlinearity (section 6.3), one of ``se_nas.se.GATES``.
         bias: biases in both FC layers.
 
     >>> se = SqueezeExcitation(64, 4)
@@ -62,23 +71,26 @@ class SqueezeExcitation(nn.Module):
         self,
         channels: int,
         squeeze_width: int,
-        squeeze: Squeeze = "avg",
-        gate: Gate = "sigmoid",
+        squeeze: str = "avg",
+        gate: str = "sigmoid",
         bias: bool = True,
     ) -> None:
         super().__init__()
         self.squeeze, self.gate = squeeze, gate
+        pool = SQUEEZES[squeeze].function
+        self.squeeze_function = load_function(pool) if pool else None
+        self.gate_function = load_function(GATES[gate].function)
         self.fc1 = nn.Linear(channels, squeeze_width, bias=bias)
         self.fc2 = nn.Linear(squeeze_width, channels, bias=bias)
 
     def scale(self, u_nchw: Tensor) -> Tensor:
         """The factors: (N, C, 1, 1), or (N, C, H, W) with NoSqueeze."""
-        gate = GATES[self.gate]
-        if self.squeeze == "none":
+        gate = self.gate_function
+        if self.squeeze_function is None:
             w1, w2 = self.fc1.weight[:, :, None, None], self.fc2.weight[:, :, None, None]
             hidden = F.conv2d(u_nchw, w1, self.fc1.bias).relu_()
             return gate(F.conv2d(hidden, w2, self.fc2.bias))
-        z_nc = SQUEEZES[self.squeeze](u_nchw)
+        z_nc = self.squeeze_function(u_nchw)
         z_nc = self.fc1(z_nc).relu_()
         return gate(self.fc2(z_nc))[:, :, None, None]
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from se_nas.console import ArchitectureCell
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig
-from se_nas.search.pricing.price import pricer
+from se_nas.search.plan import price_on
 from se_nas.search.results.summary import small_images
 from se_nas.search.study.feasibility import check_feasible
 from se_nas.search.worker.data import load_data
@@ -23,7 +23,7 @@ SAMPLES = 8
 def show(space: Space, config: SearchConfig, console: Console) -> None:
     """Print it; nothing is trained and no cluster is started."""
     images = load_data(config.data, config.seed)
-    price = pricer(images)
+    price = price_on(images)
     share = check_feasible(space, price, images, config.seed)
     console.print(
         f"space  {space.name} v{space.version} ({space.hash}): {space.size:,} points",

@@ -7,18 +7,18 @@ same seed told the same in the same order must propose the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import optuna
 from optuna.trial import FrozenTrial
 
-from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost
+from se_nas.cost.network_cost import Price
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
-from se_nas.search.pricing.price import pricer, recorded_price
+from se_nas.search.plan import price_on
+from se_nas.search.pricing.price import recorded_price
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals, propose
@@ -60,12 +60,12 @@ def replay(which: str, out: str = "runs") -> Replayed:
             drivers.
     """
     run = directory.find(which, out)
-    space = Space.from_json((run.path / "space.json").read_text(encoding="utf-8"))
-    config = SearchConfig.from_dict(run.read("settings.json"))
+    space = Space.from_json((run.path / directory.SPACE).read_text(encoding="utf-8"))
+    config = SearchConfig.from_dict(run.read(directory.SETTINGS))
     recorded = study.read_study(config, run)
     if error := study.join_error(recorded):
         raise InputError(f"the run {run.shown} cannot be replayed: {error}")
-    price = pricer(load_data(config.data, config.seed))
+    price = price_on(load_data(config.data, config.seed))
     return compare(recorded, space, config, recorded_price(price, space, config, run))
 
 
@@ -73,7 +73,7 @@ def compare(
     recorded: optuna.Study,
     space: Space,
     config: SearchConfig,
-    price: Callable[[Architecture], Cost],
+    price: Price,
 ) -> Replayed:
     """Ask and tell a new study as ``recorded`` was, for as long as the proposals are equal."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -118,7 +118,7 @@ def _driver(
     again: optuna.Study,
     space: Space,
     config: SearchConfig,
-    price: Callable[[Architecture], Cost],
+    price: Price,
     session: Mapping[str, int],
 ) -> Proposals:
     """Proposals as a driver begins with them: a new run's, or one that takes a study up.

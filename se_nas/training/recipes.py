@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, whole
 
 OptimizerName = Literal["sgd", "adamw"]
 Schedule = Literal["cosine"]
@@ -66,6 +66,9 @@ class Recipe:
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 raise unknown(f"{field} of a recipe", getattr(self, field), allowed)
+        for field, least in WHOLE.items():
+            value = whole(f"{field} of a recipe", getattr(self, field), least)
+            object.__setattr__(self, field, value)
         for field, (fits, allowed_text) in NUMBERS.items():
             value = getattr(self, field)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -93,21 +96,15 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "amp": get_args(Amp),
 }
 
-# Batch norm needs two images.
+# The least of each; batch norm needs two images.
+WHOLE = {"batch_size": 2, "frozen_norm_epochs": 0}
+
 NUMBERS: dict[str, tuple[Any, str]] = {
     "learning_rate": (lambda value: value > 0, "a number above 0"),
     "momentum": (lambda value: 0 < value < 1, "a number between 0 and 1"),
     "weight_decay": (lambda value: value >= 0, "0 or a positive number"),
-    "batch_size": (
-        lambda value: isinstance(value, int) and value >= 2,
-        "a whole number of at least 2",
-    ),
     "label_smoothing": (lambda value: 0 <= value < 1, "a number of at least 0 and below 1"),
     "warmup_epochs": (lambda value: value >= 0, "0 or a positive number"),
-    "frozen_norm_epochs": (
-        lambda value: isinstance(value, int) and value >= 0,
-        "a whole number of at least 0",
-    ),
 }
 
 RECIPES: dict[str, Recipe] = {

@@ -25,7 +25,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data, Images, eval_loader, train_loader
 from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
-from se_nas.errors import InputError
+from se_nas.errors import InputError, whole
 from se_nas.models.materialize import materialize
 from se_nas.nn.identity_init import init_identity
 from se_nas.training.evaluation import Metrics, default_device, evaluate, to_device
@@ -109,10 +109,8 @@ class Training:
         device: torch.device | str | None = None,
         workers: int | None = None,
     ) -> None:
-        for field, value, low in (("epochs", epochs, 1), ("seed", seed, 0)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise InputError(f"{field} is {value!r}; give a whole number of at least {low}")
-        self.data, self.recipe, self.epochs, self.seed = data, recipe, epochs, seed
+        self.data, self.recipe = data, recipe
+        self.epochs, self.seed = whole("epochs", epochs, 1), whole("seed", seed, 0)
         self.device = default_device() if device is None else torch.device(device)
         self.workers = workers
         self.epochs_done = 0

@@ -31,7 +31,10 @@ def check_multiplier(trunk: Trunk, field: str) -> None:
 
 
 def check_whole(trunk: Trunk, field: str, least: int = 1) -> None:
-    """Raise an ``InputError`` unless every option of ``field`` is a whole number ≥ ``least``."""
+    """Raise an ``InputError`` unless every option of ``field`` is a whole number ≥ ``least``.
+
+    A plain int: numpy's would be written into names, ids and JSON as something else.
+    """
     for value in dsl.options(getattr(trunk, field)):
         if type(value) is not int or value < least:
             raise InputError(

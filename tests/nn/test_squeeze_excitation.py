@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from se_nas import SE, Architecture, SqueezeExcitation, materialize
-from se_nas.nn.identity_init import NEUTRAL, init_identity
+from se_nas.nn.identity_init import init_identity
 from se_nas.nn.model import Model
 from se_nas.nn.neighbours import neighbours
-from se_nas.nn.squeeze_excitation import GATES, SQUEEZES
-from se_nas.se import SE_FIELDS as SE_OPTIONS
+from se_nas.nn.squeeze_excitation import load_function
+from se_nas.se import GATES, SE_TOKEN, SQUEEZES
 
 GATE_NAMES = ("sigmoid", "tanh", "relu", "hard_sigmoid", "two_sigmoid")
 SQUEEZE_NAMES = ("avg", "max", "avgmax", "none")
@@ -82,8 +83,30 @@ def test_equals_the_equations(squeeze: str, gate: str, bias: bool, shape: tuple[
 
 
 def test_every_squeeze_and_gate_is_tested() -> None:
-    assert set(GATE_NAMES) == set(GATES) == set(NEUTRAL) == set(SE_OPTIONS["gate"])
-    assert {*SQUEEZE_NAMES} == {*SQUEEZES, "none"} == set(SE_OPTIONS["squeeze"])
+    assert set(GATE_NAMES) == set(GATES)
+    assert set(SQUEEZE_NAMES) == set(SQUEEZES)
+
+
+def test_every_squeeze_and_gate_has_a_token_of_its_own_but_the_defaults() -> None:
+    tokens = [squeeze.token for squeeze in SQUEEZES.values()]
+    tokens += [gate.token for gate in GATES.values()]
+    words = [token for token in tokens if token]
+    assert (SQUEEZES["avg"].token, GATES["sigmoid"].token) == ("", "")
+    assert len(set(words)) == len(words) == len(tokens) - 2
+    assert all(re.fullmatch("[a-z0-9]+", word) and not SE_TOKEN.match(word) for word in words)
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_a_gate_is_neutral_and_nearly_open_where_its_entry_says(name: str) -> None:
+    gate = GATES[name]
+    opens = load_function(gate.function)
+    if gate.neutral is not None:
+        gain, logit = gate.neutral
+        assert float(opens(torch.tensor(logit, dtype=torch.float64))) * gain == pytest.approx(
+            1, abs=1e-12
+        )
+    if gate.nearly_open is not None:
+        assert float(opens(torch.tensor(gate.nearly_open))) == pytest.approx(0.95, abs=1e-3)
 
 
 def test_parameters() -> None:
@@ -116,7 +139,7 @@ def test_nosqueeze_is_two_1x1_convolutions(bias: bool) -> None:
 def test_half_precision_does_not_overflow(dtype: torch.dtype, squeeze: str) -> None:
     # The sum over 224 × 224 pixels of 3.0 is 150 528, the largest float16 is 65 504.
     u_nchw = torch.full((1, 2, 224, 224), 3.0, dtype=dtype)
-    z_nc = SQUEEZES[squeeze](u_nchw)
+    z_nc = load_function(SQUEEZES[squeeze].function)(u_nchw)
     assert z_nc.dtype == dtype
     assert z_nc.tolist() == [[3.0 if squeeze == "avg" else 6.0] * 2]
 

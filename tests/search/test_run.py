@@ -21,6 +21,8 @@ from se_nas.latency.table import Latency, Profile
 from se_nas.search import run
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import DataSettings, SearchConfig
+from se_nas.search.finals import retraining
+from se_nas.search.plan import SearchRun
 from se_nas.search.pricing import latency_table
 from se_nas.search.run_dir import directory
 from se_nas.search.study.proposals import Proposals
@@ -82,8 +84,8 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
     def connected(config: SearchConfig) -> Iterator[Slots]:
         yield Slots(1, 1.0, 0.0)
 
-    def tune_trials(proposals: Proposals, *_: object, images: Any, **__: object) -> None:
-        found.given.setdefault("trials", []).append(images)
+    def tune_trials(search_run: SearchRun, proposals: Proposals) -> None:
+        found.given.setdefault("trials", []).append(search_run.plan.shared)
         while (proposal := proposals.ask()) is not None:
             proposals.tell(proposal, Outcome("complete", {"val_acc": 0.5}, 1))
 
@@ -95,7 +97,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
 
     monkeypatch.setattr(run, "connected", connected)
     monkeypatch.setattr(run, "tune_trials", tune_trials)
-    monkeypatch.setattr(run, "train_on_ray", train_on_ray)
+    monkeypatch.setattr(retraining, "train_on_ray", train_on_ray)
     monkeypatch.setattr(latency_table, "exclusive_measurer", found)
     return found
 
@@ -180,7 +182,7 @@ def test_ctrl_c_while_the_final_networks_are_timed_costs_nothing_else(
 def test_a_search_that_an_error_ends_has_the_results_so_far(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_many_failed(proposals: Proposals, *_: object, **__: object) -> None:
+    def too_many_failed(_: SearchRun, proposals: Proposals) -> None:
         for outcome in (Outcome("complete", {"val_acc": 0.5}, 1), Outcome("error", {})):
             proposal = proposals.ask()
             assert proposal is not None
@@ -230,9 +232,9 @@ def test_a_complete_run_that_cannot_be_taken_up_is_complete_still(
     began: list[bool] = []
     tune_trials = run.tune_trials
 
-    def train(*arguments: Any, **options: Any) -> None:
+    def train(search_run: SearchRun, proposals: Proposals) -> None:
         began.append(done.complete)
-        tune_trials(*arguments, **options)
+        tune_trials(search_run, proposals)
 
     monkeypatch.setattr(run, "tune_trials", train)
     run.resume(str(done.path), None, more, ["trials"], CONSOLE)
@@ -273,3 +275,10 @@ def test_a_storage_that_cannot_be_opened_is_named_without_its_password(
         run.search(SPACE, config, CONSOLE)
     assert "secret" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_driver_file_that_says_nothing_is_one_line(device: Device, tmp_path: Path) -> None:
+    done = run.search(SPACE, settings(tmp_path), CONSOLE)
+    (done.path / "driver.json").write_text("{}")
+    with pytest.raises(InputError, match=r"driver\.json' does not say which driver"):
+        run.resume("run", None, replace(settings(tmp_path), trials=3), ["trials"], CONSOLE)

@@ -37,11 +37,12 @@ from se_nas.search.cluster.connection import connected
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.tuning.asha import ResumableASHA
 from se_nas.search.config import SearchConfig
+from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.tuning.tune import tune_trials
 from se_nas.search.worker.reports import ready_first
 
 class Trial(tune.Trainable):
-    def setup(self, config, settings=None):
+    def setup(self, config, settings=None, images=None):
         self.reset_config(config)
 
     def reset_config(self, config):
@@ -72,7 +73,8 @@ opened = study.create_study(space, config, run)
 with connected(config) as slots:
     try:
         proposals = Proposals(opened, space, cost, trials=4)
-        tune_trials(proposals, space, config, slots, run, Console(quiet=True), Trial)
+        search_run = SearchRun(Plan.of(space, config), run, slots, Console(quiet=True))
+        tune_trials(search_run, proposals, Trial)
         print("went on")
     except KeyboardInterrupt:
         print(json.dumps([[t.state.name, t.user_attrs.get("end"), t.intermediate_values]

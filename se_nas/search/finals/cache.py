@@ -46,16 +46,15 @@ class RetrainingCache:
         except (OSError, ValueError):
             return None
 
-    def train(
+    def train_missing(
         self,
         pairs: Sequence[tuple[Architecture, int]],
-        what: str,
-        fresh: Callable[[Sequence[tuple[Architecture, int]], str, Keep], list[RetrainResult]],
+        train: Callable[[Sequence[tuple[Architecture, int]]], list[RetrainResult]],
     ) -> list[RetrainResult]:
-        """The retraining of every pair: ``fresh`` trains those that are not kept."""
+        """Return the result of every pair; ``train`` makes those that are not here."""
         kept = [self.get(*pair) for pair in pairs]
         missing = [pair for pair, done in zip(pairs, kept, strict=True) if done is None]
-        trained = iter(fresh(missing, what, self.put) if missing else [])
+        trained = iter(train(missing) if missing else [])
         return [next(trained) if done is None else done for done in kept]
 
     def _files(self, architecture: Architecture, seed: int) -> tuple[Path, Path]:

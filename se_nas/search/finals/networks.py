@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost
+from se_nas.cost.network_cost import Cost, Price
 from se_nas.latency.table import Latency
 from se_nas.se import SE
 from se_nas.search.worker.retrain import RetrainResult
@@ -55,8 +55,12 @@ class FinalNetwork:
         """Standard deviation over the seeds; 0 with one seed."""
         return statistics.stdev(self.test_accs) if len(self.test_accs) > 1 else 0.0
 
+    def timed(self, latency: Latency | None) -> FinalNetwork:
+        """Return the network with the latency that was measured."""
+        return replace(self, latency=latency)
+
     def to_dict(self) -> dict[str, Any]:
-        """JSON values, without the weights."""
+        """Return JSON values, without the weights."""
         return {
             "role": self.role,
             "name": str(self.architecture),
@@ -78,7 +82,7 @@ def retrain(
     best: Sequence[tuple[Architecture, float]],
     train: Train,
     seeds: Sequence[int],
-    price: Callable[[Architecture], Cost],
+    price: Price,
     objective: Objective,
 ) -> list[FinalNetwork]:
     """Train the best, then the controls of the winner's trunk, each with every seed.
@@ -111,7 +115,7 @@ def _train_all(
     rows: Sequence[tuple[str, Architecture, float | None]],
     train: Train,
     seeds: Sequence[int],
-    price: Callable[[Architecture], Cost],
+    price: Price,
     what: str,
 ) -> list[FinalNetwork]:
     runs = iter(train([(a, seed) for _, a, _ in rows for seed in seeds], what))

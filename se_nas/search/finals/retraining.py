@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.models.saving import to_bytes
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
-from se_nas.search.finals.cache import Keep
+from se_nas.search.finals.cache import Keep, RetrainingCache
+from se_nas.search.plan import SearchRun
 from se_nas.search.worker.retrain import (
     RetrainPayload,
     RetrainResult,
@@ -32,15 +33,47 @@ from se_nas.search.worker.shared_data import SharedData
 Train = Callable[[str, TrialSettings, int, SharedData | None], RetrainPayload]
 
 
+@dataclass(frozen=True)
+class Retrainer:
+    """Retrains the networks of a run; those that are done are kept in its folder meanwhile."""
+
+    search_run: SearchRun
+
+    def train(self, pairs: Sequence[tuple[Architecture, int]], what: str) -> list[RetrainResult]:
+        """Return the result of every (architecture, seed) pair.
+
+        Args:
+            what: a label for the line that says how far it is.
+        """
+        plan = self.search_run.plan
+        config = plan.config
+        cache = RetrainingCache(self.search_run.run.finals, config.final_epochs or config.epochs)
+        return cache.train_missing(
+            pairs,
+            lambda missing: train_on_ray(
+                missing,
+                cache.put,
+                config=config,
+                slots=self.search_run.slots,
+                images=plan.shared,
+                on_done=lambda done, total: self._show(what, done, total),
+            ),
+        )
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        console = self.search_run.console
+        end = "\r" if console.is_terminal and done < total else "\n"
+        console.print(f"retraining {what}: {done}/{total} runs", end=end)
+
+
 def train_on_ray(
     pairs: Sequence[tuple[Architecture, int]],
-    what: str,
     keep: Keep,
     *,
     config: SearchConfig,
     slots: Slots,
     images: SharedData | None,
-    on_done: Callable[[str, int, int], None],
+    on_done: Callable[[int, int], None],
     train: Train | None = None,
 ) -> list[RetrainResult]:
     """Train every (architecture, seed) pair; a failure is a result like any other.
@@ -48,7 +81,7 @@ def train_on_ray(
     Args:
         keep: called with each that is done.
         images: for the workers of a node to share; None if each loads its own.
-        what: a label for ``on_done``, which is called with it, the runs done and their number.
+        on_done: called with the number of runs that are done, and of all.
         train: what a task runs: ``train_and_test``, if not given.
     """
     import ray
@@ -79,7 +112,7 @@ def train_on_ray(
                     continue
                 done[index] = result
                 keep(*pairs[index], result)
-                on_done(what, len(done), len(pairs))
+                on_done(len(done), len(pairs))
     finally:
         for _, group in waiting.values():
             remove(group)

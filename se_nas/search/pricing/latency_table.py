@@ -6,90 +6,68 @@ In between, predictions are arithmetic.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from rich.console import Console
-
-from se_nas.data import Data
-from se_nas.errors import InputError
+from se_nas.architecture.architecture import Architecture
+from se_nas.errors import InputError, first_line
 from se_nas.latency import measure_missing
 from se_nas.latency.cache import open_cache
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature, uses_latency
-from se_nas.latency.table import LatencyTable, network_key
-from se_nas.search.cluster.slots import Slots
-from se_nas.search.config import SearchConfig
-from se_nas.search.finals.networks import FinalNetwork
+from se_nas.latency.table import Latency, LatencyTable, network_key
+from se_nas.search.plan import SearchRun
 from se_nas.search.pricing.exclusive_device import Note, exclusive_measurer
-from se_nas.search.pricing.price import (
-    FILE,
-    Price,
-    TimedPrice,
-    describe_table,
-    load_table,
-    print_latency,
-)
-from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.pricing.price import TimedPrice, describe_table, load_table, print_latency
+from se_nas.search.run_dir.directory import LATENCY
+from se_nas.search.study.feasibility import check_feasible
 from se_nas.search.study.random_draws import feasible
-from se_nas.space.space import Space
 
 SAVE_S = 30.0  # between two writes of the cache
 # For the final networks: a trial of somebody else's may end in that time. The run is complete
 # without their latencies, and nobody watches a search that ends at night.
-PATIENCE_S = 600.0
+DEVICE_TIMEOUT_S = 600.0
 
 
-def with_latency(
-    price: Price,
-    space: Space,
-    config: SearchConfig,
-    images: Data,
-    slots: Slots,
-    run: RunDirectory,
-    console: Console,
-) -> Price:
-    """``price`` with predicted latencies, if the space asks for any; else ``price`` itself.
+def with_latency(search_run: SearchRun) -> SearchRun:
+    """Return the run with predicted latencies in its price, or as it is if none are asked for.
 
     The table is measured, or taken from the cache, or from the run if that is resumed.
 
     Raises:
-        InputError: the device cannot run the space's networks as the settings want them.
+        InputError: the device cannot run the space's networks as the settings want them, or none
+            of them keeps the constraints.
     """
-    if not uses_latency(space):
-        return price
+    plan = search_run.plan
+    if not uses_latency(plan.space):
+        return search_run
+    signature = Signature(plan.images.image_size, plan.images.in_channels, plan.images.num_classes)
+    price = load_table(plan.price, plan.config.latency, search_run.run)
+    if price is None or price.table.signature != signature:
+        price = _measure_table(search_run, signature)
+        search_run.run.write(LATENCY, price.to_dict())
+    print_latency(search_run.console, describe_table(price))
+    share = check_feasible(plan.space, price, plan.images, plan.config.seed)
+    return replace(search_run, plan=replace(plan, price=price, feasible_share=share))
 
+
+def _measure_table(search_run: SearchRun, signature: Signature) -> TimedPrice:
+    plan, console = search_run.plan, search_run.console
+    space, price, config = plan.space, plan.price, plan.config
     note = partial(print_latency, console)
-    signature = Signature(images.image_size, images.in_channels, images.num_classes)
-    found = load_table(price, config.latency, signature, run)
-    if found is None:
-        found = _measure_table(price, space, config, signature, slots, console, note)
-        run.write(FILE, found.to_dict())
-    note(describe_table(found))
-    return found
-
-
-def _measure_table(
-    price: Price,
-    space: Space,
-    config: SearchConfig,
-    signature: Signature,
-    slots: Slots,
-    console: Console,
-    note: Note,
-) -> TimedPrice:
     settings = config.latency
     networks = cover(space, signature, settings.networks, config.seed)
     held_out = draw_held_out(
         space, settings.held_out, networks, lambda a: feasible(space, price(a)), config.seed
     )
-    with exclusive_measurer(signature, settings, slots, note) as measurer:
+    with exclusive_measurer(signature, settings, search_run.slots, note) as measurer:
         identity = measurer.identity()
         cache = open_cache(settings.cache, identity)
         known = cache.load(note)
         missing = measure_missing.unmeasured(networks, signature, known)
         # A logical GPU keeps nobody else from the CPU that is timed then.
-        shared = slots.gpus > 0 and identity.get("cudnn") is None
+        shared = search_run.slots.gpus > 0 and identity.get("cudnn") is None
         how = "not alone, the reserved GPU is no CUDA device" if shared else "alone"
         note(
             f"{settings} on {identity['device']}, {how}: {len(missing)} networks to time, "
@@ -126,38 +104,40 @@ def _measure_table(
 
 
 def measure_networks(
-    price: Price, rows: list[FinalNetwork], slots: Slots, run: RunDirectory, console: Console
-) -> list[FinalNetwork]:
-    """The final networks measured whole, alone: no trial runs any more.
+    search_run: SearchRun, networks: Sequence[Architecture]
+) -> list[Latency | None]:
+    """Measure the final networks whole, alone: no trial runs any more.
 
     What was trained is worth more than its latency: where there is no device, or anything goes
-    wrong, one line says so and the rows come back as they are; as they do without latency in the
-    search.
+    wrong, one line says so and there are none; as there are without latency in the search.
 
     Raises:
         KeyboardInterrupt: the user ended it.
     """
+    price = search_run.plan.price
     if not isinstance(price, TimedPrice):
-        return rows
-    note = partial(print_latency, console)
+        return [None] * len(networks)
+    note = partial(print_latency, search_run.console)
     try:
-        return _measured(price, rows, slots, run, note)
+        return _measure_alone(price, networks, search_run, note)
     except KeyboardInterrupt:
         note("the final networks were not timed: interrupted; the run is complete")
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         if not isinstance(error, InputError):
             reason = f"{type(error).__name__}: {reason}"
         note(f"the final networks were not timed: {reason}")
-        return rows
+        return [None] * len(networks)
 
 
-def _measured(
-    price: TimedPrice, rows: list[FinalNetwork], slots: Slots, run: RunDirectory, note: Note
-) -> list[FinalNetwork]:
-    table, networks = price.table, [row.architecture for row in rows]
-    with exclusive_measurer(table.signature, price.settings, slots, note, PATIENCE_S) as measurer:
+def _measure_alone(
+    price: TimedPrice, networks: Sequence[Architecture], search_run: SearchRun, note: Note
+) -> list[Latency | None]:
+    table, wait = price.table, DEVICE_TIMEOUT_S
+    with exclusive_measurer(
+        table.signature, price.settings, search_run.slots, note, wait
+    ) as measurer:
         identity = measurer.identity()
         if identity != price.identity:
             note(f"the final networks are timed on {identity}, the table is of {price.identity}")
@@ -171,6 +151,6 @@ def _measured(
         finally:  # Ctrl-C too
             cache.save(known, note)
     compared = measure_missing.compare(table, networks, known)
-    latencies = [known.networks.get(network_key(a, table.signature)) for a in networks]
-    run.write(FILE, price.to_dict() | {"finals": measure_missing.report(compared)})
-    return [replace(row, latency=own) for row, own in zip(rows, latencies, strict=True)]
+    report = {"finals": measure_missing.report(compared)}
+    search_run.run.write(LATENCY, price.to_dict() | report)
+    return [known.networks.get(network_key(a, table.signature)) for a in networks]

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost, cost
-from se_nas.data import Data
+from se_nas.cost.network_cost import Price
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature, uses_latency
 from se_nas.latency.table import LatencyTable, Measurements, TimedCost
 from se_nas.search.config import SearchConfig
-from se_nas.search.run_dir.directory import RunDirectory, display_path
+from se_nas.search.run_dir.directory import LATENCY, RunDirectory, display_path
 from se_nas.space.space import Space
-
-Price = Callable[[Architecture], Cost]
-FILE = "latency.json"
 
 
 @dataclass(frozen=True)
@@ -56,26 +49,25 @@ class TimedPrice:
         }
 
 
-def load_table(
-    price: Price, settings: LatencySettings, signature: Signature, run: RunDirectory
-) -> TimedPrice | None:
-    """The table that the run has already: trials of one run are held against one table."""
-    path = run.path / FILE
+def load_table(price: Price, settings: LatencySettings, run: RunDirectory) -> TimedPrice | None:
+    """Read the table that the run has already: its trials are held against one table.
+
+    Raises:
+        InputError: its file cannot be read.
+    """
+    path = run.path / LATENCY
     if not path.exists():
         return None
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["signature"] != asdict(signature):
-            return None
+        signature = Signature(**data["signature"])
         table = LatencyTable(Measurements.from_dict(data["measurements"]), signature)
         return TimedPrice(price, table, settings, data["identity"], data["held_out"])
     except (ValueError, KeyError, TypeError):
-        raise InputError(_damaged(path)) from None
-
-
-def _damaged(path: Path) -> str:
-    what = "holds no table of latencies; without it --resume measures a new one"
-    return f"{display_path(path)!r} {what}"
+        raise InputError(
+            f"{display_path(path)!r} holds no table of latencies; without it --resume measures a "
+            "new one"
+        ) from None
 
 
 def recorded_price(price: Price, space: Space, config: SearchConfig, run: RunDirectory) -> Price:
@@ -86,15 +78,10 @@ def recorded_price(price: Price, space: Space, config: SearchConfig, run: RunDir
     """
     if not uses_latency(space):
         return price
-    path = run.path / FILE
-    if not path.exists():
+    found = load_table(price, config.latency, run)
+    if found is None:
+        path = run.path / LATENCY
         raise InputError(f"{path} is missing: the latencies of this run are not known without it")
-    try:
-        signature = Signature(**json.loads(path.read_text(encoding="utf-8"))["signature"])
-    except (ValueError, KeyError, TypeError):
-        raise InputError(_damaged(path)) from None
-    found = load_table(price, config.latency, signature, run)
-    assert found is not None, "the file is there, and of its own signature"
     return found
 
 
@@ -114,15 +101,5 @@ def describe_table(price: TimedPrice) -> str:
     order = "" if tau is None else f", Kendall's τ {tau:.2f}"
     return (
         f"{head}; error on {count} held-out networks: median {100 * error['median_error']:.1f} %, "
-        f"at most {100 * error['max_error']:.1f} %{order} ({FILE})"
-    )
-
-
-def pricer(images: Data) -> Callable[[Architecture], Cost]:
-    """The cost of an architecture on these images."""
-    return partial(
-        cost,
-        input_size=images.image_size,
-        in_channels=images.in_channels,
-        num_classes=images.num_classes,
+        f"at most {100 * error['max_error']:.1f} %{order} ({LATENCY})"
     )

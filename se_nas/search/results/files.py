@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
-from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.directory import RESULTS, WINNER, RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.space.objectives import Objective
 
-FILE = "results.json"
 # What it has only of a run that is complete; JOINED in their place if another driver makes them.
+Searched: TypeAlias = dict[str, Any]
 ENDING = ("winner", "verdict", "finals")
 JOINED = "joined"
 
 
 def of_search(
     ranked: Sequence[tuple[Architecture, list[float]]], proposals: Proposals, config: SearchConfig
-) -> dict[str, Any]:
+) -> Searched:
     """What the search itself found, before anything is retrained."""
     return {
         "objectives": [str(objective) for objective in proposals.space.objectives],
@@ -34,8 +34,8 @@ def of_search(
 
 
 def of_run(
-    rows: Sequence[networks.FinalNetwork], objective: Objective, searched: dict[str, Any]
-) -> dict[str, Any]:
+    rows: Sequence[networks.FinalNetwork], objective: Objective, searched: Searched
+) -> Searched:
     """What a complete run found: ``of_search`` and the final networks."""
     ending = (
         str(networks.winner(rows, objective).architecture),
@@ -51,11 +51,11 @@ def keep_winner(best: networks.FinalNetwork, images: Data, run: RunDirectory) ->
     part.write_bytes(networks.best_weights(best))
     part.replace(run.winner)  # an earlier winner's are there until these are whole
     described = json.loads(best.architecture.to_json())
-    run.write("winner.json", described | {"preprocessing": images.preprocessing()})
+    run.write(WINNER, described | {"preprocessing": images.preprocessing()})
 
 
 def clear_ending(run: RunDirectory) -> None:
     """Take the ending out of a complete run's results: it has more to do now."""
     if run.complete:
-        done = run.read(FILE)
-        run.write(FILE, {k: v for k, v in done.items() if k not in (*ENDING, JOINED)})
+        done = run.read(RESULTS)
+        run.write(RESULTS, {k: v for k, v in done.items() if k not in (*ENDING, JOINED)})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from rich.box import SIMPLE_HEAD
@@ -13,15 +14,18 @@ from rich.table import Table
 from se_nas.architecture.architecture import Architecture
 from se_nas.console import ArchitectureCell
 from se_nas.data import Data
+from se_nas.errors import InputError
 from se_nas.latency.table import TimedCost
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
-from se_nas.search.run_dir.directory import RunDirectory, display_path
+from se_nas.search.plan import SearchRun
+from se_nas.search.results import files
+from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.random_draws import feasible
+from se_nas.search.study.ranking import ranking, training_objective
 from se_nas.search.worker import checkpoints
-from se_nas.space.objectives import Objective
 from se_nas.space.space import Space
 from se_nas.space.templates import trunk_values
 
@@ -78,6 +82,32 @@ def taken_up(proposals: Proposals, run: RunDirectory) -> str:
     )
 
 
+def interrupted_before(run: RunDirectory) -> str:
+    """Return the note on a run like the one that begins, which was cut."""
+    return (
+        f"note: {run.shown} is a run like this one that was cut; to finish it instead, "
+        f"stop and give --resume {run.shown}"
+    )
+
+
+@contextlib.contextmanager
+def results_so_far(search_run: SearchRun, proposals: Proposals) -> Iterator[None]:
+    """Write what was found if the block is ended by a signal or an error; show it after a signal.
+
+    Raises:
+        KeyboardInterrupt, InputError: as the block does.
+    """
+    plan, run = search_run.plan, search_run.run
+    try:
+        yield
+    except (KeyboardInterrupt, InputError) as end:
+        ranked = ranking(proposals.study, plan.space)
+        run.write(RESULTS, files.of_search(ranked, proposals, plan.config))
+        if isinstance(end, KeyboardInterrupt):
+            show_so_far(search_run.console, ranked, plan.space, run)
+        raise
+
+
 def show_so_far(
     console: Console,
     ranked: Sequence[tuple[Architecture, Sequence[float]]],
@@ -120,14 +150,11 @@ def _by_objective(
 
 
 def show_results(
-    console: Console,
-    rows: list[networks.FinalNetwork],
-    objective: Objective,
-    proposals: Proposals,
-    images: Data,
-    run: RunDirectory,
+    search_run: SearchRun, rows: list[networks.FinalNetwork], proposals: Proposals
 ) -> None:
-    """The table, the verdict and the line that rebuilds the winner."""
+    """Print the table, the verdict and the line that rebuilds the winner."""
+    plan, run, console = search_run.plan, search_run.run, search_run.console
+    images, objective = plan.images, training_objective(plan.space)
     best = networks.winner(rows, objective)
     seeds = len(rows[0].runs)
     title = f"retrained with {seeds} seed{'s' * (seeds != 1)}, accuracy in %"

@@ -11,7 +11,8 @@ import contextlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,23 @@ from se_nas.errors import InputError, unknown
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.provenance import versions
 from se_nas.space.space import Space
+
+SPACE, SETTINGS, VERSIONS = "space.json", "settings.json", "versions.json"
+LATENCY, DRIVER = "latency.json", "driver.json"
+RESULTS, WINNER = "results.json", "winner.json"
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A process that works on a study.
+
+    Attributes:
+        driver: its name in the study.
+        joined: whether another driver began the study.
+    """
+
+    driver: str
+    joined: bool
 
 
 @dataclass(frozen=True)
@@ -50,13 +68,27 @@ class RunDirectory:
         return self.path / "lock"
 
     @property
-    def driver(self) -> Path:
-        return self.path / "driver.json"
+    def driver(self) -> Driver | None:
+        """Who works on a study in a database; None if the file is not there.
+
+        Raises:
+            InputError: the file does not say it.
+        """
+        if not (self.path / DRIVER).exists():
+            return None
+        data = self.read(DRIVER)
+        name, joined = data.get("driver"), data.get("joined")
+        if not isinstance(name, str) or not isinstance(joined, bool):
+            raise InputError(
+                f"{display_path(self.path / DRIVER)!r} does not say which driver the run has; "
+                'it holds {"driver": NAME, "joined": true or false}'
+            )
+        return Driver(name, joined)
 
     @property
     def joined(self) -> bool:
         """Whether its driver joined a study that another one began."""
-        return self.driver.exists() and bool(self.read(self.driver.name)["joined"])
+        return self.driver is not None and self.driver.joined
 
     @property
     def winner(self) -> Path:
@@ -71,7 +103,7 @@ class RunDirectory:
     def complete(self) -> bool:
         """Whether the run came to its end: a winner was chosen, or the driver that joined left."""
         try:
-            return not {"winner", "joined"}.isdisjoint(self.read("results.json"))
+            return not {"winner", "joined"}.isdisjoint(self.read(RESULTS))
         except InputError:
             return False
 
@@ -86,6 +118,15 @@ class RunDirectory:
         for parent in self.made:
             with contextlib.suppress(OSError):  # somebody else uses it by now
                 parent.rmdir()
+
+    @contextlib.contextmanager
+    def discarded_on(self, *refusals: type[BaseException]) -> Iterator[None]:
+        """Take the folder back if one of ``refusals`` ends the block: nothing was trained yet."""
+        try:
+            yield
+        except refusals:
+            self.discard()
+            raise
 
     def read(self, name: str) -> dict[str, Any]:
         """The JSON of ``write``.
@@ -110,29 +151,29 @@ class RunDirectory:
         part.replace(self.path / name)
 
 
-def create(space: Space, config: SearchConfig, joins: str = "") -> RunDirectory:
+def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory:
     """Make the folder of a new run and write what it starts from.
 
     Args:
-        joins: the name of a driver that joins the study of ``config.name``; also its folder's.
+        driver: the name of a driver that joins the study of ``config.name``; also its folder's.
 
     Raises:
         InputError: the folder exists, or cannot be made.
     """
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     name = config.name or f"{space.name}-{config.data.name}-{now}"
-    path = (Path(config.out) / (joins or name)).absolute()
+    path = (Path(config.out) / (driver or name)).absolute()
     made = tuple(parent for parent in path.parents if not parent.exists())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
         run = RunDirectory(path, made)
         run.make_folders()
-        run.write("space.json", json.loads(space.to_json()))
-        run.write("settings.json", config.to_dict() | {"name": name})
-        run.write("versions.json", versions())
-        if joins:
-            run.write(run.driver.name, {"driver": joins, "joined": True})
+        run.write(SPACE, json.loads(space.to_json()))
+        run.write(SETTINGS, config.to_dict() | {"name": name})
+        run.write(VERSIONS, versions())
+        if driver:
+            run.write(DRIVER, asdict(Driver(driver, joined=True)))
     except FileExistsError:
         if path.parent.is_dir():
             raise InputError(_taken(RunDirectory(path))) from None
@@ -149,7 +190,7 @@ def create(space: Space, config: SearchConfig, joins: str = "") -> RunDirectory:
 def _taken(run: RunDirectory) -> str:
     """Why a new run cannot have this folder, and what to do."""
     head = f"the run {str(run.path)!r} exists already"
-    if not (run.path / "settings.json").is_file():
+    if not (run.path / SETTINGS).is_file():
         return f"{head}; give another --name or --out"
     if run.complete:
         return f"{head} and is complete; give another --name or --out"
@@ -164,18 +205,18 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     """
     places = [Path(name_or_path).expanduser().absolute(), (Path(out) / name_or_path).absolute()]
     for path in places:
-        needed = [path / name for name in ("settings.json", "space.json")]
+        needed = [path / name for name in (SETTINGS, SPACE)]
         missing = [file.name for file in needed if not file.is_file()]
         if not missing:
             return RunDirectory(path)
-        if len(missing) < len(needed) or (path / "versions.json").is_file():
+        if len(missing) < len(needed) or (path / VERSIONS).is_file():
             raise InputError(f"the run {display_path(path)!r} lacks {' and '.join(missing)}")
-    runs = sorted(file.parent.name for file in Path(out).glob("*/settings.json"))
+    runs = sorted(file.parent.name for file in Path(out).glob(f"*/{SETTINGS}"))
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
     raise InputError(
         f"--resume {name_or_path!r}: no run is there, nor in --out {out!r}; give a folder with "
-        "settings.json and space.json"
+        f"{SETTINGS} and {SPACE}"
     )
 
 

@@ -18,7 +18,7 @@ from se_nas.search.run_dir.compatibility import (
     check_settings,
     check_space,
 )
-from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.directory import RESULTS, SETTINGS, SPACE, VERSIONS, RunDirectory
 from se_nas.search.run_dir.lock import is_held
 from se_nas.search.run_dir.provenance import versions
 from se_nas.space.space import Space
@@ -30,8 +30,8 @@ def read_space(run: RunDirectory, given: Space | None) -> Space:
     Raises:
         InputError: another one is given, or this version reads the file as another one.
     """
-    written = run.read("space.json")
-    path = run.path / "space.json"
+    written = run.read(SPACE)
+    path = run.path / SPACE
     space = Space.from_json(path.read_text(encoding="utf-8"))
     for other, whose in ((space, "as this version reads it"), (given, "as it is given")):
         if other is None:
@@ -50,7 +50,7 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
     Raises:
         InputError: an option differs that cannot change.
     """
-    stored = SearchConfig.from_dict(run.read("settings.json"))
+    stored = SearchConfig.from_dict(run.read(SETTINGS))
     changes = check_settings(stored, asked, named, f"the run {run.shown}")
     if "data_dir" in changes:
         stored = replace(stored, data=replace(stored.data, folder=changes.pop("data_dir")))
@@ -65,7 +65,7 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
         )
     if run.complete and not {"trials", "top", "final_seeds", "final_epochs"} & set(changes):
         raise InputError(
-            f"the run {run.shown} is complete: its results are in results.json; with more --trials "
+            f"the run {run.shown} is complete: its results are in {RESULTS}; with more --trials "
             "it goes on"
         )
     return config
@@ -73,12 +73,12 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
 
 def find_interrupted(space: Space, config: SearchConfig) -> RunDirectory | None:
     """The newest run in ``config.out`` with this space and these settings that was cut."""
-    files = Path(config.out).glob("*/settings.json")
+    files = Path(config.out).glob(f"*/{SETTINGS}")
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         run = RunDirectory(file.parent)
         try:
-            settings = SearchConfig.from_dict(run.read("settings.json"))
-            same = run.read("space.json") == _plain(space) and _fixed(settings) == _fixed(config)
+            settings = SearchConfig.from_dict(run.read(SETTINGS))
+            same = run.read(SPACE) == _plain(space) and _fixed(settings) == _fixed(config)
         except (InputError, TypeError):  # of another version
             continue
         if same and not run.complete and not is_held(run):
@@ -104,14 +104,14 @@ def resume_notes(run: RunDirectory, repaired: str = "") -> list[str]:
 
 def note_session(run: RunDirectory, config: SearchConfig) -> None:
     """Write the settings that hold from now on, and with which versions."""
-    began = run.read("versions.json")
+    began = run.read(VERSIONS)
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     sessions = [*began.get("resumed", []), {"at": when, **versions()}]
-    run.write("versions.json", began | {"resumed": sessions})
-    run.write("settings.json", config.to_dict())
+    run.write(VERSIONS, began | {"resumed": sessions})
+    run.write(SETTINGS, config.to_dict())
 
 
 def _last_session(run: RunDirectory) -> dict[str, Any]:
-    began = run.read("versions.json")
+    began = run.read(VERSIONS)
     sessions: list[Any] = began.get("resumed", [])
     return began | (sessions[-1] if sessions else {})

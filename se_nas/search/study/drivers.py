@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Literal, TypeAlias
 
 import optuna
@@ -23,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.compatibility import shared_settings
-from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.directory import DRIVER, Driver, RunDirectory
 from se_nas.space.space import Space
 
 Claim: TypeAlias = Literal["ours", "taken", "full"]
@@ -138,9 +139,11 @@ def publish_metadata(
 
 def driver_name(run: RunDirectory) -> str:
     """The name under which a run's driver works: the run's with something that no other has."""
-    if not run.driver.exists():
-        run.write(run.driver.name, {"driver": new_driver_name(run.path.name), "joined": False})
-    return str(run.read(run.driver.name)["driver"])
+    driver = run.driver
+    if driver is None:
+        driver = Driver(new_driver_name(run.path.name), joined=False)
+        run.write(DRIVER, asdict(driver))
+    return driver.driver
 
 
 def new_driver_name(run: str) -> str:

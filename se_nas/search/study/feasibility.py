@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost
+from se_nas.cost.network_cost import Price
 from se_nas.data import Data
 from se_nas.errors import InputError
 from se_nas.search.study.random_draws import RANDOM_DRAWS, feasible
@@ -18,17 +16,13 @@ from se_nas.space.space import Space
 LITTLE = 0.02
 
 
-def feasible_share(
-    space: Space, price: Callable[[Architecture], Cost], *, draws: int = 2000, seed: int = 0
-) -> float:
+def feasible_share(space: Space, price: Price, *, draws: int = 2000, seed: int = 0) -> float:
     """The share of random architectures that the constraints let through, in [0, 1]."""
     rng = random.Random(seed)
     return sum(feasible(space, price(space.sample(rng))) for _ in range(draws)) / draws
 
 
-def explain_infeasible(
-    space: Space, price: Callable[[Architecture], Cost], *, draws: int = 2000, seed: int = 0
-) -> str:
+def explain_infeasible(space: Space, price: Price, *, draws: int = 2000, seed: int = 0) -> str:
     """For a space that nothing gets through: the constraints and the nearest value seen."""
     rng = random.Random(seed)
     costs: list[dict[str, Any]] = [asdict(price(space.sample(rng))) for _ in range(draws)]
@@ -42,9 +36,7 @@ def explain_infeasible(
     return "; ".join(parts)
 
 
-def check_feasible(
-    space: Space, price: Callable[[Architecture], Cost], images: Data, seed: int
-) -> float:
+def check_feasible(space: Space, price: Price, images: Data, seed: int) -> float:
     """The share of random architectures that pass the constraints; an error if none does.
 
     Small spaces are listed; in a large one a share below 1 in 20,000 draws counts as none.
@@ -61,9 +53,7 @@ def check_feasible(
     return share
 
 
-def feasibility(
-    space: Space, price: Callable[[Architecture], Cost], share: float, seed: int = 0
-) -> list[str]:
+def feasibility(space: Space, price: Price, share: float, seed: int = 0) -> list[str]:
     """What the search prints of its constraints: the share, and what to do if it is little."""
     if not space.constraints:
         return []

@@ -1,17 +1,16 @@
-"""What is tried before the sampler is asked: known networks, or all of a small space."""
+"""Initial points of a search: the networks of ``enqueue``, then a small space's whole grid."""
 
 from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain, islice
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost
+from se_nas.cost.network_cost import Price
 from se_nas.errors import InputError
-from se_nas.search.config import SearchConfig
 from se_nas.space import templates
 from se_nas.space.space import Space
 
@@ -19,37 +18,46 @@ GRID_LIMIT = 20_000
 DRAWS = 2000
 
 
-def initial_points(space: Space, config: SearchConfig) -> Iterator[Architecture]:
-    """The networks of ``--enqueue``, then with the sampler ``grid`` all others in a fixed order.
+def parse_enqueued(space: Space, names: Iterable[str]) -> tuple[Architecture, ...]:
+    """Return the networks that a user wants to be tried first.
 
     Raises:
-        InputError: a name cannot be read or is not in the space; the space is too large for a grid.
+        InputError: a name cannot be read or is not in the space.
     """
-    known = [parse_in_space(space, name) for name in config.enqueue]
-    if config.sampler != "grid":
-        return iter(known)
+    return tuple(parse_in_space(space, name) for name in names)
+
+
+def initial_points(
+    space: Space, sampler: str, enqueued: Sequence[Architecture]
+) -> Iterable[Architecture]:
+    """Return what is enqueued, then with the sampler ``grid`` all others in a fixed order.
+
+    Raises:
+        InputError: the space is too large for a grid.
+    """
+    if sampler != "grid":
+        return enqueued
     if space.size > GRID_LIMIT:
         raise InputError(
             f"sampler 'grid': space {space.name!r} has {space.size:,} points, the limit is "
             f"{GRID_LIMIT:,}; use tpe or random, or a smaller space"
         )
-    return chain(known, space)
+    return chain(enqueued, space)
 
 
-def check_enqueued(
-    space: Space, price: Callable[[Architecture], Cost], config: SearchConfig
-) -> None:
-    """Refuse networks of ``--enqueue`` that could not be tried.
+def check_enqueued(space: Space, price: Price, enqueued: Iterable[Architecture]) -> None:
+    """Refuse enqueued networks that could not be tried.
 
     Raises:
         InputError: a network breaks a constraint of the space.
     """
-    for name in config.enqueue:
-        cost = asdict(price(parse_in_space(space, name)))
+    for architecture in enqueued:
+        cost = asdict(price(architecture))
         for constraint in space.constraints:
             if constraint.violation(cost) > 0:
                 raise InputError(
-                    f"enqueue {name!r} breaks a constraint of space {space.name!r}: {constraint}, "
+                    f"enqueue {str(architecture)!r} breaks a constraint of space {space.name!r}: "
+                    f"{constraint}, "
                     f"it has {cost[constraint.quantity]:,}"
                 )
 

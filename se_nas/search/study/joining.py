@@ -22,7 +22,7 @@ from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.run_dir.compatibility import check_settings, check_space, shared_settings
-from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.storage_errors import cannot_open, check_url, sqlite_file
 from se_nas.space.space import Space
@@ -95,7 +95,7 @@ def finish_joined(
     """The end of a driver that joined: its trials are in the study."""
     proposals.leave()
     counts = asdict(proposals.counts)
-    run.write("results.json", {"joined": config.name, "proposals": counts, "seed": config.seed})
+    run.write(RESULTS, {"joined": config.name, "proposals": counts, "seed": config.seed})
     drivers = proposals.drivers
     assert drivers is not None, "one that joined has others"
     own = sum(map(drivers.owns, _trained(proposals)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,11 +19,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost
+from se_nas.cost.network_cost import Cost, Price
 from se_nas.search.config import SearchConfig
 from se_nas.search.study import tell
 from se_nas.search.study.drivers import SharedStudy
-from se_nas.search.study.initial_points import initial_points
+from se_nas.search.study.initial_points import initial_points, parse_enqueued
 from se_nas.search.study.journal import batch
 from se_nas.search.study.random_draws import draw_unseen, feasible
 from se_nas.search.study.records import Counts, Outcome, Proposal
@@ -50,7 +50,7 @@ class Proposals:
         self,
         study: optuna.Study,
         space: Space,
-        price: Callable[[Architecture], Cost],
+        price: Price,
         *,
         trials: int,
         seed: int = 0,
@@ -151,6 +151,11 @@ class Proposals:
             for waiting in self._running.pop(trial.user_attrs["id"], []):
                 waiting.set_user_attr("duplicate", True)
                 tell.tell_untrained(waiting, "repeated")
+
+    @property
+    def open(self) -> bool:
+        """Whether there is anything left to train."""
+        return bool(self.unfinished) or not (self.exhausted or self._enough)
 
     @property
     def _enough(self) -> bool:
@@ -254,18 +259,25 @@ class Proposals:
 def propose(
     opened: optuna.Study,
     space: Space,
-    price: Callable[[Architecture], Cost],
+    price: Price,
     config: SearchConfig,
     others: SharedStudy | None = None,
+    initial: Iterable[Architecture] | None = None,
 ) -> Proposals:
-    """What the study proposes under a run's settings."""
+    """Return what the study proposes under a run's settings.
+
+    Args:
+        initial: architectures to try first; if not given, those that the settings name.
+    """
+    if initial is None:
+        initial = initial_points(space, config.sampler, parse_enqueued(space, config.enqueue))
     return Proposals(
         opened,
         space,
         price,
         trials=config.trials,
         seed=config.seed,
-        first=initial_points(space, config),
+        first=initial,
         sampled=config.sampler != "grid",
         drivers=others,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost
+from se_nas.cost.network_cost import Cost, Price
 from se_nas.space.space import Space
 
 RANDOM_DRAWS = 20_000
@@ -31,7 +31,7 @@ def feasible(space: Space, cost: Cost) -> bool:
 
 def draw_unseen(
     space: Space,
-    price: Callable[[Architecture], Cost],
+    price: Price,
     seen: Callable[[Architecture], bool],
     rng: random.Random,
 ) -> Architecture | None:

@@ -74,3 +74,13 @@ def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list
         for trial in ended
         if "architecture" in trial.user_attrs
     ]
+
+
+def trained_curves(study: optuna.Study) -> list[tuple[int, Mapping[int, float]]]:
+    """Return number and values by epoch of all trials that trained, or still do."""
+    return [
+        (trial.number, trial.intermediate_values)
+        for trial in study.get_trials(deepcopy=False)
+        # Neither repeated nor rejected; what failed may be mended by now.
+        if "architecture" in trial.user_attrs and trial.state is not TrialState.FAIL
+    ]

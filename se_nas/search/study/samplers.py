@@ -6,12 +6,14 @@ import importlib
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from se_nas.errors import InputError
+
+Sampler: TypeAlias = BaseSampler
 
 
 def _part(trials: int, share: int, least: int, most: int) -> int:

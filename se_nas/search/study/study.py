@@ -8,11 +8,10 @@ from optuna.storages import BaseStorage, JournalStorage
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig, without_password
-from se_nas.search.results import files
-from se_nas.search.run_dir.directory import RunDirectory, display_path
+from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
 from se_nas.search.study.drivers import driver_name, publish_metadata
 from se_nas.search.study.journal import BatchedJournal
-from se_nas.search.study.samplers import build_sampler
+from se_nas.search.study.samplers import Sampler, build_sampler
 from se_nas.search.study.storage_errors import FULL, cannot_open, check_url
 from se_nas.search.study.tell import last_event
 from se_nas.space.space import Space
@@ -21,7 +20,12 @@ SESSIONS = "sessions"
 
 
 def create_study(
-    space: Space, config: SearchConfig, run: RunDirectory, *, resume: bool = False
+    space: Space,
+    config: SearchConfig,
+    run: RunDirectory,
+    *,
+    resume: bool = False,
+    sampler: Sampler | None = None,
 ) -> optuna.Study:
     """The study in the run directory, or at the storage URL that the user gave.
 
@@ -30,6 +34,7 @@ def create_study(
     Args:
         resume: take up the study that is there; the sampler's random numbers are others then, since
             the first ones would only repeat the first proposals.
+        sampler: of a new study; made of the settings if not given.
 
     Raises:
         InputError: the sampler cannot be made, the storage cannot be opened, a new run's has a
@@ -38,27 +43,17 @@ def create_study(
     if config.storage is not None:
         check_url(config.storage)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = build_sampler(config.sampler, config.seed, config.trials)
-    name = config.name or run.path.name  # the folder may have been moved
     joined = run.joined
     try:
-        storage = _storage(config, run)
-        if joined or (resume and (run.path / files.FILE).exists()):
-            opened = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
-        else:
-            opened = optuna.create_study(
-                study_name=name,
-                storage=storage,
-                sampler=sampler,
-                directions=[objective.direction for objective in space.objectives],
-                load_if_exists=resume,  # a driver that was killed here
-            )
-        seed = config.seed
+        opened = _open(space, config, run, resume=resume)
         asked = len(opened.get_trials(deepcopy=False)) if resume else 0
         own = driver_name(run).encode() if joined else b""  # at random
+        seed = config.seed
         if asked or own:
             seed = mixed_seed(config.seed, asked, *own) % 2**32
-            opened.sampler = build_sampler(config.sampler, seed, config.trials)
+        if sampler is None or seed != config.seed:
+            sampler = build_sampler(config.sampler, seed, config.trials)
+        opened.sampler = sampler
         if config.storage is not None and not joined:
             publish_metadata(opened, space, config, run)
         # Each driver writes what is its own: no two write the same attribute.
@@ -66,6 +61,26 @@ def create_study(
         began = {"events": last_event(opened), "trials": config.trials, "seed": seed}
         opened.set_user_attr(key, [*opened.user_attrs.get(key, []), began])
         return opened
+    except InputError:
+        raise
+    except Exception as error:  # the drivers behind a URL raise many types
+        if resume and isinstance(error, OSError) and error.errno in FULL:
+            raise  # what was told is safe, and the run's own line says so
+        raise InputError(cannot_open(_place(config, run), error)) from None
+
+
+def _open(space: Space, config: SearchConfig, run: RunDirectory, *, resume: bool) -> optuna.Study:
+    name = config.name or run.path.name  # the folder may have been moved
+    storage = _storage(config, run)
+    try:
+        if run.joined or (resume and (run.path / RESULTS).exists()):
+            return optuna.load_study(study_name=name, storage=storage)
+        return optuna.create_study(
+            study_name=name,
+            storage=storage,
+            directions=[objective.direction for objective in space.objectives],
+            load_if_exists=resume,  # a driver that was killed here
+        )
     except optuna.exceptions.DuplicatedStudyError:
         raise InputError(
             f"the storage {_place(config, run)} has a study {name!r}: add --join to work on it "
@@ -77,10 +92,6 @@ def create_study(
             f"the study {name!r} of the run {run.shown} is not in {_place(config, run)}; if it was "
             "moved, give its --storage"
         ) from None
-    except Exception as error:  # the drivers behind a URL raise many types
-        if resume and isinstance(error, OSError) and error.errno in FULL:
-            raise  # what was told is safe, and the run's own line says so
-        raise InputError(cannot_open(_place(config, run), error)) from None
 
 
 def read_study(config: SearchConfig, run: RunDirectory) -> optuna.Study:

@@ -6,13 +6,13 @@ come again under another id of Tune's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
-import optuna
-from optuna.trial import TrialState
 from ray.tune.schedulers import ASHAScheduler
 
+Curve: TypeAlias = Mapping[int, float]  # value by epoch
 NO_CONTROLLER: Any = None  # ASHA does not look at it
 
 
@@ -20,12 +20,18 @@ class ResumableASHA(ASHAScheduler):
     """Stops trials as ASHA does, with the trials that a study has already counted in.
 
     Args:
-        study: with the values of one objective as intermediate values, by epoch.
+        known: the trials of the study with their values by epoch, as ``trained_curves`` has them.
         metric, mode, max_t, grace_period: as in Ray Tune.
     """
 
     def __init__(
-        self, study: optuna.Study, *, metric: str, mode: str, max_t: int, grace_period: int
+        self,
+        known: Iterable[tuple[int, Curve]],
+        *,
+        metric: str,
+        mode: str,
+        max_t: int,
+        grace_period: int,
     ) -> None:
         super().__init__(
             time_attr="epoch",
@@ -35,10 +41,8 @@ class ResumableASHA(ASHAScheduler):
             grace_period=grace_period,
             reduction_factor=2,
         )
-        for trial in study.get_trials(deepcopy=False):
-            trained = "architecture" in trial.user_attrs  # neither repeated nor rejected
-            if trained and trial.state is not TrialState.FAIL:
-                self._replay(trial)
+        for number, curve in known:
+            self._replay(number, curve)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_add(tune_controller, _numbered(trial))
@@ -52,11 +56,11 @@ class ResumableASHA(ASHAScheduler):
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_remove(tune_controller, _numbered(trial))
 
-    def _replay(self, trial: optuna.trial.FrozenTrial) -> None:
+    def _replay(self, number: int, curve: Curve) -> None:
         """Count a trial in the rungs that it passed; one that goes on is not judged there again."""
-        known = SimpleNamespace(config={"number": trial.number})
+        known = SimpleNamespace(config={"number": number})
         self.on_trial_add(NO_CONTROLLER, known)
-        for epoch, value in sorted(trial.intermediate_values.items()):
+        for epoch, value in sorted(curve.items()):
             self.on_trial_result(NO_CONTROLLER, known, {"epoch": epoch, str(self._metric): value})
 
 

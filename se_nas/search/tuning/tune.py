@@ -7,19 +7,18 @@ import shutil
 from functools import partial
 from typing import Any
 
-import optuna
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
-from rich.console import Console
 
 from se_nas.errors import InputError
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
+from se_nas.search.plan import SearchRun
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.directory import last_error
 from se_nas.search.signals import Interrupted, stop_on_signal
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.study.ranking import training_objective
+from se_nas.search.study.ranking import trained_curves, training_objective
 from se_nas.search.tuning.asha import ResumableASHA
 from se_nas.search.tuning.callbacks import make_callbacks
 from se_nas.search.tuning.failures import FailureCallback
@@ -27,27 +26,19 @@ from se_nas.search.tuning.progress import ProgressCallback
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.search.tuning.start_barrier import StartBarrier
 from se_nas.search.worker import checkpoints
-from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.trial import SETrial
-from se_nas.space.objectives import METRICS, Objective
-from se_nas.space.space import Space
+from se_nas.space.objectives import METRICS
 
 
 def tune_trials(
+    search_run: SearchRun,
     proposals: Proposals,
-    space: Space,
-    config: SearchConfig,
-    slots: Slots,
-    run: directory.RunDirectory,
-    console: Console,
     trainable: type[tune.Trainable] = SETrial,
-    images: SharedData | None = None,
 ) -> None:
     """Train what ``proposals`` accepts until it has no more.
 
     Args:
         trainable: what runs on a worker; benchmarks give one that does not train.
-        images: for the workers of a node to share; None if each loads its own.
 
     Raises:
         KeyboardInterrupt: the user ended the search; what was trained is in the study, and trials
@@ -55,7 +46,8 @@ def tune_trials(
         InputError: too many of the trials failed.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Progress says what matters
-    objective = training_objective(space)
+    plan, run, slots = search_run.plan, search_run.run, search_run.slots
+    config, console = plan.config, search_run.console
     searcher = StudySearcher(
         proposals,
         config.epochs,
@@ -65,9 +57,9 @@ def tune_trials(
     )
     limiter = ConcurrencyLimiter(searcher, max_concurrent=slots.count)
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
-    scheduler = StartBarrier(_scheduler(proposals.study, space, config, objective))
+    scheduler = StartBarrier(_scheduler(proposals, config))
     progress = ProgressCallback(console, searcher, on_gpu=slots.gpus > 0, workers=scheduler)
-    given: dict[str, Any] = {} if images is None else {"images": images}
+    given: dict[str, Any] = {} if plan.shared is None else {"images": plan.shared}
     worker = tune.with_resources(
         tune.with_parameters(trainable, settings=_trial_settings(config, slots, run), **given),
         tune.PlacementGroupFactory(slots.resources, strategy="STRICT_PACK"),
@@ -94,7 +86,7 @@ def tune_trials(
                     run, console, searcher.out_of_memory, searcher.deaths, searcher.again
                 ),
                 progress,
-                *make_callbacks(run, config, slots, limiter, console),
+                *make_callbacks(search_run, searcher, limiter),
             ],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
@@ -132,17 +124,17 @@ def _trial_settings(
     )
 
 
-def _scheduler(
-    study: optuna.Study, space: Space, config: SearchConfig, objective: Objective
-) -> Any:
+def _scheduler(proposals: Proposals, config: SearchConfig) -> Any:
     """ASHA with its first rung at a share of the budget; none for several objectives."""
     schedulers: Any = tune.schedulers  # untyped
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
+    space = proposals.space
     trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
     if not trained or first >= config.epochs or "nsga" in config.sampler.lower():
         return schedulers.FIFOScheduler()  # NSGA-II learns from complete trials only
+    objective = training_objective(space)
     return ResumableASHA(
-        study,
+        trained_curves(proposals.study),
         metric=objective.metric,
         mode="max" if objective.direction == "maximize" else "min",
         max_t=config.epochs,

@@ -52,7 +52,6 @@ def main() -> None:
     pairs = [(small, 0), (small, PEER_DIES), (small, ALWAYS_DIES), (heavy, 3)]
     results = train_on_ray(
         pairs,
-        "the best",
         lambda *_: None,
         config=SearchConfig(data=DataSettings(limit_train=200), epochs=2),
         slots=Slots(1, cpus=2.0, gpus=2.0),

@@ -64,7 +64,6 @@ def main() -> None:
     threading.Thread(target=shrink, daemon=True).start()
     results = train_on_ray(
         [(Architecture.parse("resnet8_small-width8"), seed) for seed in range(5)],
-        "the best",
         lambda *_: None,
         config=SearchConfig(),
         slots=Slots(2, cpus=2.0, gpus=2.0),

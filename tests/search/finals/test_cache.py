@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from se_nas import Architecture
-from se_nas.search.finals.cache import Keep, RetrainingCache
+from se_nas.search.finals.cache import RetrainingCache
 from se_nas.search.worker.retrain import RetrainResult
 
 PAIRS = [
@@ -19,13 +19,11 @@ PAIRS = [
 class Trainer:
     """Trains until it is interrupted."""
 
-    def __init__(self, ends: Sequence[str], until: int = 99) -> None:
-        self.ends, self.until = list(ends), until
+    def __init__(self, cache: RetrainingCache, ends: Sequence[str], until: int = 99) -> None:
+        self.cache, self.ends, self.until = cache, list(ends), until
         self.asked: list[tuple[str, int]] = []
 
-    def __call__(
-        self, pairs: Sequence[tuple[Architecture, int]], what: str, keep: Keep
-    ) -> list[RetrainResult]:
+    def __call__(self, pairs: Sequence[tuple[Architecture, int]]) -> list[RetrainResult]:
         done: list[RetrainResult] = []
         for i, (architecture, seed) in enumerate(pairs):
             if i == self.until:
@@ -33,39 +31,40 @@ class Trainer:
             self.asked.append((str(architecture), seed))
             weights = f"{architecture} {seed}".encode()
             done.append(RetrainResult(self.ends.pop(0), 0.1 * seed, 0.2, 0.3, weights))
-            keep(architecture, seed, done[-1])
+            self.cache.put(architecture, seed, done[-1])
         return done
 
 
 def test_those_that_are_done_are_not_repeated_and_come_in_their_order(tmp_path: Path) -> None:
     kept = RetrainingCache(tmp_path / "finals", epochs=3)
-    first = Trainer(["complete", "complete"], until=2)
+    first = Trainer(kept, ["complete", "complete"], until=2)
     try:
-        kept.train(PAIRS, "the best", first)
+        kept.train_missing(PAIRS, first)
     except KeyboardInterrupt:
         assert len(first.asked) == 2
-    second = Trainer(["complete"] * 2)
-    done = kept.train(PAIRS, "the best", second)
+    second = Trainer(kept, ["complete"] * 2)
+    done = kept.train_missing(PAIRS, second)
     assert second.asked == [(str(a), s) for a, s in PAIRS[2:]]
     assert [d.weights.decode() for d in done] == [f"{a} {s}" for a, s in PAIRS]
     assert [d.val_acc for d in done] == [0.1, 0.2, 0.1, 0.2]
-    third = Trainer([])
-    assert kept.train(PAIRS, "the best", third) == done
+    third = Trainer(kept, [])
+    assert kept.train_missing(PAIRS, third) == done
     assert not third.asked
 
 
 def test_another_budget_is_another_retraining(tmp_path: Path) -> None:
-    RetrainingCache(tmp_path, epochs=3).train(PAIRS, "", Trainer(["complete"] * 4))
-    again = Trainer(["complete"] * 4)
-    RetrainingCache(tmp_path, epochs=4).train(PAIRS, "", again)
+    three, four = (RetrainingCache(tmp_path, epochs) for epochs in (3, 4))
+    three.train_missing(PAIRS, Trainer(three, ["complete"] * 4))
+    again = Trainer(four, ["complete"] * 4)
+    four.train_missing(PAIRS, again)
     assert len(again.asked) == 4
 
 
 def test_what_may_end_otherwise_next_time_is_tried_again(tmp_path: Path) -> None:
     ends = ["diverged", "lost: WorkerCrashedError", "out of memory", "failed: bug"]
-    RetrainingCache(tmp_path, epochs=3).train(PAIRS, "", Trainer(ends))
-    again = Trainer(["complete"] * 3)
-    done = RetrainingCache(tmp_path, epochs=3).train(PAIRS, "", again)
+    kept = RetrainingCache(tmp_path, epochs=3)
+    kept.train_missing(PAIRS, Trainer(kept, ends))
+    done = kept.train_missing(PAIRS, Trainer(kept, ["complete"] * 3))
     assert [d.end for d in done] == ["diverged", "complete", "complete", "complete"]
 
 

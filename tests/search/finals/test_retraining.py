@@ -62,7 +62,6 @@ def retrained(
     told: list[tuple[int, str]] = []
     results = train_on_ray(
         [(SMALL, seed) for seed in range(len(outcomes))],
-        "the best",
         lambda _, seed, done: told.append((seed, done.end)),
         config=CONFIG,
         slots=slots,

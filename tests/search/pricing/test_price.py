@@ -23,15 +23,15 @@ from se_nas import (
 )
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, cost
-from se_nas.data import load
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import LatencyTable, Measurements
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
+from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing import latency_table
-from se_nas.search.pricing.price import FILE, TimedPrice, recorded_price
-from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.pricing.price import TimedPrice, recorded_price
+from se_nas.search.run_dir.directory import LATENCY, RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import Outcome
 
@@ -85,15 +85,16 @@ def test_a_network_over_the_limit_is_rejected_before_training_and_the_rest_has_i
         assert trial.user_attrs["cost"]["latency_ms"] == trial.values[1]
 
 
-def test_a_space_without_latency_keeps_its_price(tmp_path: Path) -> None:
-    plain = Space("plain", trunk="resnet8_small")
-    run, console = RunDirectory(tmp_path), Console()
-    slots = Slots(1, 1.0, 0.0)
-    same = latency_table.with_latency(
-        price, plain, SearchConfig(), load("digits"), slots, run, console
+def search_run(space: Space, path: Path) -> SearchRun:
+    return SearchRun(
+        Plan.of(space, SearchConfig()), RunDirectory(path), Slots(1, 1.0, 0.0), Console()
     )
-    assert same is price
-    assert latency_table.measure_networks(price, [], slots, run, console) == []
+
+
+def test_a_space_without_latency_keeps_its_price(tmp_path: Path) -> None:
+    plain = search_run(Space("plain", trunk="resnet8_small"), tmp_path)
+    assert latency_table.with_latency(plain) is plain
+    assert latency_table.measure_networks(plain, [Architecture("resnet8_small")]) == [None]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,19 +102,18 @@ def test_a_run_that_has_its_table_keeps_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found, run = timed_price(), RunDirectory(tmp_path)
-    run.write(FILE, found.to_dict())
-    images, slots = load("digits"), Slots(1, 1.0, 0.0)
+    run.write(LATENCY, found.to_dict())
     # No cluster runs here: a measurement would fail.
-    again = latency_table.with_latency(price, SPACE, SearchConfig(), images, slots, run, Console())
+    again = latency_table.with_latency(search_run(SPACE, tmp_path)).plan.price
     assert isinstance(again, TimedPrice)
     assert [again(a) for a in SPACE] == [found(a) for a in SPACE]
     assert "median 1.0 %, at most 2.0 %, Kendall's τ 1.00" in capsys.readouterr().out
     recorded = recorded_price(price, SPACE, SearchConfig(), run)
     assert [recorded(a) for a in SPACE] == [found(a) for a in SPACE]
-    (tmp_path / FILE).write_text("{")
+    (tmp_path / LATENCY).write_text("{")
     with pytest.raises(InputError, match="holds no table of latencies"):
         recorded_price(price, SPACE, SearchConfig(), run)
     with pytest.raises(InputError, match=r"latency\.json is missing"):
         recorded_price(price, SPACE, SearchConfig(), RunDirectory(tmp_path / "other"))
     with pytest.raises(InputError, match="holds no table of latencies"):
-        latency_table.with_latency(price, SPACE, SearchConfig(), images, slots, run, Console())
+        latency_table.with_latency(search_run(SPACE, tmp_path))

@@ -8,11 +8,11 @@ from se_nas import SE, Space, choice, optional, params, per_stage, trunk
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import cost
 from se_nas.errors import InputError
-from se_nas.search.config import SearchConfig
 from se_nas.search.study.initial_points import (
     GRID_LIMIT,
     check_enqueued,
     initial_points,
+    parse_enqueued,
     parse_in_space,
 )
 
@@ -25,15 +25,15 @@ SPACE = Space(
 
 def test_names_come_first_and_the_grid_after_them() -> None:
     last = str(list(SPACE)[-1])
-    config = SearchConfig(sampler="grid", enqueue=(last,))
-    assert list(initial_points(SPACE, config)) == [Architecture.parse(last), *SPACE]
-    assert list(initial_points(SPACE, SearchConfig(enqueue=(last,)))) == [Architecture.parse(last)]
+    enqueued = parse_enqueued(SPACE, [last])
+    assert list(initial_points(SPACE, "grid", enqueued)) == [Architecture.parse(last), *SPACE]
+    assert list(initial_points(SPACE, "tpe", enqueued)) == [Architecture.parse(last)]
 
 
 def test_a_large_space_is_no_grid() -> None:
     large = Space("large", trunk="resnet50", se=per_stage(SE(reduction=choice(*range(2, 40)))))
     with pytest.raises(InputError, match=f"{large.size:,} points, the limit is {GRID_LIMIT:,}"):
-        initial_points(large, SearchConfig(sampler="grid"))
+        initial_points(large, "grid", ())
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,6 @@ def test_a_known_network_that_breaks_a_constraint_is_refused() -> None:
     small, large = "resnet8_small-width8", "resnet8_small"
     limit = (cost(small).params + cost(large).params) // 2
     space = Space("tight", trunk=SPACE.trunk, se=SPACE.se, constraints=[params <= limit])
-    check_enqueued(space, cost, SearchConfig(enqueue=(small,)))
+    check_enqueued(space, cost, parse_enqueued(space, [small]))
     with pytest.raises(InputError, match=f"breaks .*, it has {cost(large).params:,}"):
-        check_enqueued(space, cost, SearchConfig(enqueue=(small, large)))
+        check_enqueued(space, cost, parse_enqueued(space, [small, large]))

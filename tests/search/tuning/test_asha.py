@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.schedulers import ASHAScheduler
 
+from se_nas.search.study.ranking import trained_curves
 from se_nas.search.tuning.asha import ResumableASHA
 
 SETTINGS = {"metric": "val_acc", "mode": "max", "max_t": 8, "grace_period": 4}
@@ -20,7 +21,7 @@ def study() -> optuna.Study:
 
 
 def rungs(told: optuna.Study) -> ResumableASHA:
-    return ResumableASHA(told, **SETTINGS)  # type: ignore[arg-type]
+    return ResumableASHA(trained_curves(told), **SETTINGS)  # type: ignore[arg-type]
 
 
 def trial(number: int) -> Any:

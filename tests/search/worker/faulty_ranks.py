@@ -23,8 +23,8 @@ import ray
 from rich.console import Console
 
 from se_nas import Space, choice, trunk
-from se_nas.cost.network_cost import cost
 from se_nas.search.config import DataSettings, SearchConfig
+from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals
@@ -94,17 +94,14 @@ def main() -> None:
         name="run",
         sampler="random",
     )
+    plan = Plan.of(space, config)
     run = directory.create(space, config)
     opened = study.create_study(space, config, run)
     quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
     ray.init("local", num_cpus=2, num_gpus=2, _node_ip_address="127.0.0.1", **quiet)
     slots = plan_slots(config, [{"CPU": 2.0, "GPU": 2.0}])
-
-    def price(architecture: Any) -> Any:
-        return cost(architecture, input_size=8, in_channels=1, num_classes=10)
-
-    proposals = Proposals(opened, space, price, trials=config.trials)
-    tune_trials(proposals, space, config, slots, run, Console(quiet=True), FaultyTrial)
+    proposals = Proposals(opened, space, plan.price, trials=config.trials)
+    tune_trials(SearchRun(plan, run, slots, Console(quiet=True)), proposals, FaultyTrial)
     ray.shutdown()
     trials = [
         {

@@ -1,0 +1,34 @@
+"""Files that are replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from pathlib import Path
+
+
+def replace_atomically(path: str | Path, content: bytes) -> None:
+    """Write ``content`` so that a reader sees the old file or the new one, never half of it.
+
+    It goes into a file beside the target, which then takes its place: a writer that is killed
+    leaves the old file, and of several writers, on one machine or on many, one's content is there
+    whole. A symbolic link stays one; what is no plain file, such as a pipe, is written to.
+
+    Raises:
+        OSError: the folder is missing or cannot be written to, or the disk is full; the old file
+            is left, and nothing beside it.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+        return
+    writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    part = target.with_name(f".{target.name[:24]}.{writer}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+        os.replace(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

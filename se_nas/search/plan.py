@@ -1,0 +1,89 @@
+"""What a search is about to do, checked once: ``Plan`` before Ray starts, ``SearchRun`` after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from rich.console import Console
+
+from se_nas.architecture.architecture import Architecture
+from se_nas.cost import Price, cost
+from se_nas.data import Data
+from se_nas.search.cluster.slots import Slots
+from se_nas.search.config import SearchConfig
+from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.study.feasibility import check_feasible
+from se_nas.search.study.initial_points import initial_points, parse_enqueued
+from se_nas.search.study.samplers import Sampler, build_sampler
+from se_nas.search.worker.data import load_data
+from se_nas.search.worker.shared_data import SharedData, share
+from se_nas.space.space import Space
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A space and settings with all that follows from them, each made once.
+
+    Attributes:
+        images: the data set, read.
+        shared: the same for the workers of a node to share; None for image files.
+        price: the cost of an architecture on these images.
+        feasible_share: of random architectures, in [0, 1].
+        enqueued: the networks that the user names, all of the space.
+        initial: what is tried before the sampler is asked, those and perhaps a whole grid.
+        sampler: as a new study begins with it.
+    """
+
+    space: Space
+    config: SearchConfig
+    images: Data
+    shared: SharedData | None
+    price: Price
+    feasible_share: float
+    enqueued: tuple[Architecture, ...]
+    initial: Iterable[Architecture]
+    sampler: Sampler
+
+    @classmethod
+    def of(cls, space: Space, config: SearchConfig) -> Plan:
+        """Make the plan of a search.
+
+        Raises:
+            InputError: something in the settings cannot be used.
+        """
+        images = load_data(config.data, config.seed)
+        price = price_on(images)
+        enqueued = parse_enqueued(space, config.enqueue)
+        return cls(
+            space,
+            config,
+            images,
+            share(images),
+            price,
+            check_feasible(space, price, images, config.seed),
+            enqueued,
+            initial_points(space, config.sampler, enqueued),
+            build_sampler(config.sampler, config.seed, config.trials),
+        )
+
+
+@dataclass(frozen=True)
+class SearchRun:
+    """A plan at work: its folder, its place in the cluster, and where it prints."""
+
+    plan: Plan
+    run: RunDirectory
+    slots: Slots
+    console: Console
+
+
+def price_on(images: Data) -> Price:
+    """Return the function that gives the cost of an architecture on these images."""
+    return partial(
+        cost,
+        input_size=images.image_size,
+        in_channels=images.in_channels,
+        num_classes=images.num_classes,
+    )

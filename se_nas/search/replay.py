@@ -22,12 +22,15 @@ from se_nas.search.pricing.price import recorded_price
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals, propose
-from se_nas.search.study.records import Outcome, Proposal
+from se_nas.search.study.records import ASKED, SESSIONS, TOLD, Proposal, Record
 from se_nas.search.study.recovery import recover
 from se_nas.search.study.samplers import build_sampler
-from se_nas.search.study.tell import EXHAUSTED
+from se_nas.search.study.tell import exhausted_asks
 from se_nas.search.worker.data import load_data
 from se_nas.space.space import Space
+
+# What an ask gives that finds nothing: its trial's number and name.
+NOTHING = (-1, "no proposal")
 
 
 @dataclass(frozen=True)
@@ -76,41 +79,38 @@ def compare(
     price: Price,
 ) -> Replayed:
     """Ask and tell a new study as ``recorded`` was, for as long as the proposals are equal."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    again = optuna.create_study(directions=[o.direction for o in space.objectives])
-    nothing = recorded.user_attrs.get(EXHAUSTED, [])
-    events: dict[int, tuple[str, FrozenTrial | None]] = dict.fromkeys(nothing, ("nothing", None))
-    for known in recorded.get_trials(deepcopy=False):
-        for kind in ("asked", "told"):
-            if kind in known.user_attrs:
-                events[known.user_attrs[kind]] = kind, known
-    starts = {session["events"]: session for session in recorded.user_attrs["sessions"]}
+    with study.quiet_optuna():
+        again = optuna.create_study(directions=[o.direction for o in space.objectives])
+    # By number: the ask or the tell of a trial, or an ask that found nothing.
+    events: dict[int, tuple[str, FrozenTrial] | None] = dict.fromkeys(exhausted_asks(recorded))
+    for trial in recorded.get_trials(deepcopy=False):
+        known = Record.of(trial)
+        if known.asked:
+            events[known.asked] = ASKED, trial
+        if known.told:
+            events[known.told] = TOLD, trial
+    starts = {session["events"]: session for session in recorded.user_attrs[SESSIONS]}
     proposals: Proposals | None = None
-    live: dict[int, Proposal] = {}
+    running: dict[int, Proposal] = {}
     asks = 0
-    for event in sorted(events):
-        if event - 1 in starts or proposals is None:
-            proposals = _driver(again, space, config, price, starts.get(event - 1, {}))
-            live = {proposal.number: proposal for proposal in proposals.unfinished}
-            proposals.unfinished.clear()
-        kind, trial = events[event]
-        if trial is None:  # an ask that found nothing
-            found = proposals.ask()
-            if found is not None:
-                return Replayed(asks, (found.number, "no proposal", str(found.architecture)))
-            continue
-        if kind == "told":
-            if trial.number in live and "outcome" in trial.user_attrs:
-                _tell(proposals, live.pop(trial.number), trial)
+    for number in sorted(events):
+        if number - 1 in starts or proposals is None:
+            proposals = _driver(again, space, config, price, starts.get(number - 1, {}))
+            running = {proposal.number: proposal for proposal in proposals.take_unfinished()}
+        event = events[number]
+        if event is not None and event[0] == TOLD:
+            if event[1].number in running:
+                _tell(proposals, running.pop(event[1].number), event[1])
             continue
         proposal = proposals.ask()
-        name = str(proposal.architecture) if proposal else "no proposal"
-        number = proposal.number if proposal else -1
-        if (number, name) != (trial.number, trial.user_attrs["name"]):
-            return Replayed(asks, (trial.number, trial.user_attrs["name"], name))
-        assert proposal is not None, "it has a number"
-        live[number] = proposal
-        asks += 1
+        now = (proposal.number, str(proposal.architecture)) if proposal else NOTHING
+        then = (event[1].number, Record.of(event[1]).name) if event else NOTHING
+        if now != then:
+            trial_number = then[0] if event else now[0]
+            return Replayed(asks, (trial_number, then[1], now[1]))
+        if proposal is not None:
+            running[proposal.number] = proposal
+            asks += 1
     return Replayed(asks)
 
 
@@ -138,7 +138,9 @@ def _driver(
 
 
 def _tell(proposals: Proposals, proposal: Proposal, trial: FrozenTrial) -> None:
-    outcome = Outcome(**trial.user_attrs["outcome"])
+    outcome = Record.of(trial).outcome
+    if outcome is None:
+        return
     for epoch, value in sorted(trial.intermediate_values.items()):
         proposals.report(proposal, epoch, {proposals.space.objectives[0].metric: value})
     proposals.tell(proposal, outcome)

@@ -151,7 +151,7 @@ def _begin(search_run: SearchRun) -> Proposals:
         study, plan.space, plan.price, plan.config, shared_study(study, run), plan.initial
     )
     run.write(RESULTS, files.of_search([], proposals, plan.config))
-    proposals.listen()
+    proposals.sync()
     return proposals
 
 

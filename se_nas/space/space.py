@@ -19,7 +19,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from se_nas.architecture import names
 from se_nas.architecture.architecture import Architecture
@@ -31,6 +31,9 @@ from se_nas.space.objectives import Constraint, Objective, maximize
 from se_nas.space.template_json import from_data, to_data
 from se_nas.space.templates import Ask, Decisions, Label
 from se_nas.trunks import Trunk
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class Suggests(Protocol):
@@ -162,6 +165,16 @@ class Space:
         """
         known = [c for c in self.constraints if c.quantity in values]
         return {str(constraint): constraint.violation(values) for constraint in known}
+
+    def admits(self, cost: DataclassInstance) -> bool:
+        """Return whether a ``Cost`` keeps all constraints on what it knows of.
+
+        >>> from se_nas.cost import cost
+        >>> from se_nas.space.objectives import params
+        >>> Space("s", trunk="resnet18", constraints=[params <= 1e6]).admits(cost("resnet18"))
+        False
+        """
+        return all(violation <= 0 for violation in self.violations(asdict(cost)).values())
 
     def to_json(self) -> str:
         """The whole space as JSON."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Protocol
 
-from se_nas.errors import InputError
+import ray
+
+from se_nas.errors import InputError, first_line
 from se_nas.search.cluster.ray_environment import head_address
 from se_nas.search.cluster.runtime_env import runtime_env
 from se_nas.search.cluster.slots import Slots, plan_slots
@@ -15,6 +18,13 @@ from se_nas.search.config import SearchConfig
 from se_nas.search.signals import raise_on_signal
 
 CONNECT_TIMEOUT_S = 5.0
+
+
+class _Context(Protocol):
+    """What ``ray.init`` returns, as far as it is used here."""
+
+    @property
+    def dashboard_url(self) -> str | None: ...
 
 
 @contextlib.contextmanager
@@ -25,28 +35,23 @@ def connected(config: SearchConfig) -> Iterator[Slots]:
         InputError: the cluster cannot be reached or lacks the resources asked for.
         Interrupted: a signal came while it started.
     """
-    import ray
-
-    api: Any = ray  # much of its interface is untyped
-    if api.is_initialized():  # it would be shut down with the search
+    if ray.is_initialized():  # it would be shut down with the search
         raise InputError("this process has a Ray cluster already: ray.shutdown() first")
     try:
         with raise_on_signal():  # Ray's start sets a handler for SIGTERM: not to outlast it
-            context = _start(config, api) if config.address is None else _join(config, api)
+            context = _start(config) if config.address is None else _join(config)
         yield plan_slots(config, living_nodes(), context.dashboard_url or "")
     finally:
-        api.shutdown()
+        ray.shutdown()
 
 
 def living_nodes() -> list[Mapping[str, float]]:
-    """The resources of each node of the connected cluster that is alive."""
-    import ray
-
-    api: Any = ray
-    return [node["Resources"] for node in api.nodes() if node["Alive"]]
+    """Return the resources of each node of the connected cluster that is alive."""
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in nodes if node["Alive"]]
 
 
-def _start(config: SearchConfig, ray: Any) -> Any:
+def _start(config: SearchConfig) -> _Context:
     host = config.dashboard_host or "127.0.0.1"
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -62,11 +67,11 @@ def _start(config: SearchConfig, ray: Any) -> Any:
         dashboard_host=host,
         _node_ip_address="127.0.0.1",
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
     )
 
 
-def _join(config: SearchConfig, ray: Any) -> Any:
+def _join(config: SearchConfig) -> _Context:
     assert config.address is not None, "a run without an address starts a cluster"
     reason = _unreachable(config.address)
     if reason is None:
@@ -75,10 +80,10 @@ def _join(config: SearchConfig, ray: Any) -> Any:
                 address=config.address,
                 runtime_env=runtime_env(),
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
             )
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
     raise InputError(
         f"--address {config.address!r}: no Ray cluster answers there ({reason}); start one with "
         "`ray start --head`, and give the driver its token (~/.ray/auth_token) or, if it runs "
@@ -87,7 +92,7 @@ def _join(config: SearchConfig, ray: Any) -> Any:
 
 
 def _unreachable(address: str) -> str | None:
-    """Why nothing listens at an address; Ray itself would try for minutes, and not say it."""
+    """Return why nothing listens at an address; Ray would try for minutes, and not say it."""
     host, _, port = head_address(address).rpartition(":")
     if not host or not port.isdigit():
         return "no cluster was started on this machine" if address == "auto" else "not host:port"

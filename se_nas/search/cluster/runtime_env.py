@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import se_nas
 
@@ -20,7 +19,7 @@ import se_nas
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
-def runtime_env(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def runtime_env(environment: Mapping[str, str] = os.environ) -> dict[str, object]:
     """What ``ray.init`` is to give to every worker of a running cluster.
 
     A driver that ``ray job submit`` started with a ``working_dir`` or ``py_modules`` has its code
@@ -33,7 +32,7 @@ def runtime_env(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     ['se_nas']
     """
     # CPU trials must not see a GPU that other people's work runs on: see ``configure_ray``.
-    sent: dict[str, Any] = {"env_vars": {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}}
+    sent: dict[str, object] = {"env_vars": {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}}
     submitted = json.loads(environment.get(JOB, "{}")).get("runtime_env") or {}
     if not {"working_dir", "py_modules"} & set(submitted):
         sent["py_modules"] = [str(Path(se_nas.__file__).parent)]

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.files import replace_atomically
+from se_nas.search.worker.reports import End
 from se_nas.search.worker.retrain import RetrainResult
 
 # What would be the same again; a lost worker or an error that is mended by now would not.
-FINAL_ENDS = ("complete", "diverged")
+FINAL_ENDS: tuple[End, ...] = ("complete", "not_finite")
 Keep = Callable[[Architecture, int, RetrainResult], None]
 
 
@@ -26,25 +28,24 @@ class RetrainingCache:
     epochs: int
 
     def put(self, architecture: Architecture, seed: int, done: RetrainResult) -> None:
-        """Keep one, unless it could end in another way next time."""
+        """Store a result if a second run would give the same."""
         if done.end not in FINAL_ENDS:
             return
         self.folder.mkdir(exist_ok=True)
         told, weights = self._files(architecture, seed)
-        part = weights.with_suffix(".part")
-        part.write_bytes(done.weights)
-        part.replace(weights)
-        part.write_text(json.dumps(asdict(done) | {"weights": ""}), encoding="utf-8")
-        part.replace(told)  # last: it says that the weights are there
+        replace_atomically(weights, done.weights)
+        content = json.dumps(asdict(done) | {"weights": ""})
+        replace_atomically(told, content.encode())  # last: it says that the weights are there
 
     def get(self, architecture: Architecture, seed: int) -> RetrainResult | None:
-        """One that was kept."""
+        """Return a result that was stored; None without one, or if another version's differs."""
         told, weights = self._files(architecture, seed)
         try:
             values = json.loads(told.read_text(encoding="utf-8"))
-            return RetrainResult(**{**values, "weights": weights.read_bytes()})
-        except (OSError, ValueError):
+            done = RetrainResult(**{**values, "weights": weights.read_bytes()})
+        except (OSError, ValueError, TypeError):
             return None
+        return done if done.end in FINAL_ENDS else None
 
     def train_missing(
         self,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, Price
@@ -59,7 +58,7 @@ class FinalNetwork:
         """Return the network with the latency that was measured."""
         return replace(self, latency=latency)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return JSON values, without the weights."""
         return {
             "role": self.role,
@@ -72,6 +71,7 @@ class FinalNetwork:
             "val_losses": [run.val_loss for run in self.complete],
             "test_accs": self.test_accs,
             "ends": [run.end for run in self.runs],
+            "reasons": [run.reason for run in self.runs],
         }
 
 
@@ -146,4 +146,5 @@ def winner(finals: Sequence[FinalNetwork], objective: Objective) -> FinalNetwork
 
 def best_weights(final: FinalNetwork) -> bytes:
     """The weights of the seed that is best on validation images; empty if every seed failed."""
-    return max(final.complete, key=lambda run: run.val_acc, default=RetrainResult("")).weights
+    best = max(final.complete, key=lambda run: run.val_acc, default=None)
+    return b"" if best is None else best.weights

@@ -13,21 +13,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+import ray
+from ray import ObjectRef
+from ray.util.placement_group import PlacementGroup
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.errors import first_line
 from se_nas.models.saving import to_bytes
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.finals.cache import Keep, RetrainingCache
 from se_nas.search.plan import SearchRun
-from se_nas.search.worker.retrain import (
-    RetrainPayload,
-    RetrainResult,
-    failed,
-    first_line,
-    train_and_test,
-)
+from se_nas.search.worker import ray_api
+from se_nas.search.worker.retrain import RetrainPayload, RetrainResult, train_and_test
 from se_nas.search.worker.shared_data import SharedData
 
 Train = Callable[[str, TrialSettings, int, SharedData | None], RetrainPayload]
@@ -84,12 +83,9 @@ def train_on_ray(
         on_done: called with the number of runs that are done, and of all.
         train: what a task runs: ``train_and_test``, if not given.
     """
-    import ray
-
-    remote: Any = ray.remote(train_and_test if train is None else train)
     shared = ray.put(images)
     todo = list(range(len(pairs)))[::-1]
-    waiting: dict[Any, tuple[int, Any]] = {}
+    waiting: dict[ObjectRef[RetrainPayload], tuple[int, PlacementGroup | None]] = {}
     deaths: Counter[int] = Counter()
     done: dict[int, RetrainResult] = {}
     try:
@@ -99,9 +95,10 @@ def train_on_ray(
                 architecture, seed = pairs[index]
                 given = (settings_of(config, slots, seed), config.seed, shared)
                 options, group = place(slots)
-                task = remote.options(**options).remote(architecture.to_json(), *given)
+                remote = ray_api.remote_task(train or train_and_test, **options)
+                task = remote.remote(architecture.to_json(), *given)
                 waiting[task] = index, group
-            ready, _ = ray.wait(list(waiting))
+            ready, _ = ray_api.wait(list(waiting))
             for task in ready:
                 index, group = waiting.pop(task)
                 remove(group)
@@ -119,31 +116,28 @@ def train_on_ray(
     return [done[i] for i in range(len(pairs))]
 
 
-def place(slots: Slots) -> tuple[dict[str, Any], Any]:
-    """What one run asks Ray for, and its placement group; None with one process a run."""
-    import ray
-    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
+def place(slots: Slots) -> tuple[dict[str, object], PlacementGroup | None]:
+    """Return what one run asks Ray for, and its placement group; None with one process a run."""
     own = slots.resources[0]
-    options = {"num_cpus": own["CPU"], "num_gpus": own.get("GPU", 0), "max_retries": 0}
+    options: dict[str, object] = {
+        "num_cpus": own["CPU"],
+        "num_gpus": own.get("GPU", 0),
+        "max_retries": 0,
+    }
     if slots.processes == 1:
         return options, None
-    api: Any = ray.util
-    group = api.placement_group(slots.resources, strategy="STRICT_PACK")
-    return options | {"scheduling_strategy": PlacementGroupSchedulingStrategy(group, 0)}, group
+    group = ray_api.place(slots.resources)
+    return options | {"scheduling_strategy": ray_api.in_group(group, 0)}, group
 
 
-def remove(group: Any) -> None:
+def remove(group: PlacementGroup | None) -> None:
     """Give back what a run had, or waits for; with it goes what still runs there."""
-    import ray
-
-    api: Any = ray.util
     if group is not None:
-        api.remove_placement_group(group)
+        ray_api.give_back(group)
 
 
 def settings_of(config: SearchConfig, slots: Slots, seed: int) -> TrialSettings:
-    """Those of a trial, with the budget and the seed of a retraining."""
+    """Return those of a trial, with the budget and the seed of a retraining."""
     return TrialSettings(
         config.data,
         config.recipe,
@@ -155,27 +149,27 @@ def settings_of(config: SearchConfig, slots: Slots, seed: int) -> TrialSettings:
     )
 
 
-def result_of(task: Any, architecture: Architecture) -> tuple[RetrainResult, bool]:
-    """What a task that has ended gave, and whether it did not because its process or node died."""
-    import ray
-
+def result_of(
+    task: ObjectRef[RetrainPayload], architecture: Architecture
+) -> tuple[RetrainResult, bool]:
+    """Return what a task that has ended gave, and whether its process or node died instead."""
     try:
-        run: RetrainPayload = ray.get(task)
+        run = ray.get(task)
     except ray.exceptions.RayTaskError as error:
-        return RetrainResult(failed(error.cause)), False
-    except ray.exceptions.OutOfMemoryError:
-        return RetrainResult("out of memory"), True
+        return RetrainResult("error", reason=first_line(error.cause)), False
+    except ray.exceptions.OutOfMemoryError as error:
+        return RetrainResult("out_of_memory", reason=first_line(error)), True
     except ray.exceptions.RayError as error:
-        return RetrainResult(f"lost: {first_line(error)}"), True
+        return RetrainResult("lost", reason=first_line(error)), True
     return with_weights(run, architecture), False
 
 
 def with_weights(run: RetrainPayload, architecture: Architecture) -> RetrainResult:
-    """The result of a run, its weights as ``se_nas.load`` reads them."""
+    """Return the result of a run, its weights as ``se_nas.load`` reads them."""
     if run.state is None:
         return run.result
     try:
         content = to_bytes(run.state, architecture, run.num_classes, run.in_channels)
     except Exception as error:  # tensors that share memory, say: of one network, not of the search
-        return RetrainResult(failed(error))
+        return RetrainResult("error", reason=first_line(error))
     return replace(run.result, weights=content)

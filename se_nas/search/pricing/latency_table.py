@@ -22,7 +22,6 @@ from se_nas.search.pricing.exclusive_device import Note, exclusive_measurer
 from se_nas.search.pricing.price import TimedPrice, describe_table, load_table, print_latency
 from se_nas.search.run_dir.directory import LATENCY
 from se_nas.search.study.feasibility import check_feasible
-from se_nas.search.study.random_draws import feasible
 
 SAVE_S = 30.0  # between two writes of the cache
 # For the final networks: a trial of somebody else's may end in that time. The run is complete
@@ -59,7 +58,7 @@ def _measure_table(search_run: SearchRun, signature: Signature) -> TimedPrice:
     settings = config.latency
     networks = cover(space, signature, settings.networks, config.seed)
     held_out = draw_held_out(
-        space, settings.held_out, networks, lambda a: feasible(space, price(a)), config.seed
+        space, settings.held_out, networks, lambda a: space.admits(price(a)), config.seed
     )
     with exclusive_measurer(signature, settings, search_run.slots, note) as measurer:
         identity = measurer.identity()

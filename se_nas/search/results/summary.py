@@ -23,7 +23,6 @@ from se_nas.search.plan import SearchRun
 from se_nas.search.results import files
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.study.random_draws import feasible
 from se_nas.search.study.ranking import ranking, training_objective
 from se_nas.search.worker import checkpoints
 from se_nas.space.space import Space
@@ -166,7 +165,7 @@ def show_results(
     for column in ("params", "MMACs", *times, "val", "test ± spread"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        over = "" if feasible(proposals.space, row.cost) else " (over budget)"
+        over = "" if proposals.space.admits(row.cost) else " (over budget)"
         failed = len(row.runs) - len(row.complete)
         table.add_row(
             row.role + over,
@@ -236,7 +235,7 @@ def notes(proposals: Proposals, run: RunDirectory) -> list[str]:
             if proposals.sampled
             else f"the grid is done: {count} network{'s' * (count != 1)}{keeping}"
         )
-    failed = proposals.counts.ends.get("error", 0) + proposals.counts.ends.get("lost", 0)
+    failed = proposals.counts.failed
     if failed:
         found.append(
             f"{failed} trial{'s' * (failed != 1)} failed; tracebacks are in "

@@ -1,35 +1,105 @@
-"""Many drivers on one study in a database: who has which trial, and what the others did.
+"""The drivers of a study: one alone, or many in a database that see what the others do.
 
-A driver asks for trials that bear its name from their first moment. Before it trains one, it claims
-the network: one transaction, one driver at a time, looks whether the network is taken and whether
-the study has all its trials, and else notes the network in the trial. So no network is trained
-twice and no trial too many, however the drivers are interleaved, and nothing is held that a driver
-which dies would have to give back.
+One of many asks for trials that bear its name from their first moment. Before it trains one, it
+claims the network: one transaction, one driver at a time, looks whether the network is taken and
+whether the study has all its trials, and else notes the network in the trial. So no network is
+trained twice and no trial too many, however the drivers are interleaved, and nothing is held that
+a driver which dies would have to give back.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, Literal, TypeAlias
+from typing import Protocol
 
 import optuna
-import sqlalchemy as sql
-from optuna.storages import RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
-from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from se_nas.search.config import SearchConfig
+from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.compatibility import shared_settings
-from se_nas.search.run_dir.directory import DRIVER, Driver, RunDirectory
+from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.study import optuna_internals
+from se_nas.search.study.optuna_internals import Claim
+from se_nas.search.study.records import DRIVER, ID, SETTINGS, SPACE, Record
 from se_nas.space.space import Space
+from se_nas.space.templates import Decisions
 
-Claim: TypeAlias = Literal["ours", "taken", "full"]
-# What PostgreSQL waits for a driver that vanished within a claim before it lets the others go on.
-CLAIM_MS = 30_000
+
+class Drivers(Protocol):
+    """One driver's view of the drivers of its study.
+
+    Attributes:
+        alone: no other driver can be there.
+        first_driver: the name of the one that began the study.
+    """
+
+    alone: bool
+    first_driver: str
+
+    def ask(self, decisions: Decisions | None = None) -> optuna.Trial:
+        """Ask the study for a trial of this driver, with fixed parameters if they are given."""
+        ...
+
+    def driver_of(self, trial: FrozenTrial) -> str:
+        """Return the name of the driver that has a trial."""
+        ...
+
+    def owns(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial is this driver's."""
+        ...
+
+    def forget_failed(self) -> None:
+        """Let failed trials of before not count: what made them fail may be mended by now."""
+        ...
+
+    def changed_trials(self) -> Iterable[FrozenTrial]:
+        """Return trials of others: each that ended since the last call, all that train now."""
+        ...
+
+    def claim(self, trial: optuna.Trial, attributes: Mapping[str, object], trials: int) -> Claim:
+        """Note in a trial what is to be trained, if that is nobody's and there is room for it.
+
+        Args:
+            attributes: of ``new_attributes``.
+            trials: that the study may have, failed ones that are forgotten aside.
+        """
+        ...
+
+
+class OneDriver:
+    """The only driver of a study: all trials are its own, and nobody is faster."""
+
+    alone = True
+    first_driver = ""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self.study = study
+
+    def ask(self, decisions: Decisions | None = None) -> optuna.Trial:
+        if decisions is not None:
+            self.study.enqueue_trial(decisions)
+        return self.study.ask()
+
+    def driver_of(self, trial: FrozenTrial) -> str:
+        return self.first_driver
+
+    def owns(self, trial: FrozenTrial) -> bool:
+        return True
+
+    def forget_failed(self) -> None:
+        """Do nothing: each driver counts the trials that it finds."""
+
+    def changed_trials(self) -> Iterable[FrozenTrial]:
+        return ()
+
+    def claim(self, trial: optuna.Trial, attributes: Mapping[str, object], trials: int) -> Claim:
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+        return "ours"
 
 
 class SharedStudy:
@@ -38,92 +108,54 @@ class SharedStudy:
     Args:
         study: in a database.
         own: this driver's name in the study.
-        began: the one that began the study; trials of versions that knew one driver only are its.
+        first_driver: trials of versions that knew one driver only are its.
     """
 
-    def __init__(self, study: optuna.Study, own: str, began: str) -> None:
-        self.study, self.own, self.began = study, own, began
+    alone = False
+
+    def __init__(self, study: optuna.Study, own: str, first_driver: str) -> None:
+        self.study, self.own, self.first_driver = study, own, first_driver
         self.forgotten = 0  # failed trials that do not count as trained
         self._known: set[int] = set()  # trials that have no more news
 
-    def ask(self, decisions: Mapping[str, object] | None = None) -> optuna.Trial:
-        """``study.ask`` for a trial of this driver, with fixed parameters if they are given.
-
-        Not by ``enqueue_trial``: any driver would take up what waits in the study.
-        """
+    def ask(self, decisions: Decisions | None = None) -> optuna.Trial:
+        # Not by ``enqueue_trial``: any driver would take up what waits in the study.
         fixed = {} if decisions is None else {"fixed_params": dict(decisions)}
         template = create_trial(
-            state=TrialState.RUNNING, user_attrs={"driver": self.own}, system_attrs=fixed
+            state=TrialState.RUNNING, user_attrs={DRIVER: self.own}, system_attrs=fixed
         )
-        self.study._thread_local.cached_all_trials = None  # as ``ask`` does
-        number = self.study._storage.create_new_trial(self.study._study_id, template)
-        return optuna.Trial(self.study, number)
+        return optuna_internals.start_trial(self.study, template)
 
-    def whose(self, trial: FrozenTrial) -> str:
-        """The name of the driver that has a trial."""
-        return str(trial.user_attrs.get("driver", self.began))
+    def driver_of(self, trial: FrozenTrial) -> str:
+        return str(trial.user_attrs.get(DRIVER, self.first_driver))
 
     def owns(self, trial: FrozenTrial) -> bool:
-        return self.whose(trial) == self.own
+        # What waits was enqueued by a version that knew one driver only, and is nobody's now.
+        return trial.state is not TrialState.WAITING and self.driver_of(trial) == self.own
 
     def forget_failed(self) -> None:
-        """Failed trials of before do not count: what made them fail may be mended by now."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
             self._known.add(trial.number)
-            self.forgotten += "id" in trial.user_attrs
+            self.forgotten += bool(Record.of(trial).id)
 
-    def news(self) -> Iterator[FrozenTrial]:
-        """Trials of other drivers: each that ended since the last call, all that train now."""
+    def changed_trials(self) -> Iterator[FrozenTrial]:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number in self._known:
                 continue
             if trial.state.is_finished():
                 self._known.add(trial.number)
-            if not self.owns(trial) and (trial.state.is_finished() or "id" in trial.user_attrs):
+            if not self.owns(trial) and (trial.state.is_finished() or ID in trial.user_attrs):
                 yield trial
 
-    def claim(self, trial: optuna.Trial, decided: Mapping[str, Any], trials: int) -> Claim:
-        """Note in a trial what is to be trained, if that is nobody's and there is room for it.
-
-        Args:
-            decided: user attributes to write; ``id`` is the network.
-            trials: that the study may have, failed ones that are forgotten aside.
-        """
-        study, key = self.study._study_id, json.dumps(decided["id"])
-        t, attr = models.TrialModel, models.TrialUserAttributeModel
-        trained = (
-            sql.select(sql.func.count())
-            .join_from(t, attr)
-            .where(t.study_id == study, attr.key == "id", t.trial_id != trial._trial_id)
-        )
-        with _engine(self.study).begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(
-                    sql.text(f"SET LOCAL idle_in_transaction_session_timeout = {CLAIM_MS}")
-                )
-            # Changes nothing, but locks: the study's row, and in SQLite the file.
-            row = sql.update(models.StudyModel).where(models.StudyModel.study_id == study)
-            connection.execute(row.values(study_name=models.StudyModel.study_name))
-            same = trained.where(attr.value_json == key, t.state != TrialState.FAIL)
-            if connection.scalar(same):
-                return "taken"
-            if (connection.scalar(trained) or 0) >= trials + self.forgotten:
-                return "full"
-            mine = attr.trial_id == trial._trial_id
-            connection.execute(sql.delete(attr).where(mine, attr.key.in_(decided)))
-            rows = [
-                {"trial_id": trial._trial_id, "key": name, "value_json": json.dumps(value)}
-                for name, value in decided.items()
-            ]
-            connection.execute(sql.insert(attr), rows)
-        return "ours"
+    def claim(self, trial: optuna.Trial, attributes: Mapping[str, object], trials: int) -> Claim:
+        return optuna_internals.claim(trial, attributes, ID, most=trials + self.forgotten)
 
 
-def shared_study(study: optuna.Study, run: RunDirectory) -> SharedStudy | None:
-    """The view of the driver that has a run; None if the study is a file in the run."""
-    if not isinstance(study._storage, _CachedStorage):
-        return None
-    return SharedStudy(study, driver_name(run), str(study.user_attrs["driver"]))
+def shared_study(study: optuna.Study, run: RunDirectory) -> Drivers:
+    """Return the view of the driver that has a run; of one alone if the study is in the run."""
+    if not optuna_internals.is_in_database(study):
+        return OneDriver(study)
+    return SharedStudy(study, driver_name(run), str(study.user_attrs[DRIVER]))
 
 
 def publish_metadata(
@@ -131,28 +163,21 @@ def publish_metadata(
 ) -> None:
     """Write into a study what a driver that joins it must know."""
     known = study.user_attrs
-    for key, value in (("driver", driver_name(run)), ("space", json.loads(space.to_json()))):
+    for key, value in ((DRIVER, driver_name(run)), (SPACE, json.loads(space.to_json()))):
         if key not in known:
             study.set_user_attr(key, value)
-    study.set_user_attr("settings", shared_settings(config))  # taken up, a run may have more trials
+    study.set_user_attr(SETTINGS, shared_settings(config))  # taken up, a run may have more trials
 
 
 def driver_name(run: RunDirectory) -> str:
-    """The name under which a run's driver works: the run's with something that no other has."""
+    """Return the name under which a run's driver works, which is made at the first call."""
     driver = run.driver
     if driver is None:
-        driver = Driver(new_driver_name(run.path.name), joined=False)
-        run.write(DRIVER, asdict(driver))
+        driver = directory.Driver(new_driver_name(run.path.name), joined=False)
+        run.write(directory.DRIVER, asdict(driver))
     return driver.driver
 
 
 def new_driver_name(run: str) -> str:
-    """A run's name with something behind it that no other driver has."""
+    """Return a run's name with something behind it that no other driver has."""
     return f"{run}-{uuid.uuid4().hex[:8]}"
-
-
-def _engine(study: optuna.Study) -> sql.Engine:
-    storage = study._storage
-    backend = storage._backend if isinstance(storage, _CachedStorage) else storage
-    assert isinstance(backend, RDBStorage), "a journal has one driver"
-    return backend.engine

@@ -9,7 +9,7 @@ from typing import Any
 from se_nas.cost.network_cost import Price
 from se_nas.data import Data
 from se_nas.errors import InputError
-from se_nas.search.study.random_draws import RANDOM_DRAWS, feasible
+from se_nas.search.study.random_draws import RANDOM_DRAWS
 from se_nas.space.space import Space
 
 # Below it most of a search's proposals are rejected, and the user should know why.
@@ -19,7 +19,7 @@ LITTLE = 0.02
 def feasible_share(space: Space, price: Price, *, draws: int = 2000, seed: int = 0) -> float:
     """The share of random architectures that the constraints let through, in [0, 1]."""
     rng = random.Random(seed)
-    return sum(feasible(space, price(space.sample(rng))) for _ in range(draws)) / draws
+    return sum(space.admits(price(space.sample(rng))) for _ in range(draws)) / draws
 
 
 def explain_infeasible(space: Space, price: Price, *, draws: int = 2000, seed: int = 0) -> str:

@@ -15,7 +15,6 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
 from rich.console import Console
 
 from se_nas.errors import InputError
@@ -24,6 +23,7 @@ from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.run_dir.compatibility import check_settings, check_space, shared_settings
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.records import DRIVER, SETTINGS, SPACE, Record, records
 from se_nas.search.study.storage_errors import cannot_open, check_url, sqlite_file
 from se_nas.space.space import Space
 
@@ -48,21 +48,21 @@ def joined_config(
     place = repr(without_password(asked.storage))
     attrs = _attributes(asked.storage, asked.name, place)
     where = f"the study {asked.name!r}"
-    if not {"driver", "space", "settings"} <= set(attrs):
+    if not {DRIVER, SPACE, SETTINGS} <= set(attrs):
         raise InputError(
             f"{where} in {place} does not say what it is of: an earlier version began "
             "it; take it up with --resume RUN where its run is, and join it then"
         )
     if space is not None:
-        check_space(attrs["space"], space, f"{space.name!r} as it is given", where)
-    space = Space.from_json(json.dumps(attrs["space"]))
-    check_space(attrs["space"], space, f"{space.name!r} as this version reads it", where)
+        check_space(attrs[SPACE], space, f"{space.name!r} as it is given", where)
+    space = Space.from_json(json.dumps(attrs[SPACE]))
+    check_space(attrs[SPACE], space, f"{space.name!r} as this version reads it", where)
     if uses_latency(space):
         raise InputError(
             f"--join: the space {space.name!r} asks for latency_ms, which is predicted from one "
             "device's table in one run; such a study has one driver"
         )
-    stored = SearchConfig.from_dict(attrs["settings"])
+    stored = SearchConfig.from_dict(attrs[SETTINGS])
     changes = check_settings(stored, asked, named, where)
     shared = {field.name: getattr(stored, field.name) for field in fields(stored)}
     shared = {name: value for name, value in shared.items() if name in shared_settings(stored)}
@@ -76,7 +76,6 @@ def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
     check_url(url)
     if url.startswith("sqlite") and not sqlite_file(url).exists():  # opening it would make one
         raise InputError(f"--join: the storage {place} is not there; see --storage")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         storage = optuna.storages.get_storage(url)
         return optuna.load_study(study_name=name, storage=storage).user_attrs
@@ -92,16 +91,15 @@ def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
 def finish_joined(
     proposals: Proposals, config: SearchConfig, run: RunDirectory, console: Console
 ) -> None:
-    """The end of a driver that joined: its trials are in the study."""
-    proposals.leave()
+    """End a driver that joined: its trials are in the study."""
+    proposals.release_duplicates()
     counts = asdict(proposals.counts)
     run.write(RESULTS, {"joined": config.name, "proposals": counts, "seed": config.seed})
-    drivers = proposals.drivers
-    assert drivers is not None, "one that joined has others"
-    own = sum(map(drivers.owns, _trained(proposals)))
+    trials = proposals.study.get_trials(deepcopy=False)
+    own = sum(Record.of(trial).trained for trial in filter(proposals.drivers.owns, trials))
     console.print(
         f"done: {own} trials of this driver are in the study {config.name!r}; "
-        f"the results are made by the driver that began it, {drivers.began}",
+        f"the results are made by the driver that began it, {proposals.drivers.first_driver}",
         soft_wrap=True,
     )
 
@@ -113,36 +111,27 @@ def wait_for_drivers(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Wait for trials that other drivers train, at most twice as long as the longest trial took."""
-    if proposals.drivers is None:
-        return
-    proposals.listen()
-    told = (trial.user_attrs.get("outcome", {}) for trial in _trained(proposals))
-    longest = max((float(outcome.get("seconds", 0)) for outcome in told), default=0.0)
-    patience, began = max(LEAST_S, LONGEST * longest), clock()
-    if proposals.elsewhere:
+    proposals.sync()
+    ended = (record.outcome for record in records(proposals.study) if record.trained)
+    longest = max((outcome.seconds for outcome in ended if outcome is not None), default=0.0)
+    timeout, began = max(LEAST_S, LONGEST * longest), clock()
+    if proposals.running_elsewhere:
         console.print(
-            f"waiting for trials of other drivers ({_whose(proposals)}), at most {patience:.0f} s",
+            f"waiting for trials of other drivers ({_owners(proposals)}), at most {timeout:.0f} s",
             soft_wrap=True,
         )
-    while proposals.elsewhere and clock() - began < patience:
+    while proposals.running_elsewhere and clock() - began < timeout:
         sleep(EVERY_S)
-        proposals.listen()
-    if proposals.elsewhere:
+        proposals.sync()
+    if proposals.running_elsewhere:
         console.print(
-            f"note: not in the results, because they did not end: trials of {_whose(proposals)}; "
+            f"note: not in the results, because they did not end: trials of {_owners(proposals)}; "
             "if that driver was killed, --resume its run, then this one with more --trials",
             soft_wrap=True,
         )
-    proposals.leave()
+    proposals.release_duplicates()
 
 
-def _trained(proposals: Proposals) -> list[FrozenTrial]:
-    trials = proposals.study.get_trials(deepcopy=False)
-    return [trial for trial in trials if "id" in trial.user_attrs]
-
-
-def _whose(proposals: Proposals) -> str:
-    drivers = proposals.drivers
-    assert drivers is not None, "there are trials elsewhere"
-    counts = Counter(drivers.whose(trial) for trial in proposals.elsewhere.values())
+def _owners(proposals: Proposals) -> str:
+    counts = Counter(map(proposals.drivers.driver_of, proposals.running_elsewhere.values()))
     return ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))

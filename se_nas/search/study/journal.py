@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from se_nas.search.study.optuna_internals import journal_of
 
 
 class HeldLock(JournalFileSymlinkLock):
@@ -92,9 +93,8 @@ class BatchedJournal(JournalFileBackend):
 
 
 def batch(study: optuna.Study) -> contextlib.AbstractContextManager[None]:
-    """A batch of the study's journal; nothing for other storages."""
-    storage = study._storage
-    backend = storage._backend if isinstance(storage, JournalStorage) else None
+    """Begin a batch of the study's journal; do nothing for other storages."""
+    backend = journal_of(study)
     return backend.batch() if isinstance(backend, BatchedJournal) else contextlib.nullcontext()
 
 

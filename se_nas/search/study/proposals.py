@@ -13,24 +13,32 @@ import math
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, Price
 from se_nas.search.config import SearchConfig
 from se_nas.search.study import tell
-from se_nas.search.study.drivers import SharedStudy
+from se_nas.search.study.drivers import Drivers, OneDriver
 from se_nas.search.study.initial_points import initial_points, parse_enqueued
 from se_nas.search.study.journal import batch
-from se_nas.search.study.random_draws import draw_unseen, feasible
-from se_nas.search.study.records import Counts, Outcome, Proposal
+from se_nas.search.study.random_draws import draw_unseen
+from se_nas.search.study.records import (
+    ASKED,
+    NAME,
+    TOLD,
+    Counts,
+    Outcome,
+    Proposal,
+    Record,
+    new_attributes,
+)
 from se_nas.space.space import Space
 
 # After so many proposals in a row that need no training, look for an unseen architecture at random.
-PATIENCE = 20
+MAX_REPEATS = 20
 
 
 class Proposals:
@@ -41,9 +49,15 @@ class Proposals:
         price: the cost of an architecture on the search's data.
         trials: how many distinct architectures to accept, all drivers of the study together.
         seed: of the random draws that stand in for a sampler that repeats itself.
-        first: architectures to try before the sampler is asked, in this order.
+        initial: architectures to try before the sampler is asked, in this order.
         sampled: ask the sampler after them; else they are all that is tried.
-        drivers: of a study in a database, which others may work on; None for one driver alone.
+        drivers: of a study that others may work on; if not given, there is one.
+
+    Attributes:
+        counts: what became of all proposals so far.
+        exhausted: nothing was found that could be asked for; not so if the budget is spent.
+        budget_spent: the study has all its trials, as another driver's claim showed.
+        running_elsewhere: trials that other drivers train, by number.
     """
 
     def __init__(
@@ -54,59 +68,77 @@ class Proposals:
         *,
         trials: int,
         seed: int = 0,
-        first: Iterable[Architecture] = (),
+        initial: Iterable[Architecture] = (),
         sampled: bool = True,
-        drivers: SharedStudy | None = None,
+        drivers: Drivers | None = None,
     ) -> None:
         self.study, self.space, self.price, self.trials = study, space, price, trials
-        self.drivers = drivers
+        self.drivers: Drivers = OneDriver(study) if drivers is None else drivers
+        self.initial, self.sampled = iter(initial), sampled
         self.counts = Counts()
-        self.first, self.sampled = iter(first), sampled
-        self.events = tell.last_event(
-            study
-        )  # asks and tells so far: their order is what a replay needs
-        self.exhausted = self.full = False
-        self.unfinished: list[Proposal] = []  # of an earlier driver: they go on first
-        self.elsewhere: dict[int, FrozenTrial] = {}  # trials that other drivers train, by number
+        self.exhausted = self.budget_spent = False
+        self.running_elsewhere: dict[int, FrozenTrial] = {}
+        # Asks and tells so far: their order is what a replay needs.
+        self._events = tell.last_event(study)
+        self._unfinished: list[Proposal] = []  # they go on first
         self._random = random.Random(seed)
         self._running: dict[str, list[optuna.Trial]] = {}  # id → duplicates that wait for it
         self._ended: dict[str, Outcome] = {}
         self._curves: dict[int, dict[int, float]] = {}  # trial number → value by epoch
 
+    @property
+    def unfinished(self) -> tuple[Proposal, ...]:
+        """What began and did not end: the next ``ask`` gives the first of them."""
+        return tuple(self._unfinished)
+
+    @property
+    def open(self) -> bool:
+        """Whether there is anything left to train."""
+        return bool(self._unfinished) or not (self.exhausted or self._enough)
+
     def ask(self) -> Proposal | None:
-        """The next architecture to train; None when there is none left."""
-        if self.unfinished:
-            return self.unfinished.pop(0)
-        if self.exhausted or self._enough:
+        """Return the next architecture to train; None when there is none left."""
+        if self._unfinished:
+            return self._unfinished.pop(0)
+        if not self.open:
             return None
-        self.listen()
+        self.sync()
         with batch(self.study):
             proposal = self._next()
             if proposal is not None:
-                proposal.trial.set_user_attr("asked", self._event())
+                proposal.trial.set_user_attr(ASKED, self._event())
             elif not self._enough:
                 self.exhausted = True
                 tell.note_exhausted(self.study, self._event())
             return proposal
 
-    def listen(self) -> None:
+    def retry(self, proposal: Proposal) -> None:
+        """Let a proposal whose training did not end come again, before all others."""
+        self._unfinished.insert(0, proposal)
+
+    def take_unfinished(self) -> list[Proposal]:
+        """Return what is unfinished; it does not come again."""
+        taken, self._unfinished = self._unfinished, []
+        return taken
+
+    def sync(self) -> None:
         """Learn what other drivers did since the last time."""
-        for trial in [] if self.drivers is None else self.drivers.news():
-            attrs = trial.user_attrs
-            if "id" not in attrs:  # trained nothing
-                self.counts.rejected += attrs.get("end") == "rejected"
-                self.counts.duplicates += bool(attrs.get("duplicate"))
+        for trial in self.drivers.changed_trials():
+            record = Record.of(trial)
+            if not record.trained:
+                self.counts.skip(record)
                 continue
-            self.counts.accepted += trial.number not in self.elsewhere
-            if trial.state is TrialState.RUNNING:
-                self.elsewhere[trial.number] = trial
-                self._running.setdefault(attrs["id"], [])
+            self.counts.accepted += trial.number not in self.running_elsewhere
+            if trial.state.is_finished():
+                self.running_elsewhere.pop(trial.number, None)
+                assert record.outcome is not None, "it is written before the end"
+                self._record_outcome(record.id, record.outcome)
             else:
-                self.elsewhere.pop(trial.number, None)
-                self._learn(attrs["id"], Outcome(**attrs["outcome"]))
+                self.running_elsewhere[trial.number] = trial
+                self._running.setdefault(record.id, [])
 
     def report(self, proposal: Proposal, epoch: int, metrics: Mapping[str, float]) -> None:
-        """An epoch's validation metrics; the study keeps them as intermediate values."""
+        """Tell an epoch's validation metrics; the study keeps them as intermediate values."""
         if len(self.space.objectives) > 1:
             return  # Optuna has no intermediate values for several objectives
         value = self._values(proposal.cost, metrics)[0]
@@ -118,61 +150,70 @@ class Proposals:
                 proposal.trial.report(value, epoch)
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """How the trial ended; duplicates that wait for it end with it."""
+        """Tell how a trial ended; duplicates that wait for it end with it."""
         self._curves.pop(proposal.number, None)
         complete = outcome.end == "complete"
         values = self._values(proposal.cost, outcome.metrics) if complete else None
         with batch(self.study):
-            proposal.trial.set_user_attr("told", self._event())
+            proposal.trial.set_user_attr(TOLD, self._event())
             tell.tell_outcome(proposal.trial, outcome, values)
-            self._learn(proposal.architecture.id, outcome)
+            self._record_outcome(proposal.architecture.id, outcome)
 
-    def remember(self, architecture_id: str, outcome: Outcome) -> None:
-        """A trial that ended under an earlier driver: its network is known."""
+    def restore_untrained(self, record: Record) -> None:
+        """Count a trial of an earlier driver that trained nothing."""
+        self.counts.skip(record)
+
+    def restore_ended(self, record: Record) -> None:
+        """Know the network of a trial that ended under an earlier driver."""
+        assert record.outcome is not None, "it is written before the end"
         self.counts.accepted += 1
-        self._learn(architecture_id, outcome)
+        self._record_outcome(record.id, record.outcome)
 
-    def go_on(self, proposal: Proposal, curve: Mapping[int, float]) -> None:
-        """A trial that an earlier driver did not see the end of: the next ``ask`` gives it."""
-        self.counts.accepted += 1
-        self._running[proposal.architecture.id] = []
-        self._curves[proposal.number] = dict(curve)
-        self.unfinished.append(proposal)
+    def restore_running(self, proposal: Proposal, curve: Mapping[int, float]) -> None:
+        """Go on with a trial whose end an earlier driver did not see: the next ``ask`` gives it."""
+        self._restore(proposal, curve)
+        self._unfinished.append(proposal)
 
-    def consider_again(self, trial: optuna.Trial) -> None:
-        """A trial that an earlier driver had asked for and not decided on."""
+    def restore_told_half(
+        self, proposal: Proposal, curve: Mapping[int, float], outcome: Outcome
+    ) -> None:
+        """Tell the outcome that an earlier driver wrote and did not tell."""
+        self._restore(proposal, curve)
+        self.tell(proposal, outcome)
+
+    def restore_undecided(self, trial: optuna.Trial) -> None:
+        """Decide on a trial that an earlier driver had asked for."""
         proposal = self._consider(trial, self.space.suggest(trial))
         if proposal is not None:
-            self.unfinished.append(proposal)
+            self._unfinished.append(proposal)
 
-    def leave(self) -> None:
+    def release_duplicates(self) -> None:
         """Tell the duplicates that wait for trials of other drivers: this one hears no more."""
-        for trial in self.elsewhere.values():
-            for waiting in self._running.pop(trial.user_attrs["id"], []):
-                waiting.set_user_attr("duplicate", True)
+        for trial in self.running_elsewhere.values():
+            for waiting in self._running.pop(Record.of(trial).id, []):
                 tell.tell_untrained(waiting, "repeated")
 
     @property
-    def open(self) -> bool:
-        """Whether there is anything left to train."""
-        return bool(self.unfinished) or not (self.exhausted or self._enough)
-
-    @property
     def _enough(self) -> bool:
-        return self.full or self.counts.accepted >= self.trials
+        return self.budget_spent or self.counts.accepted >= self.trials
+
+    def _restore(self, proposal: Proposal, curve: Mapping[int, float]) -> None:
+        self.counts.accepted += 1
+        self._running[proposal.architecture.id] = []
+        self._curves[proposal.number] = dict(curve)
 
     def _next(self) -> Proposal | None:
-        for architecture in self.first:
+        for architecture in self.initial:
             if self._enough:
                 return None
-            if not self._seen(architecture) and feasible(self.space, self.price(architecture)):
+            if not self._seen(architecture) and self.space.admits(self.price(architecture)):
                 proposal = self._propose(architecture)
                 if proposal is not None:
                     return proposal
-        for _ in range(PATIENCE if self.sampled else 0):
+        for _ in range(MAX_REPEATS if self.sampled else 0):
             if self._enough:
                 return None
-            trial = self._ask(None)
+            trial = self.drivers.ask()
             proposal = self._consider(trial, self.space.suggest(trial))
             if proposal is not None:
                 return proposal
@@ -184,54 +225,43 @@ class Proposals:
         return None
 
     def _propose(self, architecture: Architecture) -> Proposal | None:
-        """An unseen, feasible architecture, as if the sampler had proposed it.
+        """Propose an unseen, feasible architecture, as if the sampler had.
 
         None only if another driver was faster.
         """
         decisions = self.space.decisions(architecture)
         assert decisions is not None, "it is in the space"
-        trial = self._ask(decisions)
+        trial = self.drivers.ask(decisions)
         return self._consider(trial, self.space.suggest(trial))
 
-    def _ask(self, decisions: dict[str, Any] | None) -> optuna.Trial:
-        """A trial of the study, with these parameters if they are given."""
-        if self.drivers is not None:
-            return self.drivers.ask(decisions)
-        if decisions is not None:
-            self.study.enqueue_trial(decisions)
-        return self.study.ask()
-
     def _event(self) -> int:
-        self.events += 1
-        return self.events
+        self._events += 1
+        return self._events
 
     def _consider(self, trial: optuna.Trial, architecture: Architecture) -> Proposal | None:
         cost = self.price(architecture)
         broken = tell.set_constraints(trial, self.space, cost)
-        trial.set_user_attr("name", str(architecture))
+        trial.set_user_attr(NAME, str(architecture))
         if broken:
             self.counts.rejected += 1
             tell.tell_untrained(trial, "rejected")
             return None
         key = architecture.id
-        if self._repeats(trial, key):
+        if self._handle_duplicate(trial, key):
             return None
-        decided = {"architecture": architecture.to_json(), "id": key, "cost": asdict(cost)}
-        if self.drivers is None:
-            for name, value in decided.items():
-                trial.set_user_attr(name, value)
-        elif (claim := self.drivers.claim(trial, decided, self.trials)) != "ours":
-            self.full = claim == "full"
-            self.listen()
-            if not self._repeats(trial, key):
+        claim = self.drivers.claim(trial, new_attributes(architecture, cost), self.trials)
+        if claim != "ours":
+            self.budget_spent = claim == "full"
+            self.sync()
+            if not self._handle_duplicate(trial, key):
                 tell.tell_untrained(trial, "surplus")
             return None
         self.counts.accepted += 1
         self._running[key] = []
         return Proposal(trial, architecture, cost)
 
-    def _repeats(self, trial: optuna.Trial, key: str) -> bool:
-        """Whether the network of a trial is known, or will be: then the trial is dealt with."""
+    def _handle_duplicate(self, trial: optuna.Trial, key: str) -> bool:
+        """Return whether the network of a trial is known, or will be: it is dealt with then."""
         if key in self._ended:
             tell.tell_duplicate(trial, self._ended[key])
         elif key in self._running:
@@ -241,8 +271,8 @@ class Proposals:
         self.counts.duplicates += 1
         return True
 
-    def _learn(self, key: str, outcome: Outcome) -> None:
-        """A network's outcome is known from now on, to the duplicates that wait for it too."""
+    def _record_outcome(self, key: str, outcome: Outcome) -> None:
+        """Know a network's outcome from now on; the duplicates that wait for it end with it."""
         self.counts.end(outcome)
         self._ended[key] = outcome
         for trial in self._running.pop(key, []):
@@ -261,12 +291,13 @@ def propose(
     space: Space,
     price: Price,
     config: SearchConfig,
-    others: SharedStudy | None = None,
+    drivers: Drivers | None = None,
     initial: Iterable[Architecture] | None = None,
 ) -> Proposals:
     """Return what the study proposes under a run's settings.
 
     Args:
+        drivers: of the study; if not given, there is one.
         initial: architectures to try first; if not given, those that the settings name.
     """
     if initial is None:
@@ -277,7 +308,7 @@ def propose(
         price,
         trials=config.trials,
         seed=config.seed,
-        first=initial,
+        initial=initial,
         sampled=config.sampler != "grid",
-        drivers=others,
+        drivers=drivers,
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost, Price
+from se_nas.cost.network_cost import Price
 from se_nas.space.space import Space
 
 RANDOM_DRAWS = 20_000
@@ -24,11 +23,6 @@ def random_architectures(space: Space, rng: random.Random, count: int) -> Iterat
             yield space.sample(rng)
 
 
-def feasible(space: Space, cost: Cost) -> bool:
-    """Whether a cost keeps the space's constraints."""
-    return all(violation <= 0 for violation in space.violations(asdict(cost)).values())
-
-
 def draw_unseen(
     space: Space,
     price: Price,
@@ -40,6 +34,6 @@ def draw_unseen(
     Small spaces are listed, so None is certain there; in large ones the number of draws is bounded.
     """
     for architecture in random_architectures(space, rng, RANDOM_DRAWS):
-        if not seen(architecture) and feasible(space, price(architecture)):
+        if not seen(architecture) and space.admits(price(architecture)):
             return architecture
     return None

@@ -20,48 +20,39 @@ from dataclasses import asdict
 
 import optuna
 from optuna.samplers import RandomSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.search.study.optuna_internals import take_up, with_sampler
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.study.records import FAILED, Outcome, Proposal
+from se_nas.search.study.records import COST, ID, Proposal, Record
 
 
 def recover(proposals: Proposals) -> None:
     """Bring proposals that begin to the state of their study."""
-    study = proposals.study
+    study, drivers = proposals.study, proposals.drivers
     # An Optuna trial asks its study's sampler as it is made; those that exist need no sampler.
-    quiet = optuna.load_study(
-        study_name=study.study_name, storage=study._storage, sampler=RandomSampler(seed=0)
-    )
+    quiet = with_sampler(study, RandomSampler(seed=0))
     undecided: list[optuna.Trial] = []
     enqueued = 0
-    drivers = proposals.drivers
-    if drivers is not None:
-        drivers.forget_failed()
-        proposals.listen()
-    for frozen in study.get_trials(deepcopy=False):
-        attrs = frozen.user_attrs
-        if drivers is not None and (frozen.state is TrialState.WAITING or not drivers.owns(frozen)):
-            continue
-        if frozen.state is TrialState.WAITING:
+    drivers.forget_failed()
+    proposals.sync()
+    for frozen in filter(drivers.owns, study.get_trials(deepcopy=False)):
+        record = Record.of(frozen)
+        if record.state == "enqueued":
             enqueued += 1
-            continue
-        if "architecture" not in attrs:
-            if frozen.state is TrialState.RUNNING:
-                undecided.append(optuna.Trial(quiet, frozen._trial_id))
-            else:
-                proposals.counts.rejected += attrs.get("end") == "rejected"
-                proposals.counts.duplicates += bool(attrs.get("duplicate"))
-        elif frozen.state is TrialState.RUNNING:
-            _take_up(proposals, optuna.Trial(quiet, frozen._trial_id), frozen)
-        elif attrs.get("end") not in FAILED:
-            outcome = Outcome(**attrs["outcome"])
-            proposals.remember(attrs["id"], outcome)
+        elif record.state == "undecided":
+            undecided.append(take_up(quiet, frozen))
+        elif record.state in ("running", "told_half"):
+            _take_up(proposals, take_up(quiet, frozen), frozen, record)
+        elif record.state == "ended":
+            proposals.restore_ended(record)
+        elif record.state != "failed":
+            proposals.restore_untrained(record)
     undecided += [study.ask() for _ in range(enqueued)]
     for trial in undecided:
         with _told_twice():
-            proposals.consider_again(trial)
+            proposals.restore_undecided(trial)
 
 
 @contextlib.contextmanager
@@ -72,15 +63,17 @@ def _told_twice() -> Iterator[None]:
         yield
 
 
-def _take_up(proposals: Proposals, trial: optuna.Trial, frozen: FrozenTrial) -> None:
-    attrs = frozen.user_attrs
-    architecture = Architecture.from_json(attrs["architecture"])
+def _take_up(
+    proposals: Proposals, trial: optuna.Trial, frozen: FrozenTrial, record: Record
+) -> None:
+    architecture = Architecture.from_json(record.architecture)
     proposal = Proposal(trial, architecture, proposals.price(architecture))
-    proposals.go_on(proposal, frozen.intermediate_values)
-    if "outcome" in attrs:
-        proposals.unfinished.remove(proposal)
+    curve = frozen.intermediate_values
+    if record.outcome is not None:
         with _told_twice():
-            proposals.tell(proposal, Outcome(**attrs["outcome"]))
-    elif "cost" not in attrs:  # the last thing to be written of a new proposal
-        trial.set_user_attr("id", architecture.id)
-        trial.set_user_attr("cost", asdict(proposal.cost))
+            proposals.restore_told_half(proposal, curve, record.outcome)
+        return
+    proposals.restore_running(proposal, curve)
+    if not record.priced:
+        trial.set_user_attr(ID, architecture.id)
+        trial.set_user_attr(COST, asdict(proposal.cost))

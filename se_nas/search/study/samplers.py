@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from se_nas.errors import InputError
+from se_nas.errors import InputError, first_line
 
 Sampler: TypeAlias = BaseSampler
 
@@ -59,7 +59,7 @@ def build_sampler(name: str, seed: int, trials: int) -> BaseSampler:
             warnings.simplefilter("ignore", ExperimentalWarning)
             return found(**seeded)
     except Exception as error:  # missing packages, missing arguments: whatever it raises
-        raise InputError(f"sampler {name!r} cannot be made: {_first_line(error)}") from None
+        raise InputError(f"sampler {name!r} cannot be made: {first_line(error)}") from None
 
 
 def _load(name: str) -> Any:
@@ -70,11 +70,6 @@ def _load(name: str) -> Any:
         raise InputError(f"sampler {name!r}: module {module!r} has no {attribute!r}") from None
     except Exception as error:  # importing runs the user's code
         raise InputError(
-            f"sampler {name!r} cannot be imported: {_first_line(error)}; give "
+            f"sampler {name!r} cannot be imported: {first_line(error)}; give "
             f"{', '.join(BUILD_SAMPLER)} or an import path such as optuna.samplers.GPSampler"
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from se_nas.errors import InputError
+from se_nas.errors import InputError, first_line
 from se_nas.search.run_dir.directory import RunDirectory
 
 # SQLite's locks are not to be relied on there (https://www.sqlite.org/faq.html#q5). A
@@ -85,7 +85,7 @@ def sqlite_file(url: str) -> Path:
 
 def cannot_open(place: str, error: Exception) -> str:
     """Why a storage cannot be opened; ``place`` is it as it may be shown."""
-    reason = _first_line(error)
+    reason = first_line(error)
     if isinstance(error, ImportError):
         reason = f"{reason} (for PostgreSQL: pip install 'se-nas[postgres]')"
     return f"storage {place} cannot be opened: {reason}"
@@ -120,9 +120,9 @@ def _storage_message(error: BaseException, run: RunDirectory) -> str:
         return f"the disk of {str(run.path)!r} {FULL[error.errno]}"
     # Of a database, what its driver says; what SQLAlchemy adds are the statement and its values.
     if isinstance(error, DBAPIError) and error.orig is not None:
-        return f"the study's database does not answer: {_first_line(error.orig)}"
+        return f"the study's database does not answer: {first_line(error.orig)}"
     if isinstance(error, SQLAlchemyError):
-        return f"the study's database does not answer: {_first_line(error)}"
+        return f"the study's database does not answer: {first_line(error)}"
     return ""
 
 
@@ -133,7 +133,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

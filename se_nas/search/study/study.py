@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
 
 from se_nas.data.loaders import mixed_seed
-from se_nas.errors import InputError
+from se_nas.errors import InputError, first_line
 from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
 from se_nas.search.study.drivers import driver_name, publish_metadata
 from se_nas.search.study.journal import BatchedJournal
+from se_nas.search.study.records import SESSIONS
 from se_nas.search.study.samplers import Sampler, build_sampler
 from se_nas.search.study.storage_errors import FULL, cannot_open, check_url
 from se_nas.search.study.tell import last_event
 from se_nas.space.space import Space
-
-SESSIONS = "sessions"
 
 
 def create_study(
@@ -42,7 +44,6 @@ def create_study(
     """
     if config.storage is not None:
         check_url(config.storage)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     joined = run.joined
     try:
         opened = _open(space, config, run, resume=resume)
@@ -75,12 +76,13 @@ def _open(space: Space, config: SearchConfig, run: RunDirectory, *, resume: bool
     try:
         if run.joined or (resume and (run.path / RESULTS).exists()):
             return optuna.load_study(study_name=name, storage=storage)
-        return optuna.create_study(
-            study_name=name,
-            storage=storage,
-            directions=[objective.direction for objective in space.objectives],
-            load_if_exists=resume,  # a driver that was killed here
-        )
+        with quiet_optuna():
+            return optuna.create_study(
+                study_name=name,
+                storage=storage,
+                directions=[objective.direction for objective in space.objectives],
+                load_if_exists=resume,  # a driver that was killed here
+            )
     except optuna.exceptions.DuplicatedStudyError:
         raise InputError(
             f"the storage {_place(config, run)} has a study {name!r}: add --join to work on it "
@@ -107,8 +109,19 @@ def read_study(config: SearchConfig, run: RunDirectory) -> optuna.Study:
             study_name=config.name or run.path.name, storage=_storage(config, run)
         )
     except Exception as error:  # the drivers behind a URL raise many types
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise InputError(f"the study of {run.shown} cannot be opened: {reason}") from None
+
+
+@contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Let Optuna log warnings only while the block lasts: it logs each study that it makes."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(before, optuna.logging.WARNING))
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def _place(config: SearchConfig, run: RunDirectory) -> str:

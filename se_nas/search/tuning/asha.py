@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ray.tune.schedulers import ASHAScheduler
 
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
+    from ray.tune.experiment import Trial
+
 Curve: TypeAlias = Mapping[int, float]  # value by epoch
-NO_CONTROLLER: Any = None  # ASHA does not look at it
+NO_CONTROLLER = cast("TuneController", None)  # ASHA does not look at it
 
 
 class ResumableASHA(ASHAScheduler):
@@ -44,26 +48,30 @@ class ResumableASHA(ASHAScheduler):
         for number, curve in known:
             self._replay(number, curve)
 
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         super().on_trial_add(tune_controller, _numbered(trial))
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+    def on_trial_result(
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, object]
+    ) -> str:
         return str(super().on_trial_result(tune_controller, _numbered(trial), result))
 
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+    def on_trial_complete(
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, object]
+    ) -> None:
         super().on_trial_complete(tune_controller, _numbered(trial), result)
 
-    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         super().on_trial_remove(tune_controller, _numbered(trial))
 
     def _replay(self, number: int, curve: Curve) -> None:
         """Count a trial in the rungs that it passed; one that goes on is not judged there again."""
-        known = SimpleNamespace(config={"number": number})
+        known = cast("Trial", SimpleNamespace(config={"number": number}))
         self.on_trial_add(NO_CONTROLLER, known)
         for epoch, value in sorted(curve.items()):
             self.on_trial_result(NO_CONTROLLER, known, {"epoch": epoch, str(self._metric): value})
 
 
-def _numbered(trial: Any) -> Any:
-    """A trial as ASHA is to know it; it looks at nothing but the id."""
-    return SimpleNamespace(trial_id=str(trial.config["number"]))
+def _numbered(trial: Trial) -> Trial:
+    """Return a trial as ASHA is to know it; it looks at nothing but the id."""
+    return cast("Trial", SimpleNamespace(trial_id=str(trial.config["number"])))

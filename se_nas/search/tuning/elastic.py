@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
 from se_nas.search.cluster.slots import Slots, slots_on
 from se_nas.search.config import SearchConfig
+from se_nas.search.tuning.driver_callback import DriverCallback, TuneTrial
 
 LOOK_EVERY_S = 5.0
 
 
-class ElasticConcurrency(tune.Callback):
+class ElasticConcurrency(DriverCallback):
     """Looks at the cluster's nodes now and then and moves the limit of trials at once.
 
     Args:
@@ -39,10 +38,7 @@ class ElasticConcurrency(tune.Callback):
         self.nodes, self.on_change = nodes, on_change
         self.count, self.looked = given.count, time.monotonic()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles callbacks into a file that nobody reads
-
-    def on_step_end(self, iteration: int, trials: list[Any], **_: Any) -> None:
+    def on_step_end(self, iteration: int, trials: Sequence[TuneTrial], **_: object) -> None:
         if time.monotonic() - self.looked < LOOK_EVERY_S:
             return
         self.looked = time.monotonic()

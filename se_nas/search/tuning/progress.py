@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from ray import tune
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from se_nas.search.study.proposals import Proposals
+from se_nas.search.tuning.driver_callback import DriverCallback, TuneTrial, config_of
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.search.tuning.start_barrier import StartBarrier
+from se_nas.search.worker.reports import LABELS, read_report
 
 # In a log: a line when something changed, though not more often than this, or after a while.
 LOG_EVERY_S, LOG_AT_LEAST_EVERY_S = 15.0, 120.0
 
 
-class ProgressCallback(tune.Callback):
+class ProgressCallback(DriverCallback):
     """Trials done, running, stopped early and rejected; the best so far; the time left."""
 
     def __init__(
@@ -31,40 +31,48 @@ class ProgressCallback(tune.Callback):
         self.console, self.searcher = console, searcher
         self.on_gpu, self.workers = on_gpu, workers
         self.started = time.monotonic()
-        self.earlier = sum(searcher.proposals.counts.ends.values())  # under another driver
+        self.earlier = searcher.proposals.counts.ended  # under another driver
         self.logged, self.logged_ended = self.started, 0
         self.live = Live(console=console, refresh_per_second=4, transient=True)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles callbacks into a file that nobody reads; a terminal cannot be
-
-    def setup(self, *_: Any, **__: Any) -> None:
+    def setup(self, *_: object, **__: object) -> None:
         if self.console.is_terminal:
             self.live.start()
 
-    def on_step_end(self, iteration: int, trials: list[Any], **_: Any) -> None:
+    def on_step_end(self, iteration: int, trials: Sequence[TuneTrial], **_: object) -> None:
         self._show()
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
+        self,
+        iteration: int,
+        trials: Sequence[TuneTrial],
+        trial: TuneTrial,
+        result: Mapping[str, object],
+        **_: object,
     ) -> None:
-        if self.on_gpu and result.get("device") == "cpu":
+        report = read_report(result)
+        if self.on_gpu and report.get("device") == "cpu":
             self.on_gpu = False  # once is enough
             self.console.print(
-                f"note: {result['worker']} reserved a GPU but finds no CUDA device and trains on "
+                f"note: {report['worker']} reserved a GPU but finds no CUDA device and trains on "
                 "its CPU",
                 soft_wrap=True,
             )
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        if trial.config.get("out_of_memory"):
+    def on_trial_recover(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **_: object
+    ) -> None:
+        config = config_of(trial)
+        if config.get("out_of_memory"):
             return  # FailureCallback says it
         self.console.print(
-            f"note: a worker died; {trial.config['name']} goes on from its last checkpoint",
+            f"note: a worker died; {config['name']} goes on from its last checkpoint",
             soft_wrap=True,
         )
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **_: object
+    ) -> None:
         self._show()
 
     def close(self) -> None:
@@ -74,22 +82,16 @@ class ProgressCallback(tune.Callback):
         self.console.print(self.line(), soft_wrap=True)
 
     def line(self) -> str:
-        """The state in one line."""
-        proposals: Proposals = self.searcher.proposals
+        """Return the state in one line."""
+        proposals = self.searcher.proposals
         if self.workers is not None and self.workers.wave:
             return f"search: {len(self.workers.held)}/{len(self.workers.wave)} workers started"
         counts = proposals.counts
-        ended = sum(counts.ends.values())
+        ended = counts.ended
         trials = counts.accepted if proposals.exhausted else proposals.trials
-        parts = [f"{ended}/{trials} trials", f"{len(self.searcher.live)} running"]
-        for end, label in (
-            ("stopped_early", "stopped early"),
-            ("not_finite", "diverged"),
-            ("out_of_memory", "out of memory"),
-            ("error", "failed"),
-            ("lost", "lost"),
-        ):
-            if counts.ends.get(end):
+        parts = [f"{ended}/{trials} trials", f"{len(self.searcher.running)} running"]
+        for end, label in LABELS.items():
+            if end != "complete" and counts.ends.get(end):
                 parts.append(f"{counts.ends[end]} {label}")
         if counts.rejected:
             parts.append(f"{counts.rejected} rejected")
@@ -113,7 +115,7 @@ class ProgressCallback(tune.Callback):
             self.live.update(Text(self.line(), overflow="ellipsis", no_wrap=True))
             return
         waited = time.monotonic() - self.logged
-        ended = sum(self.searcher.proposals.counts.ends.values())
+        ended = self.searcher.proposals.counts.ended
         if waited > LOG_AT_LEAST_EVERY_S or (waited > LOG_EVERY_S and ended != self.logged_ended):
             self.logged, self.logged_ended = time.monotonic(), ended
             self.console.print(self.line(), soft_wrap=True)

@@ -8,28 +8,21 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from ray import tune
+from ray.util.metrics import Gauge
 
 from se_nas.search.study.ranking import Incumbent
 from se_nas.search.study.records import Counts
+from se_nas.search.tuning.driver_callback import DriverCallback, TuneTrial, config_of
 from se_nas.search.tuning.searcher import StudySearcher
+from se_nas.search.worker.reports import ENDS, is_epoch, read_report
 
 PUBLISH_EVERY_S = 2.0
 RATE_WINDOW_S = 60.0
 
-STATES = (
-    "running",
-    "complete",
-    "stopped_early",
-    "not_finite",
-    "out_of_memory",
-    "error",
-    "lost",
-)
+STATES = ("running", *ENDS)
 
 # Name, without Ray's prefix → (labels, what it says). docs/monitoring.md lists the same.
 GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -142,42 +135,51 @@ class SearchGauges:
         self._changed = now
 
 
-class PrometheusCallback(tune.Callback):
+class PrometheusCallback(DriverCallback):
     """Keeps ``observed`` up to date and sets Ray's gauges every few seconds."""
 
     def __init__(self, observed: SearchGauges, searcher: StudySearcher) -> None:
-        from ray.util.metrics import Gauge
-
         self.observed, self.searcher = observed, searcher
-        self.gauges: dict[str, Any] = {
+        self.gauges = {
             name: Gauge(name, description=text, tag_keys=labels)
             for name, (labels, text) in GAUGES.items()
         }
         self.published = 0.0
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles callbacks into a file that nobody reads
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self.observed.start(trial.trial_id, trial.config["name"], trial.config["number"])
+    def on_trial_start(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **_: object
+    ) -> None:
+        config = config_of(trial)
+        self.observed.start(trial.trial_id, config["name"], config["number"])
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
+        self,
+        iteration: int,
+        trials: Sequence[TuneTrial],
+        trial: TuneTrial,
+        result: Mapping[str, object],
+        **_: object,
     ) -> None:
-        if not result.get("end") and not result.get("ready"):
-            worker = str(result.get("worker", ""))
-            self.observed.epoch(trial.trial_id, int(result.get("epoch", 0)), worker)
+        report = read_report(result)
+        if is_epoch(report):
+            self.observed.epoch(trial.trial_id, report.get("epoch", 0), report.get("worker", ""))
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_recover(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **_: object
+    ) -> None:
         self.observed.end(trial.trial_id)
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **_: object
+    ) -> None:
         self.observed.end(trial.trial_id)
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_error(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **_: object
+    ) -> None:
         self.observed.end(trial.trial_id)
 
-    def on_step_end(self, iteration: int, trials: list[Any], **_: Any) -> None:
+    def on_step_end(self, iteration: int, trials: Sequence[TuneTrial], **_: object) -> None:
         if time.monotonic() - self.published >= PUBLISH_EVERY_S:
             self.publish()
 

@@ -6,17 +6,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from ray import tune
+from typing import Protocol
 
 from se_nas.errors import InputError
+from se_nas.search.tuning.driver_callback import DriverCallback, TuneTrial, config_of
+from se_nas.search.worker.reports import is_epoch, read_report
 
-SCALARS = ("val_acc", "val_loss")
+
+class Writer(Protocol):
+    """A writer of tensorboardX's, as far as it is used here."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int, /) -> None: ...
+
+    def close(self) -> None: ...
 
 
-class TensorBoardCallback(tune.Callback):
+class TensorBoardCallback(DriverCallback):
     """Writes ``folder/00012-NAME``: val_acc and val_loss by epoch.
 
     Raises:
@@ -30,33 +37,44 @@ class TensorBoardCallback(tune.Callback):
             raise InputError(
                 "--tensorboard needs a package that is not installed: pip install tensorboardX"
             ) from None
-        self._writer: Any = SummaryWriter
+        self._writer = SummaryWriter
         self.folder = folder
-        self.open: dict[str, Any] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles callbacks into a file that nobody reads
+        self.open: dict[str, Writer] = {}
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
+        self,
+        iteration: int,
+        trials: Sequence[TuneTrial],
+        trial: TuneTrial,
+        result: Mapping[str, object],
+        **_: object,
     ) -> None:
-        if result.get("end") or result.get("ready"):
+        report = read_report(result)
+        if not is_epoch(report):
             return
         if trial.trial_id not in self.open:
-            name = f"{trial.config['number']:05d}-{trial.config['name']}"
-            self.open[trial.trial_id] = self._writer(str(self.folder / name), flush_secs=10)
-        for scalar in SCALARS:
-            value = result.get(scalar)
+            config = config_of(trial)
+            folder = self.folder / f"{config['number']:05d}-{config['name']}"
+            self.open[trial.trial_id] = self._writer(str(folder), flush_secs=10)
+        writer = self.open[trial.trial_id]
+        for scalar, value in (
+            ("val_acc", report.get("val_acc")),
+            ("val_loss", report.get("val_loss")),
+        ):
             if value is not None and math.isfinite(value):
-                self.open[trial.trial_id].add_scalar(scalar, value, result["epoch"])
+                writer.add_scalar(scalar, value, report["epoch"])
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **_: object
+    ) -> None:
         self._close(trial.trial_id)
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_error(
+        self, iteration: int, trials: Sequence[TuneTrial], trial: TuneTrial, **_: object
+    ) -> None:
         self._close(trial.trial_id)
 
-    def on_experiment_end(self, trials: list[Any], **_: Any) -> None:
+    def on_experiment_end(self, trials: Sequence[TuneTrial], **_: object) -> None:
         for trial_id in list(self.open):
             self._close(trial_id)
 

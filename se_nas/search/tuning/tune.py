@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import shutil
 from functools import partial
-from typing import Any
 
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
 
 from se_nas.errors import InputError
@@ -21,10 +21,12 @@ from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import trained_curves, training_objective
 from se_nas.search.tuning.asha import ResumableASHA
 from se_nas.search.tuning.callbacks import make_callbacks
+from se_nas.search.tuning.driver_callback import OnDriver, config_of
 from se_nas.search.tuning.failures import FailureCallback
 from se_nas.search.tuning.progress import ProgressCallback
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.search.tuning.start_barrier import StartBarrier
+from se_nas.search.tuning.worker_deaths import WorkerDeaths
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.trial import SETrial
 from se_nas.space.objectives import METRICS
@@ -48,9 +50,11 @@ def tune_trials(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Progress says what matters
     plan, run, slots = search_run.plan, search_run.run, search_run.slots
     config, console = plan.config, search_run.console
+    deaths = WorkerDeaths()
     searcher = StudySearcher(
         proposals,
         config.epochs,
+        deaths,
         seed=config.seed,
         ended=partial(checkpoints.remove, run.checkpoints),
         max_failed_share=config.max_failed_share,
@@ -59,7 +63,7 @@ def tune_trials(
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
     scheduler = StartBarrier(_scheduler(proposals, config))
     progress = ProgressCallback(console, searcher, on_gpu=slots.gpus > 0, workers=scheduler)
-    given: dict[str, Any] = {} if plan.shared is None else {"images": plan.shared}
+    given = {} if plan.shared is None else {"images": plan.shared}
     worker = tune.with_resources(
         tune.with_parameters(trainable, settings=_trial_settings(config, slots, run), **given),
         tune.PlacementGroupFactory(slots.resources, strategy="STRICT_PACK"),
@@ -73,8 +77,8 @@ def tune_trials(
             scheduler=scheduler,
             num_samples=-1,
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
-            trial_name_creator=lambda trial: str(trial.config["name"]),
+            trial_dirname_creator=lambda trial: f"trial-{config_of(trial)['number']:05d}",
+            trial_name_creator=lambda trial: config_of(trial)["name"],
         ),
         run_config=tune.RunConfig(
             name="tune",
@@ -82,9 +86,7 @@ def tune_trials(
             verbose=0,
             stop=StopWhen(searcher),
             callbacks=[
-                FailureCallback(
-                    run, console, searcher.out_of_memory, searcher.deaths, searcher.again
-                ),
+                FailureCallback(run, console, deaths),
                 progress,
                 *make_callbacks(search_run, searcher, limiter),
             ],
@@ -98,11 +100,11 @@ def tune_trials(
         finally:
             progress.close()
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
-    if searcher.broken is not None:
-        raise searcher.broken
-    if searcher.too_many_failed:
+    if searcher.storage_error is not None:
+        raise searcher.storage_error
+    if searcher.abort_reason:
         raise InputError(
-            f"{searcher.too_many_failed}{last_error(run)}; mend that and go on with "
+            f"{searcher.abort_reason}{last_error(run)}; mend that and go on with "
             f"--resume {run.shown}, or raise --max-failed-share"
         )
     if searcher.stopped:
@@ -124,14 +126,14 @@ def _trial_settings(
     )
 
 
-def _scheduler(proposals: Proposals, config: SearchConfig) -> Any:
-    """ASHA with its first rung at a share of the budget; none for several objectives."""
-    schedulers: Any = tune.schedulers  # untyped
+def _scheduler(proposals: Proposals, config: SearchConfig) -> TrialScheduler:
+    """Return ASHA with its first rung at a share of the budget; none for several objectives."""
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
     space = proposals.space
     trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
     if not trained or first >= config.epochs or "nsga" in config.sampler.lower():
-        return schedulers.FIFOScheduler()  # NSGA-II learns from complete trials only
+        # NSGA-II learns from complete trials only.
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
     objective = training_objective(space)
     return ResumableASHA(
         trained_curves(proposals.study),
@@ -142,16 +144,13 @@ def _scheduler(proposals: Proposals, config: SearchConfig) -> Any:
     )
 
 
-class StopWhen(tune.Stopper):
+class StopWhen(OnDriver, tune.Stopper):
     """Ends Tune's loop when the searcher was told to stop."""
 
     def __init__(self, searcher: StudySearcher) -> None:
         self.searcher = searcher
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles it into a file that nobody reads
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
         return False
 
     def stop_all(self) -> bool:

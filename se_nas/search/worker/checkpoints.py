@@ -11,6 +11,7 @@ import os
 import pickle
 import socket
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ SHARE = 0.05
 
 
 def file_of(folder: Path | str, number: int) -> Path:
-    """Where the trial of this number is saved."""
+    """Return where the trial of this number is saved."""
     return Path(folder) / f"trial-{number:05d}.pt"
 
 
-def save(file: Path, state: dict[str, Any]) -> bool:
+def save(file: Path, state: Mapping[str, object]) -> bool:
     """Replace the checkpoint; False if it cannot be written (no shared folder, a full disk).
 
     A reader sees the old file or the new one. A trial goes on without: it loses time only if its
@@ -44,17 +45,16 @@ def save(file: Path, state: dict[str, Any]) -> bool:
     return True
 
 
-def load(file: Path) -> dict[str, Any] | None:
-    """The last state saved; None without one, or if it cannot be read."""
+def load(file: Path) -> Any:
+    """Return the last state saved; None without one, or if it cannot be read."""
     try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
         return None
-    return state
 
 
 def remove(folder: Path | str, number: int) -> None:
-    """The trial is over."""
+    """Remove the checkpoint of a trial that is over."""
     with contextlib.suppress(OSError):
         file_of(folder, number).unlink(missing_ok=True)
 

@@ -7,9 +7,8 @@ batch; on CPUs PyTorch cannot, and each process normalises its own slice. Not ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -17,9 +16,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Sampler
 
-from se_nas.data import Images
+from se_nas.architecture.architecture import Architecture
+from se_nas.data import Data, Images
 from se_nas.data.images import Batch
 from se_nas.training.evaluation import Metrics
+from se_nas.training.recipes import Recipe
 from se_nas.training.train import EPOCH, Training
 
 # The seed of augmentation and dropout in process r is that of stream EPOCH + r * APART.
@@ -41,13 +42,20 @@ class ShardedBatchSampler(Sampler[list[int]]):
     [[3, 4]]
     """
 
-    def __init__(self, batches: Any, *, images: int, batch_size: int, rank: int, size: int) -> None:
+    def __init__(
+        self,
+        batches: Iterable[Sequence[int]],
+        *,
+        images: int,
+        batch_size: int,
+        rank: int,
+        size: int,
+    ) -> None:
         self.batches, self.rank, self.size = batches, rank, size
         full, last = divmod(images, batch_size)
         self.count = full * (batch_size // size > 1) + (last // size > 1)
 
     def __iter__(self) -> Iterator[list[int]]:
-        batch: Sequence[int]
         for batch in self.batches:
             each = len(batch) // self.size
             if each > 1:
@@ -63,17 +71,29 @@ class DistributedTraining(Training):
     All processes step together. Metrics are those of all of them.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        architecture: Architecture | str,
+        data: Data,
+        recipe: Recipe,
+        *,
+        epochs: int,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(
+            architecture, data, recipe, epochs=epochs, seed=seed, device=device, workers=workers
+        )
         if self.device.type == "cuda":
-            convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
-            self.model = convert(self.model)
+            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
         # Batch norms that are frozen for the last epochs have no gradients then.
         unused = self.recipe.frozen_norm_epochs > 0
         self.network = DistributedDataParallel(self.model, find_unused_parameters=unused)
 
     def _train_loader(self) -> DataLoader[Batch]:
         whole = super()._train_loader()
+        assert whole.batch_sampler is not None, "it makes batches"
         slices = ShardedBatchSampler(
             whole.batch_sampler,
             images=len(self.data.train),

@@ -6,5 +6,5 @@ import torch
 
 
 def device(on_gpu: bool) -> str:
-    """``cuda`` if a GPU was reserved and this process sees one, else ``cpu``."""
+    """Return ``cuda`` if a GPU was reserved and this process sees one, else ``cpu``."""
     return "cuda" if on_gpu and torch.cuda.is_available() else "cpu"

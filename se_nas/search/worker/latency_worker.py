@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.latency.settings import LatencySettings, Signature
@@ -21,7 +21,7 @@ class LatencyWorker:
 
         self.measurer = LocalMeasurer(signature, settings, device(on_gpu))
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         return self.measurer.identity()
 
     def measure(self, architecture: str) -> Latency | None:

@@ -16,12 +16,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import ray
 import torch.distributed as dist
+from ray import ObjectRef
 
+from se_nas.errors import first_line
 from se_nas.search.worker.out_of_memory import is_out_of_memory
+from se_nas.search.worker.ray_api import wait
+from se_nas.search.worker.ray_internals import failed_to_start
 
 LOOK_EVERY_S = 0.5
 # How gloo says that a process is gone; NCCL's errors have a class of their own.
@@ -47,8 +51,8 @@ def is_lost_group(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error) for text in LOST)
 
 
-def first_failure(tasks: Sequence[Any], timeout: float) -> Exception | None:
-    """Why the first of the peers' tasks failed that failed of itself; None if none did in time.
+def first_failure(tasks: Sequence[ObjectRef[object]], timeout: float) -> Exception | None:
+    """Return why the first of the peers' tasks failed of itself; None if none did in time.
 
     Args:
         tasks: references, one a peer.
@@ -61,7 +65,7 @@ def first_failure(tasks: Sequence[Any], timeout: float) -> Exception | None:
     deadline = time.monotonic() + timeout
     waiting = list(tasks)
     while waiting:
-        ended, waiting = ray.wait(waiting, timeout=max(0.0, deadline - time.monotonic()))
+        ended, waiting = wait(waiting, timeout=max(0.0, deadline - time.monotonic()))
         if not ended:
             return None
         for task in ended:
@@ -73,7 +77,9 @@ def first_failure(tasks: Sequence[Any], timeout: float) -> Exception | None:
 
 @contextlib.contextmanager
 def watch_for_failures(
-    tasks: Sequence[Any], seen: list[Exception], on_failure: Callable[[Exception], None]
+    tasks: Sequence[ObjectRef[object]],
+    seen: list[Exception],
+    on_failure: Callable[[Exception], None],
 ) -> Iterator[None]:
     """While the block runs, a thread puts the ``first_failure`` into ``seen``, and calls this.
 
@@ -85,7 +91,7 @@ def watch_for_failures(
     def look() -> None:
         waiting = list(tasks)
         while waiting and not over.is_set():
-            ended, waiting = ray.wait(waiting, timeout=LOOK_EVERY_S)
+            ended, waiting = wait(waiting, timeout=LOOK_EVERY_S)
             found = first_failure(ended, 0)
             if found is not None and not over.is_set():
                 seen.append(found)
@@ -110,7 +116,7 @@ def exit_process(died: Exception) -> NoReturn:
     os._exit(1)
 
 
-def _failure(task: Any) -> Exception | None:
+def _failure(task: ObjectRef[object]) -> Exception | None:
     """Why a task that has ended failed; None if it did not, or of the end of another process."""
     try:
         ray.get(task)
@@ -123,13 +129,9 @@ def _failure(task: Any) -> Exception | None:
         own.__cause__ = error
         return own
     except ray.exceptions.OutOfMemoryError as error:
-        return MemoryError(_first_line(error))
+        return MemoryError(first_line(error))
     except ray.exceptions.RayError as error:
-        if getattr(error, "actor_init_failed", False):
+        if failed_to_start(error):
             return error
-        return PeerDied(_first_line(error))
+        return PeerDied(first_line(error))
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -13,17 +13,18 @@ import socket
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import ray
 import torch
 import torch.distributed as dist
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data
 from se_nas.search.config import TrialSettings
+from se_nas.search.worker import ray_api
 from se_nas.search.worker.data_parallel import DistributedTraining
+from se_nas.search.worker.device import device
 from se_nas.search.worker.process_failures import (
     PeerDied,
     exit_process,
@@ -31,32 +32,44 @@ from se_nas.search.worker.process_failures import (
     is_lost_group,
     watch_for_failures,
 )
+from se_nas.search.worker.ray_internals import is_up
+from se_nas.search.worker.shared_data import SharedData
+from se_nas.search.worker.start_training import training_options
+from se_nas.training.evaluation import Metrics
+from se_nas.training.train import EpochMetrics
+
+T = TypeVar("T")
 
 # A process waits so long for another in a collective. One that died is noticed within seconds; this
 # is for one that hangs. Between two collectives there is a step, the start of a loader's processes
 # or a process's share of the validation: NCCL's own default is long enough.
 TIMEOUT = timedelta(minutes=10)
 # Seconds for the peers to say why process 0 lost them, or to agree with it that it failed itself.
-PATIENCE_S, BRIEFLY_S = 30.0, 2.0
+LOST_TIMEOUT_S, FAILED_TIMEOUT_S = 30.0, 2.0
 
 
-def make_store(size: int, port: int = 0) -> Any:
-    """Where a trial's processes meet, on loopback: at a port that is free, or at process 0's."""
-    store: Any = dist.TCPStore  # type: ignore[attr-defined]
+def make_store(size: int, port: int = 0) -> Any:  # torch has no type for it
+    """Make what a trial's processes meet at, on loopback: at a free port, or at process 0's."""
+    store = dist.TCPStore  # type: ignore[attr-defined]
     if port:
         return store("127.0.0.1", port, size, is_master=False, timeout=TIMEOUT)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        lead = {"wait_for_workers": False, "master_listen_fd": server.detach()}
-        return store("127.0.0.1", port, size, is_master=True, timeout=TIMEOUT, **lead)
+        return store(
+            *("127.0.0.1", port, size),
+            is_master=True,
+            timeout=TIMEOUT,
+            wait_for_workers=False,
+            master_listen_fd=server.detach(),
+        )
 
 
-def join(store: Any, rank: int, size: int, on_cuda: bool) -> None:
+def join(store: object, rank: int, size: int, on_cuda: bool) -> None:
     """Enter the group of a trial's processes; they are on one machine."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    enter: Any = partial(dist.init_process_group, timeout=TIMEOUT)
+    enter: Callable[..., None] = partial(dist.init_process_group, timeout=TIMEOUT)
     try:
         enter("nccl" if on_cuda else "gloo", store=store, rank=rank, world_size=size)
     except Exception:
@@ -79,16 +92,15 @@ def leave() -> None:
 
 def _abort() -> None:
     """Let NCCL's collectives fail that hang; gloo's do when the other process is gone."""
-    group: Any = dist.group.WORLD
-    if group is not None:
-        group.abort()
+    if dist.group.WORLD is not None:
+        dist.group.WORLD.abort()
 
 
 class RankActor:
     """A process beside the trial's worker: does what it is told, at the same time."""
 
     def __init__(self, settings: TrialSettings, rank: int, size: int, port: int) -> None:
-        self.device = "cuda" if settings.on_gpu and torch.cuda.is_available() else "cpu"
+        self.device = device(settings.on_gpu)
         torch.set_num_threads(settings.threads)
         self.settings, self.group = settings, (rank, size, port)
         self.training: DistributedTraining | None = None
@@ -97,20 +109,17 @@ class RankActor:
         rank, size, port = self.group
         join(make_store(size, port), rank, size, self.device == "cuda")
 
-    def begin(self, architecture: str, data: Any, workers: int) -> None:
-        """A new network on the data, or on what the data are shared by."""
+    def begin(self, architecture: str, data: Data | SharedData, settings: TrialSettings) -> None:
+        """Begin a new network on the data, or on what the data are shared by."""
         self.training = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        images: Data = data if isinstance(data, Data) else data.data()
+        images = data if isinstance(data, Data) else data.data()
         self.training = DistributedTraining(
             Architecture.from_json(architecture),
             images,
-            self.settings.recipe,
-            epochs=self.settings.epochs,
-            seed=self.settings.seed,
-            device=self.device,
-            workers=workers,
+            settings.recipe,
+            **training_options(images, settings),
         )
 
     def load(self, state: dict[str, Any]) -> None:
@@ -133,39 +142,58 @@ class RankActors:
         settings: of the worker; ``processes`` counts it too.
     """
 
-    peer: type[RankActor] = RankActor
+    actor_type: type[RankActor] = RankActor
 
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
-        self.actors: list[Any] = []
-        self.server: Any = None  # of the store: no process waits there for another without it
+        self.actors: list[ray_api.ActorHandle] = []
+        self.server: object = None  # of the store: no process waits there for another without it
 
     def open(self) -> None:
         """Start the peers and enter their group; nothing if they are there."""
         if self.actors:
             return
         size = self.settings.processes
-        self.server = make_store(size)
-        port = self.server.port
-        group: Any = ray.util.get_current_placement_group()
+        self.server = server = make_store(size)
+        group = ray_api.own_group()
         for rank in range(1, size):
-            strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
             bundle = group.bundle_specs[rank]
-            remote: Any = ray.remote(
+            actor = ray_api.start_actor(
+                self.actor_type,
+                *(self.settings, rank, size, server.port),
                 num_cpus=bundle.get("CPU", 0),
                 num_gpus=bundle.get("GPU", 0),
-                scheduling_strategy=strategy,
-            )(self.peer)
-            self.actors.append(remote.remote(self.settings, rank, size, port))
-        started = [actor.__ray_ready__.remote() for actor in self.actors]
-        found = first_failure(started, TIMEOUT.total_seconds())
+                scheduling_strategy=ray_api.in_group(group, rank),
+            )
+            self.actors.append(actor)
+        found = first_failure([is_up(actor) for actor in self.actors], TIMEOUT.total_seconds())
         if found is not None:
             self._fail(found)
-        on_cuda = self.settings.on_gpu and torch.cuda.is_available()
-        self.together("join", partial(join, make_store(size, port), 0, size, on_cuda))
+        on_cuda = device(self.settings.on_gpu) == "cuda"
+        store = make_store(size, server.port)
+        self.run_on_all_ranks("join", partial(join, store, 0, size, on_cuda))
 
-    def together(self, method: str, own: Callable[[], Any], *arguments: Any) -> Any:
-        """Have every peer call a method while this process calls ``own``; its answer.
+    def start_training(
+        self,
+        architecture: Architecture,
+        data: Data,
+        settings: TrialSettings,
+        shared: SharedData | None,
+    ) -> RankZeroTraining:
+        """Begin a training in all processes, which are started if they are not there.
+
+        Args:
+            shared: what the peers get their data from; None sends them ``data``.
+        """
+        self.open()
+        return self.run_on_all_ranks(
+            "begin",
+            lambda: RankZeroTraining(self, architecture, data, settings),
+            *(architecture.to_json(), data if shared is None else shared, settings),
+        )
+
+    def run_on_all_ranks(self, method: str, own: Callable[[], T], *arguments: object) -> T:
+        """Have every peer call a method while this process calls ``own``; return its answer.
 
         If a peer dies this process ends, so that the trial starts again (``process_failures``).
 
@@ -181,7 +209,8 @@ class RankActors:
         except Exception as error:
             leave()  # before the peers are asked: those that wait for this process fail at once
             lost = is_lost_group(error) or isinstance(error, ray.exceptions.RayError)
-            found = seen[0] if seen else first_failure(tasks, PATIENCE_S if lost else BRIEFLY_S)
+            timeout = LOST_TIMEOUT_S if lost else FAILED_TIMEOUT_S
+            found = seen[0] if seen else first_failure(tasks, timeout)
             if found is not None:
                 self._fail(found)
             self.close()
@@ -197,7 +226,7 @@ class RankActors:
 
     def _kill(self) -> None:
         for actor in self.actors:
-            ray.kill(actor)
+            ray_api.kill(actor)
 
     def _interrupt(self, found: Exception) -> None:
         """A peer failed, and this process may wait for it, to join or in a collective: end that."""
@@ -218,35 +247,20 @@ class RankZeroTraining(DistributedTraining):
     """``DistributedTraining`` in process 0, which takes its peers along.
 
     Args:
-        peers: started if they are not there.
-        shared: what the peers get their data from.
+        ranks: the peers, which begin the same training at the same time.
     """
 
     def __init__(
-        self,
-        architecture: Architecture,
-        data: Data,
-        recipe: Any,
-        *,
-        peers: RankActors,
-        shared: Any,
-        workers: int,
-        **options: Any,
+        self, ranks: RankActors, architecture: Architecture, data: Data, settings: TrialSettings
     ) -> None:
-        peers.open()
-        self.peers = peers
-        start = super().__init__
-        peers.together(
-            "begin",
-            lambda: start(architecture, data, recipe, workers=workers, **options),
-            *(architecture.to_json(), data if shared is None else shared, workers),
-        )
+        super().__init__(architecture, data, settings.recipe, **training_options(data, settings))
+        self.ranks = ranks
 
-    def epoch(self) -> Any:
-        return self.peers.together("epoch", super().epoch)
+    def epoch(self) -> EpochMetrics:
+        return self.ranks.run_on_all_ranks("epoch", super().epoch)
 
-    def test(self) -> Any:
-        return self.peers.together("test", super().test)
+    def test(self) -> Metrics:
+        return self.ranks.run_on_all_ranks("test", super().test)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.peers.together("load", lambda: DistributedTraining.load_state_dict(self, state), state)
+        self.ranks.run_on_all_ranks("load", partial(super().load_state_dict, state), state)

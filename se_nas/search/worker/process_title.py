@@ -7,28 +7,23 @@ of each node (Cluster page) and in ``ps``; the log is one click from the actor.
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
+import ray
+
+from se_nas.search.worker.ray_internals import set_title
 
 TITLE = "ray::SETrial:{name}"  # without a space: the dashboard shows the first word
 
 
 def set_process_title(name: str) -> None:
-    """Call this worker's process after an architecture until Ray names it again, a call later.
+    """Set this worker's process title to an architecture's name; Ray overwrites it at a next call.
 
     Outside of a Ray worker this does nothing.
     """
-    import ray
-
-    raylet: Any = ray._raylet
     if ray.is_initialized():
-        with contextlib.suppress(AttributeError):  # Ray's own copy of setproctitle is not its API
-            raylet.setproctitle(TITLE.format(name=name))
+        set_title(TITLE.format(name=name))
 
 
 def log(name: str, text: str) -> None:
-    """A line in this worker's log; outside of a Ray worker nothing."""
-    import ray
-
+    """Print a line into this worker's log; outside of a Ray worker do nothing."""
     if ray.is_initialized():
         print(f"{name}: {text}", flush=True)

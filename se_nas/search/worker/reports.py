@@ -1,25 +1,111 @@
-"""What a trial reports to the driver: one value an epoch, and one at its end."""
+"""What passes between the driver and a trial: its configuration, its reports, and how it ends."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias, TypedDict, TypeVar, cast, get_args
 
-# A fresh worker's first result; the metrics are there because Tune asks for them in every result.
-READY = {"ready": True, "epoch": 0, "end": "", "done": False, "val_acc": 0.0, "val_loss": 1e9}
+T = TypeVar("T")
+
+# How a training ends, a trial's and a retraining's.
+End: TypeAlias = Literal[
+    "complete", "stopped_early", "not_finite", "out_of_memory", "error", "lost"
+]
+ENDS: tuple[End, ...] = get_args(End)
+# Ends that say nothing of the network: it may come again under the next driver.
+FAILED: tuple[End, ...] = ("error", "lost")
+# For people to read.
+LABELS: Mapping[End, str] = {
+    "complete": "complete",
+    "stopped_early": "stopped early",
+    "not_finite": "diverged",
+    "out_of_memory": "out of memory",
+    "error": "failed",
+    "lost": "lost",
+}
+
+
+class TrialConfig(TypedDict, total=False):
+    """What the driver gives a trial.
+
+    Attributes:
+        architecture: as JSON.
+        name: of the architecture.
+        number: of the trial in the study; without it nothing is saved.
+        out_of_memory: its worker was killed for memory; this one only reports that.
+    """
+
+    architecture: str
+    name: str
+    number: int
+    out_of_memory: bool
+
+
+class TrialReport(TypedDict, total=False):
+    """What a trial reports: once that its worker is up, then every epoch, then its end.
+
+    Attributes:
+        ready: the worker is up; nothing was trained.
+        epoch: epochs done.
+        val_acc, val_loss: of the last epoch; ``WORST`` where there is none.
+        earlier: the metrics of epochs before this process, in its first report of a trial.
+        unpreserved: SE blocks that could not start as if they were not there.
+        seconds: wall time of the trial.
+        worker: host and process.
+        device: ``cuda`` or ``cpu``.
+        done: it was the last report.
+        end: how the trial ended, if not by its last epoch; else empty.
+        reason, traceback: of the end, if it is a bad one.
+    """
+
+    ready: bool
+    epoch: int
+    val_acc: float
+    val_loss: float
+    earlier: list[dict[str, float]]
+    unpreserved: int
+    seconds: float
+    worker: str
+    device: str
+    done: bool
+    end: End | Literal[""]
+    reason: str
+    traceback: str
+
 
 # A search compares values of ended trials: one that failed is worse than any that did not.
-WORST = {"val_acc": 0.0, "val_loss": 1e9}
+WORST: TrialReport = {"val_acc": 0.0, "val_loss": 1e9}
+# A fresh worker's first report; the metrics are there because Tune asks for them in every one.
+READY: TrialReport = {**WORST, "ready": True, "epoch": 0, "end": "", "done": False}
 
 
-def ready_first(step: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+def read_report(result: Mapping[str, object] | None) -> TrialReport:
+    """Return what a trial reported, without a copy; empty if it did not report anything."""
+    return cast(TrialReport, result or {})
+
+
+def read_config(config: Mapping[str, object]) -> TrialConfig:
+    """Return what a trial was given, without a copy."""
+    return cast(TrialConfig, config)
+
+
+def is_epoch(report: TrialReport) -> bool:
+    """Return whether a report is of an epoch: neither of a worker that is up nor of an end.
+
+    >>> is_epoch({"epoch": 1, "end": ""}), is_epoch(READY), is_epoch({"epoch": 1, "end": "error"})
+    (True, False, False)
+    """
+    return not report.get("ready") and not report.get("end")
+
+
+def ready_first(step: Callable[[T], dict[str, object]]) -> Callable[[T], dict[str, object]]:
     """Let a trainable's ``step`` answer ``READY`` once in its process, before it trains."""
 
     @functools.wraps(step)
-    def wrapped(self: Any) -> dict[str, Any]:
+    def wrapped(self: T) -> dict[str, object]:
         if not getattr(self, "is_ready", False):
-            self.is_ready = True
+            self.is_ready = True  # type: ignore[attr-defined]
             return dict(READY)
         return step(self)
 

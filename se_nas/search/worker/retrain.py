@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.errors import first_line
 from se_nas.search.config import TrialSettings
-from se_nas.search.worker.data import load_data, loader_workers
-from se_nas.search.worker.device import device
+from se_nas.search.worker.data import load_data
 from se_nas.search.worker.out_of_memory import is_out_of_memory
+from se_nas.search.worker.reports import End
 from se_nas.search.worker.shared_data import SharedData
-from se_nas.training.train import NonFiniteLoss, Training
+from se_nas.search.worker.start_training import start_ranks, start_training
+from se_nas.training.train import NonFiniteLoss
+
+if TYPE_CHECKING:
+    from se_nas.search.worker.process_group import RankActors
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """One network trained with one seed; accuracies in [0, 1], weights as safetensors.
+
+    Attributes:
+        end: if it is not ``complete``, the metrics and the weights mean nothing.
+        reason: of another end, in one line.
+    """
+
+    end: End
+    val_acc: float = 0.0
+    val_loss: float = 0.0
+    test_acc: float = 0.0
+    weights: bytes = b""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,64 +61,27 @@ def train_and_test(
 ) -> RetrainPayload:
     """Train one network and test it once, on all processes that the settings name."""
     torch.set_num_threads(settings.threads)
-    peers: Any = None
+    ranks: RankActors | None = None
     try:
         data = load_data(settings.data, data_seed) if images is None else images.data()
-        options: dict[str, Any] = {
-            "epochs": settings.epochs,
-            "seed": settings.seed,
-            "device": device(settings.on_gpu),
-            "workers": loader_workers(data, settings.threads),
-        }
-        make: Any = Training
-        if settings.processes > 1:
-            from se_nas.search.worker.process_group import RankActors, RankZeroTraining
-
-            peers = RankActors(settings)
-            make, options = RankZeroTraining, options | {"peers": peers, "shared": images}
-        training = make(Architecture.from_json(architecture), data, settings.recipe, **options)
+        ranks = start_ranks(settings)
+        training = start_training(
+            Architecture.from_json(architecture), data, settings, ranks, images
+        )
         for _ in range(settings.epochs):
             metrics = training.epoch()
         test = training.test()
-    except NonFiniteLoss:
-        return RetrainPayload(RetrainResult("diverged"))
+    except NonFiniteLoss as error:
+        return RetrainPayload(RetrainResult("not_finite", reason=str(error)))
     except Exception as error:
-        memory = is_out_of_memory(error)
-        return RetrainPayload(RetrainResult("out of memory" if memory else failed(error)))
+        end: End = "out_of_memory" if is_out_of_memory(error) else "error"
+        return RetrainPayload(RetrainResult(end, reason=first_line(error)))
     finally:
-        if peers is not None:
-            peers.close()
+        if ranks is not None:
+            ranks.close()
     return RetrainPayload(
         RetrainResult("complete", metrics.val_acc, metrics.val_loss, test.accuracy),
         {key: value.cpu() for key, value in training.model.state_dict().items()},
         data.num_classes,
         data.in_channels,
     )
-
-
-def failed(error: object) -> str:
-    """The end of a run that an error ended, in one line.
-
-    >>> failed(ValueError("a bug\\nand more")), failed(KeyError())
-    ('failed: a bug', 'failed: KeyError')
-    """
-    return f"failed: {first_line(error)}"
-
-
-def first_line(error: object) -> str:
-    """What an error says first, or its name if it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-@dataclass(frozen=True)
-class RetrainResult:
-    """One network trained with one seed; accuracies in [0, 1], weights as safetensors.
-
-    ``end`` is ``complete``, or what went wrong; then the rest is of no meaning.
-    """
-
-    end: str
-    val_acc: float = 0.0
-    val_loss: float = 0.0
-    test_acc: float = 0.0
-    weights: bytes = b""

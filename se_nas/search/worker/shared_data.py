@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from se_nas.data import Data, RamImages
 
 PARTS = ("train", "val", "test")
 TENSORS = ("images_nchw", "labels", "indices")
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class SharedData:
     """
 
     frame: Data
-    arrays: dict[str, dict[str, np.ndarray[Any, Any]]]
+    arrays: dict[str, dict[str, Array]]
 
     def data(self) -> Data:
         """The data set on these arrays. In a worker they are read-only: index, never assign."""
@@ -55,7 +56,7 @@ def share(data: Data) -> SharedData | None:
     """
     if not all(isinstance(getattr(data, part), RamImages) for part in PARTS):
         return None
-    arrays: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+    arrays: dict[str, dict[str, Array]] = {}
     empty: dict[str, Any] = {}
     for part in PARTS:
         images = getattr(data, part)

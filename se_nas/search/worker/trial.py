@@ -12,22 +12,44 @@ import os
 import socket
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from ray import tune
 
 from se_nas import data
 from se_nas.architecture.architecture import Architecture
+from se_nas.errors import first_line
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker import checkpoints, process_title
-from se_nas.search.worker.data import load_data, loader_workers
+from se_nas.search.worker.data import load_data
 from se_nas.search.worker.device import device
 from se_nas.search.worker.out_of_memory import is_out_of_memory
-from se_nas.search.worker.reports import WORST, ready_first
+from se_nas.search.worker.reports import (
+    WORST,
+    End,
+    TrialConfig,
+    TrialReport,
+    read_config,
+    ready_first,
+)
 from se_nas.search.worker.shared_data import SharedData
+from se_nas.search.worker.start_training import start_ranks, start_training
 from se_nas.training.train import NonFiniteLoss, Training
+
+if TYPE_CHECKING:
+    from se_nas.search.worker.process_group import RankActors
+
+
+class SavedTrial(TypedDict):
+    """What a checkpoint holds: the training, what each epoch gave, and the time it took."""
+
+    training: dict[str, Any]
+    epochs: list[dict[str, float]]
+    measured: dict[str, int]
+    seconds: float
 
 
 class SETrial(tune.Trainable):
@@ -37,7 +59,7 @@ class SETrial(tune.Trainable):
 
     def setup(
         self,
-        config: dict[str, Any],
+        config: Mapping[str, object],
         settings: TrialSettings | None = None,
         images: SharedData | None = None,
     ) -> None:
@@ -46,17 +68,13 @@ class SETrial(tune.Trainable):
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.device = device(settings.on_gpu)
         self.shared = images
-        self.peers: Any = None
-        if settings.processes > 1:
-            from se_nas.search.worker.process_group import RankActors
-
-            self.peers = RankActors(settings)
+        self.ranks: RankActors | None = start_ranks(settings)
         self.data: data.Data | None = None if images is None else images.data()
         self.broken = False
         torch.set_num_threads(settings.threads)
-        self._begin(config)
+        self._begin(read_config(config))
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset_config(self, new_config: Mapping[str, object]) -> bool:
         """Take the next trial in this process.
 
         After an error of the CUDA driver the process is of no use. Tune drops the trial that a
@@ -64,36 +82,27 @@ class SETrial(tune.Trainable):
         """
         if self.broken:
             os._exit(1)
-        self._begin(new_config)
+        self._begin(read_config(new_config))
         return True
 
     @ready_first
-    def step(self) -> dict[str, Any]:
+    def step(self) -> dict[str, object]:
         process_title.set_process_title(self.name)
-        try:
-            return self._step()
-        except NonFiniteLoss as error:
-            return self._end("not_finite", str(error))
-        except Exception as error:
-            self.broken = "CUDA error" in str(error)
-            if is_out_of_memory(error):
-                return self._end("out_of_memory", str(error).partition("\n")[0])
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            return self._end("error", reason) | {"traceback": traceback.format_exc()}
+        return dict(self._report())
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: Tune asks at the end of a trial, when the values are already told."""
 
-    def load_checkpoint(self, checkpoint: Any) -> None:
+    def load_checkpoint(self, checkpoint: object) -> None:
         """Nothing: a trial goes on from the checkpoint that it wrote itself."""
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _begin(self, config: TrialConfig) -> None:
         self.architecture = Architecture.from_json(config["architecture"])
         self.name = str(self.architecture)
         self.training: Training | None = None
-        self.measured: dict[str, float] = {}
+        self.measured: dict[str, int] = {}
         self.epochs: list[dict[str, float]] = []  # what each epoch gave
-        self.number: int | None = config.get("number")
+        self.number = config.get("number")
         self.out_of_memory = bool(config.get("out_of_memory"))
         self.taken_up: list[dict[str, float]] = []
         # Wall time is that of a clock that nobody sets; an earlier worker's is added.
@@ -103,7 +112,19 @@ class SETrial(tune.Trainable):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # ray#30414: a reused worker keeps the last trial's memory
 
-    def _step(self) -> dict[str, Any]:
+    def _report(self) -> TrialReport:
+        try:
+            return self._step()
+        except NonFiniteLoss as error:
+            return self._end("not_finite", str(error))
+        except Exception as error:
+            self.broken = "CUDA error" in str(error)
+            if is_out_of_memory(error):
+                return self._end("out_of_memory", first_line(error))
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            return {**self._end("error", reason), "traceback": traceback.format_exc()}
+
+    def _step(self) -> TrialReport:
         if self.training is None:
             self.began = time.monotonic()  # not with the wait for the other workers
         if self.out_of_memory:
@@ -112,48 +133,44 @@ class SETrial(tune.Trainable):
         if self.data is None:
             self.data = load_data(self.settings.data, self.settings.seed)
         if self.training is None:
-            state = self._load()
-            options: dict[str, Any] = {
-                "epochs": self.settings.epochs,
-                "seed": self.settings.seed,
-                "device": self.device,
-                "workers": loader_workers(self.data, self.settings.threads),
-            }
-            make: Any = Training
-            if self.peers is not None:
-                from se_nas.search.worker.process_group import RankZeroTraining
-
-                make, options = (
-                    RankZeroTraining,
-                    options | {"peers": self.peers, "shared": self.shared},
-                )
-            self.training = make(self.architecture, self.data, self.settings.recipe, **options)
-            assert self.training is not None, "for the type checker"
+            saved = self._load()
+            self.training = start_training(
+                self.architecture, self.data, self.settings, self.ranks, self.shared
+            )
             self.measured["unpreserved"] = len(self.training.unpreserved)
-            if state is not None:
-                self.training.load_state_dict(state["training"])
+            if saved is not None:
+                self.training.load_state_dict(saved["training"])
         metrics = self.training.epoch()
         self.epochs.append({"val_acc": metrics.val_acc, "val_loss": metrics.val_loss})
         process_title.log(self.name, f"epoch {metrics.epoch}, val_acc {metrics.val_acc:.4f}")
         done = metrics.epoch >= self.settings.epochs
         if not done:
             self._save()
-        return self._told() | self.epochs[-1] | {"device": self.device, "done": done, "end": ""}
-
-    def _end(self, end: str, reason: str = "") -> dict[str, Any]:
-        process_title.log(self.name, f"ended: {end} {reason}")
-        return WORST | self._told() | {"done": True, "end": end, "reason": reason}
-
-    def _told(self) -> dict[str, Any]:
-        """What every result says; the first one of a trial taken up says what came before, too."""
-        earlier, self.taken_up = self.taken_up, []
         return {
-            **self.measured,
+            **self._so_far(),
+            "val_acc": metrics.val_acc,
+            "val_loss": metrics.val_loss,
+            "device": self.device,
+            "done": done,
+            "end": "",
+        }
+
+    def _end(self, end: End, reason: str) -> TrialReport:
+        process_title.log(self.name, f"ended: {end} {reason}")
+        return {**WORST, **self._so_far(), "done": True, "end": end, "reason": reason}
+
+    def _so_far(self) -> TrialReport:
+        """What every report says; the first one of a trial taken up says what came before, too."""
+        earlier, self.taken_up = self.taken_up, []
+        report: TrialReport = {
             "epoch": len(self.epochs),
             "earlier": earlier,
             "seconds": self._seconds(),
             "worker": self.worker,
         }
+        if "unpreserved" in self.measured:
+            report["unpreserved"] = self.measured["unpreserved"]
+        return report
 
     def _seconds(self) -> float:
         return self.earlier_s + time.monotonic() - self.began
@@ -163,21 +180,26 @@ class SETrial(tune.Trainable):
             return None
         return checkpoints.file_of(self.settings.checkpoints, self.number)
 
-    def _load(self) -> dict[str, Any] | None:
+    def _load(self) -> SavedTrial | None:
         file = self._file()
-        state = None if file is None else checkpoints.load(file)
-        if state is not None:
-            self.epochs, self.measured = list(state["epochs"]), dict(state["measured"])
-            self.earlier_s, self.taken_up = state["seconds"], list(state["epochs"])
-        return state
+        saved: SavedTrial | None = None if file is None else checkpoints.load(file)
+        if saved is not None:
+            self.epochs, self.measured = list(saved["epochs"]), dict(saved["measured"])
+            self.earlier_s, self.taken_up = saved["seconds"], list(saved["epochs"])
+        return saved
 
     def _save(self) -> None:
         file, now = self._file(), time.monotonic()
         if file is None or (now - self.saved) * checkpoints.SHARE < self.saving_s:
             return
         assert self.training is not None, "there is an epoch behind it"
-        state = {"training": self.training.state_dict(), "epochs": self.epochs}
-        checkpoints.save(file, state | {"measured": self.measured, "seconds": self._seconds()})
+        saved: SavedTrial = {
+            "training": self.training.state_dict(),
+            "epochs": self.epochs,
+            "measured": self.measured,
+            "seconds": self._seconds(),
+        }
+        checkpoints.save(file, saved)
         self.saved = time.monotonic()
         self.saving_s = self.saved - now
 

@@ -1,0 +1,47 @@
+"""What the callbacks of a run have in common, and what they see of Tune's trials."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Protocol
+
+from ray import tune
+
+from se_nas.search.worker.reports import TrialConfig, TrialReport, read_config, read_report
+
+
+class TuneTrial(Protocol):
+    """Tune's own trial, as far as the search looks at it."""
+
+    @property
+    def trial_id(self) -> str: ...
+
+    @property
+    def config(self) -> MutableMapping[str, object]: ...
+
+    @property
+    def last_result(self) -> MutableMapping[str, object]: ...
+
+    @property
+    def error_file(self) -> str | None: ...
+
+
+class OnDriver:
+    """Lives in the driver's process alone: Tune pickles it into a file that nobody reads."""
+
+    def __getstate__(self) -> dict[str, object]:
+        return {}
+
+
+class DriverCallback(OnDriver, tune.Callback):
+    """A callback of Tune's that may hold what cannot be pickled, such as a terminal."""
+
+
+def config_of(trial: TuneTrial) -> TrialConfig:
+    """Return what a trial was given by the searcher."""
+    return read_config(trial.config)
+
+
+def last_report(trial: TuneTrial) -> TrialReport:
+    """Return a trial's last report; empty if there was none."""
+    return read_report(trial.last_result)

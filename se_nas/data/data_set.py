@@ -66,6 +66,11 @@ class Data(ImageShape):
     statistics: Statistics
     note: str = ""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether images are as the user's own data set gives them, not normalised by us."""
+        return isinstance(self.train, DatasetImages)
+
     def preprocessing(self) -> dict[str, Any]:
         """What a network trained on this data expects of an image, as JSON values.
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from se_nas.errors import InputError, unknown
@@ -25,7 +26,8 @@ class DataSettings:
     """Which images a trial trains on; enough for a worker to load them itself.
 
     Attributes:
-        name: a name in ``se_nas.data.DATASETS``.
+        name: a name in ``se_nas.data.DATASETS``, the path of a Python file that defines a data
+            set, or another name: then it was given as a Python object.
         folder: where its files are; None for embedded data.
         image_size: side in pixels, None for the data set's own.
         val_images: images cut from train for validation; None for a fifth of them.
@@ -38,6 +40,11 @@ class DataSettings:
     val_images: int | None = None
     limit_train: int | None = None
 
+    @property
+    def title(self) -> str:
+        """A short name, fit for a file: of a path its last part."""
+        return Path(self.name).stem if self.name.endswith(".py") else self.name
+
 
 @dataclass(frozen=True)
 class SearchConfig:
@@ -45,6 +52,8 @@ class SearchConfig:
 
     Attributes:
         data, recipe: the images of every trial, and how it trains on them.
+        train: a Python file with a training function in place of the recipe, or the name of one
+            that was given as a Python object.
         trials: distinct architectures to train; duplicates and rejected proposals are free.
         epochs: budget of one trial.
         first_rung: share of the budget before which no trial is stopped early; 1 never stops.
@@ -72,6 +81,7 @@ class SearchConfig:
 
     data: DataSettings = field(default_factory=DataSettings)
     recipe: Recipe = RECIPES["search"]
+    train: str | None = None
     trials: int = 20
     epochs: int = 8
     first_rung: float = 0.5
@@ -139,8 +149,11 @@ class SearchConfig:
 
     @property
     def processes(self) -> int:
-        """Processes of a trial, one a GPU, each with a slice of every batch."""
-        return max(1, int(self.gpus_per_trial))
+        """Processes of a trial, one a GPU, each with a slice of every batch.
+
+        A user's own training is one process with all its GPUs.
+        """
+        return max(1, int(self.gpus_per_trial)) if self.train is None else 1
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as JSON values; a password in the storage URL is left out."""

@@ -1,4 +1,4 @@
-"""How fast architectures are priced, beside building each one and counting.
+"""Rate at which architectures are priced, beside building each one and counting.
 
     python benchmarks/cost_rate.py [--architectures 10000] [--built 5]
 
@@ -23,11 +23,12 @@ from se_nas import Architecture, Space, materialize
 from se_nas.architecture import architecture as arch_module
 from se_nas.cost import network_cost as cost_module
 from se_nas.cost.network_cost import cost
+from se_nas.latency.measure import processor
 from se_nas.space.files import load_space
 
 
 def distinct(space: Space, count: int) -> list[Architecture]:
-    """Random architectures, no two alike."""
+    """Draw random architectures, no two alike."""
     rng = random.Random(0)
     found: dict[Architecture, None] = {}
     while len(found) < count:
@@ -43,7 +44,7 @@ def clear_caches() -> None:
 
 
 def rate(architectures: list[Architecture]) -> float:
-    """Architectures priced in a second."""
+    """Return how many architectures are priced in a second."""
     start = time.perf_counter()
     for architecture in architectures:
         cost(architecture)
@@ -51,7 +52,7 @@ def rate(architectures: list[Architecture]) -> float:
 
 
 def built_rate(architectures: list[Architecture]) -> float:
-    """Architectures built on the meta device and counted in a second."""
+    """Return how many are built on the meta device and counted in a second."""
     start = time.perf_counter()
     for architecture in architectures:
         size = architecture.trunk.input_size
@@ -63,13 +64,6 @@ def built_rate(architectures: list[Architecture]) -> float:
         priced = cost(architecture)
         assert counted == (priced.params, priced.macs), str(architecture)
     return len(architectures) / (time.perf_counter() - start)
-
-
-def processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    found = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else platform.processor() or platform.machine()
 
 
 def main() -> None:

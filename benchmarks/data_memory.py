@@ -19,10 +19,10 @@ WORKERS = 4
 
 
 class Worker:
-    """Holds the data as a trial does."""
+    """Actor that holds the data as a trial does."""
 
     def hold(self, images: Any) -> tuple[float, float]:
-        """MB that only this process holds: without the data, and with it."""
+        """Return the MB that only this process holds: without the data, and with it."""
         from se_nas.search.worker.data import load_data
 
         load_data(DataSettings("digits"), 0)  # what is imported and built on the way

@@ -1,4 +1,4 @@
-"""How well the additive table predicts networks that it was not made from.
+"""Error of the additive latency table on networks that it was not made from.
 
     python benchmarks/latency_table.py [--spaces mobile_se resnet_se] [--size 224] [--held-out 10]
         [--networks 400] [--sweeps 3] [--precision float32] [--channels-last] [--cuda]

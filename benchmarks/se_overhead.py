@@ -1,4 +1,4 @@
-"""What SE costs in time: ours against timm's seresnet50, and against our own trunks without SE.
+"""Time that SE costs: ours against timm's seresnet50, and against our own trunks without SE.
 
     python benchmarks/se_overhead.py [--repeats 20] [--threads 1] [--size 224] [--mobile]
 
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import se_nas
+from se_nas.latency.measure import processor
 
 Contest = dict[str, Callable[[], None]]
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -30,7 +31,7 @@ WARM_UP = 2
 
 
 def measure(contest: Contest, repeats: int) -> dict[str, float]:
-    """Median milliseconds of each contestant."""
+    """Return the median milliseconds of each contestant."""
     times: dict[str, list[float]] = {name: [] for name in contest}
     for repeat in range(WARM_UP + repeats):
         for name, run in contest.items():
@@ -124,13 +125,6 @@ def mobile(trunk: str, layout: str, size: int, batch: int, repeats: int) -> None
         measure(steps, repeats),
         [(se, trunk, None)],
     )
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the benchmarks of the search share: a space, trials without training, Ray's quiet start."""
+"""Shared by the benchmarks of the search: a space, trials without training, a quiet Ray."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUIET: dict[str, Any] = {
 
 
 def machine() -> str:
-    """What figures hold for: versions and the CPU.
+    """Describe what figures hold for: versions and the CPU.
 
     >>> "Python" in machine()
     True
@@ -32,7 +32,7 @@ def machine() -> str:
 
 
 def busy(spans: list[tuple[float, float]], slots: int, begin: float, end: float) -> float:
-    """The share of the slots' time between two moments in which a trial ran, in [0, 1].
+    """Return the share of the slots' time between two moments that trials took, in [0, 1].
 
     >>> busy([(0, 2), (1, 3)], slots=2, begin=1, end=3)
     0.75
@@ -42,7 +42,7 @@ def busy(spans: list[tuple[float, float]], slots: int, begin: float, end: float)
 
 
 def space() -> Any:
-    """20 parameters: five for the SE of each of four stages."""
+    """Return a space of 20 parameters: five for the SE of each of four stages."""
     from se_nas import SE, Space, choice, per_stage
 
     return Space(
@@ -61,20 +61,20 @@ def space() -> Any:
 
 
 def price() -> Any:
-    """The cost of an architecture of the space."""
+    """Return a function from an architecture of the space to its cost."""
     from se_nas.cost.network_cost import cost
 
     return partial(cost, input_size=64, in_channels=3, num_classes=10)
 
 
 def value(config: dict[str, Any]) -> float:
-    """A number in [0, 1) that depends on the configuration only."""
+    """Return a number in [0, 1) that depends on the configuration only."""
     text = json.dumps({k: str(v) for k, v in config.items()}, sort_keys=True)
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
 
 
 def trainable(work: Callable[[float], None]) -> Any:
-    """A trainable of one epoch that trains nothing; no torch in its process.
+    """Make a trainable of one epoch that trains nothing; no torch in its process.
 
     Args:
         work: what a trial does with its value, before it reports that.
@@ -102,6 +102,6 @@ def trainable(work: Callable[[float], None]) -> Any:
 
 
 def prepare_stock() -> None:
-    """The environment in which stock Tune stays on loopback and prints nothing; before Ray."""
+    """Set the environment so that stock Tune stays on loopback, quietly; before importing Ray."""
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"

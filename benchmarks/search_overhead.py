@@ -1,4 +1,4 @@
-"""What a trial costs beside its training: no-op trials through our search and stock Ray Tune.
+"""Time of a trial beside its training: no-op trials through our search and stock Ray Tune.
 
 python benchmarks/search_overhead.py --trials 200 --repeats 3
 python benchmarks/search_overhead.py --trials 5000 --arms ours
@@ -28,12 +28,12 @@ SLOTS, LAST = 2, 100
 
 
 def noop() -> Any:
-    """A trainable whose trials do nothing."""
+    """Make a trainable whose trials do nothing."""
     return trainable(lambda _: None)
 
 
 def ours(trials: int, out: str, profile: str | None) -> list[float]:
-    """Seconds from the start at which each trial was told."""
+    """Run our search and return the seconds from the start at which each trial was told."""
     from se_nas.search.cluster.ray_environment import configure_ray
 
     configure_ray(None)
@@ -80,7 +80,7 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
 
 
 def stock(trials: int, out: str, reuse: bool, loggers: bool) -> list[float]:
-    """The same with OptunaSearch at its defaults."""
+    """Run OptunaSearch at its defaults; returns as ``ours``."""
     import os
 
     prepare_stock()
@@ -133,7 +133,7 @@ def stock(trials: int, out: str, reuse: bool, loggers: bool) -> list[float]:
 
 
 def child(arm: str, trials: int, profile: str | None) -> None:
-    """One run; its trials' ends as the last line of what it prints."""
+    """Run an arm once and print its trials' ends as the last line, in JSON."""
     with tempfile.TemporaryDirectory() as out:
         if arm == "ours":
             moments = ours(trials, out, profile)
@@ -143,7 +143,7 @@ def child(arm: str, trials: int, profile: str | None) -> None:
 
 
 def run(arm: str, trials: int) -> tuple[float, float]:
-    """Milliseconds a trial: over the whole search, and over its last trials."""
+    """Return milliseconds a trial: over the whole search, and over its last trials."""
     command = [sys.executable, __file__, "--child", arm, "--trials", str(trials)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     moments = json.loads(done.stdout.decode().strip().splitlines()[-1])
@@ -152,7 +152,7 @@ def run(arm: str, trials: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the arms in turn and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)

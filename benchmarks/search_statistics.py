@@ -1,4 +1,4 @@
-"""What the sampler is told, and what that is worth: our search against stock OptunaSearch and ASHA.
+"""Truth and worth of what the sampler is told: our search against stock OptunaSearch and ASHA.
 
 python benchmarks/search_statistics.py
 python benchmarks/search_statistics.py --tpe        what the settings of TPE are worth in ours
@@ -56,24 +56,24 @@ SPACE = Space(
 
 @cache
 def price(architecture: Architecture) -> Cost:
-    """On images of 32 px."""
+    """Return the cost on images of 32 px."""
     return cost(architecture, input_size=32, in_channels=3, num_classes=10)
 
 
 @cache
 def limit() -> float:
-    """Parameters from which a network runs out of memory: 13 % of random draws are above."""
+    """Return the parameters from which a network runs out of memory: 13 % of draws do."""
     drawn = sorted(price(SPACE.sample(i)).params for i in range(2000))
     return drawn[int(0.87 * len(drawn))]
 
 
 def out_of_memory(architecture: Architecture) -> bool:
-    """Whether a network is in the region that no worker can train."""
+    """Return whether a network is in the region that no worker can train."""
     return price(architecture).params > limit()
 
 
 def worth(architecture: Architecture, seed: int) -> float:
-    """The final accuracy in [0, 1]: the worth of each decision, and of the parameters."""
+    """Return the final accuracy in [0, 1], from the worth of each decision and the parameters."""
     decisions = SPACE.decisions(architecture) or {}
     parts = [_unit(f"{seed}{path}{label}") for path, label in decisions.items()]
     size = math.log(price(architecture).params / limit())
@@ -81,7 +81,7 @@ def worth(architecture: Architecture, seed: int) -> float:
 
 
 def curve(architecture: Architecture, epoch: int, seed: int) -> float:
-    """Validation accuracy after an epoch, with some noise that depends on both."""
+    """Return validation accuracy after an epoch, with some noise that depends on both."""
     noise = 0.02 * (_unit(f"{seed}{architecture.id}{epoch}") - 0.5)
     return worth(architecture, seed) * (1 - 0.6 * math.exp(-epoch / 2.5)) + noise
 
@@ -92,7 +92,7 @@ def _unit(text: str) -> float:
 
 @dataclass
 class Seen:
-    """What happened, whatever anybody was told."""
+    """Record of a run: what happened to each trial, whatever the sampler was told."""
 
     architectures: list[Architecture] = field(default_factory=list[Architecture])
     truth: list[str] = field(default_factory=list[str])
@@ -100,10 +100,10 @@ class Seen:
 
 
 def drive(searcher: Any, scheduler: Any, read: Any, trials: int, slots: int, seed: int) -> Seen:
-    """Call them as Tune does: ``slots`` workers, an epoch takes as long as the network is heavy.
+    """Call both as Tune does, with ``slots`` workers; heavier networks have longer epochs.
 
     Args:
-        read: the architecture of a configuration.
+        read: a configuration → its architecture.
     """
     seen, clock, order = Seen(), 0.0, 0
     events: list[tuple[float, int, Any]] = []
@@ -161,7 +161,7 @@ def _seconds(architecture: Architecture) -> float:
 def ours(
     trials: int, slots: int, seed: int, sampler: BaseSampler | None = None
 ) -> dict[str, float]:
-    """Our searcher over ``Proposals``, with the scheduler of our searches."""
+    """Drive our searcher over ``Proposals``, with the scheduler of our searches."""
     study = optuna.create_study(
         direction="maximize", sampler=sampler or build_sampler("tpe", seed, trials)
     )
@@ -178,7 +178,7 @@ def ours(
 
 
 def stock(trials: int, slots: int, seed: int) -> dict[str, float]:
-    """OptunaSearch and ASHAScheduler at their defaults, with the same space and rungs."""
+    """Drive OptunaSearch and ASHAScheduler at their defaults, same space and rungs."""
 
     def define(trial: optuna.Trial) -> None:
         SPACE.suggest(trial)
@@ -200,7 +200,7 @@ def stock(trials: int, slots: int, seed: int) -> dict[str, float]:
 
 
 def figures(seen: Seen, told: list[optuna.trial.FrozenTrial]) -> dict[str, float]:
-    """Shares in [0, 1], and the best final value that was trained to its end."""
+    """Return shares in [0, 1], and the best final value that was trained to its end."""
     states = {
         "complete": lambda t: t.state is TrialState.COMPLETE,
         "stopped_early": lambda t: t.state is TrialState.PRUNED,
@@ -231,7 +231,7 @@ def table(arms: dict[str, Callable[[int], dict[str, float]]], seeds: int) -> Non
 
 
 def main() -> None:
-    """Print the table."""
+    """Compare ours with stock, or the settings of TPE, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--slots", type=int, default=8)

@@ -1,4 +1,4 @@
-"""How busy the slots are: trials of 1 to 10 s that only sleep, through ours and stock Ray Tune.
+"""Busy share of the slots: trials of 1 to 10 s that only sleep, ours and stock Ray Tune.
 
 python benchmarks/search_utilisation.py --slots 32 --trials 320
 
@@ -26,7 +26,7 @@ ARMS = ("ours", "stock, actors reused", "stock")
 
 
 def sleeper(folder: str) -> Any:
-    """A trainable that sleeps 1 to 10 s, as its configuration says, and notes when."""
+    """Make a trainable that sleeps 1 to 10 s, as its configuration says, and notes when."""
 
     def sleep(share: float) -> None:
         start = time.time()
@@ -38,7 +38,7 @@ def sleeper(folder: str) -> Any:
 
 
 def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
-    """When the search began and when it asked for the last trial."""
+    """Run our search; return when it began and when it asked for the last trial, in seconds."""
     from se_nas.search.cluster.ray_environment import configure_ray
 
     configure_ray(None)
@@ -80,7 +80,7 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
 
 
 def stock(slots: int, trials: int, folder: str, out: str, reuse: bool) -> tuple[float, float]:
-    """The same with OptunaSearch."""
+    """Run OptunaSearch; returns as ``ours``."""
     prepare_stock()
     import ray
     from ray import tune
@@ -115,7 +115,7 @@ def stock(slots: int, trials: int, folder: str, out: str, reuse: bool) -> tuple[
 
 
 def child(arm: str, slots: int, trials: int) -> None:
-    """One run; its figures as the last line of what it prints."""
+    """Run an arm once and print its figures as the last line, in JSON."""
     with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory() as folder:
         if arm == "ours":
             start, last_ask = ours(slots, trials, folder, out)
@@ -136,7 +136,7 @@ def child(arm: str, slots: int, trials: int) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the arms in turn and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slots", type=int, default=32)
     parser.add_argument("--trials", type=int, help="[default: ten a slot]")

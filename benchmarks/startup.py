@@ -1,4 +1,4 @@
-"""How long ``runners/search.py --help`` takes, beside a bare Python: medians of interleaved runs.
+"""Time of ``runners/search.py --help``, beside a bare Python: medians of interleaved runs.
 
 python benchmarks/startup.py
 """
@@ -22,7 +22,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Print the table."""
+    """Time every command in turn and print the table."""
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for run in range(RUNS + 1):
         for name, command in COMMANDS.items():

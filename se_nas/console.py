@@ -24,7 +24,7 @@ class ArchitectureCell:
 
 
 def wrap_name(name: str, width: int) -> list[str]:
-    """``name`` in lines of at most ``width`` characters, as far as its words allow.
+    """Break ``name`` into lines of at most ``width`` characters, as far as its words allow.
 
     >>> wrap_name("se_resnet8_small-width8_s2_r4_pre", 16)
     ['se_resnet8_', 'small-width8_s2_', 'r4_pre']

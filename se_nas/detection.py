@@ -62,7 +62,7 @@ def faster_rcnn(
     frozen: bool | None = None,
     **settings: Any,
 ) -> FasterRCNN:
-    """torchvision's Faster R-CNN on a feature pyramid over the stages of a trunk.
+    """Build torchvision's Faster R-CNN on a feature pyramid over the stages of a trunk.
 
     Args:
         name_or_architecture: a network of the family resnet, such as ``"se_resnet50_r16"``.
@@ -88,10 +88,7 @@ def faster_rcnn(
     >>> sum(p.numel() for p in model.parameters())
     44272100
     """
-    if isinstance(name_or_architecture, Architecture):
-        architecture = name_or_architecture
-    else:
-        architecture = Architecture.parse(name_or_architecture)
+    architecture = Architecture.of(name_or_architecture)
     if not isinstance(architecture.trunk, ResNet):
         raise InputError(
             f"faster_rcnn: {architecture} is of the family {architecture.trunk.family}; "

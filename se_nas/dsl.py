@@ -34,7 +34,7 @@ class PerStage:
 
 
 def choice(*options: T) -> T:
-    """One of ``options``.
+    """Offer ``options``, each a plain value or a template, of which one is drawn.
 
     >>> choice(4, 8)
     Choice(options=(4, 8))
@@ -51,7 +51,7 @@ def choice(*options: T) -> T:
 
 
 def optional(value: T) -> T | None:
-    """``value`` or nothing: ``optional(SE(...))`` lets the search leave SE out."""
+    """Offer ``value`` or None: ``optional(SE(...))`` lets the search leave SE out."""
     return choice(None, value)
 
 
@@ -64,6 +64,9 @@ def per_stage(
         default: the template (or value) of a stage that ``stages`` does not name.
         stages: other templates for single stages, by stage number; None is no SE there.
         tie: groups of stage numbers that share one draw, e.g. ``tie=[(2, 3), (4, 5)]``.
+
+    Raises:
+        InputError: a stage is in two groups, or in both ``stages`` and ``tie``.
 
     >>> per_stage(None, {4: 1}).stages
     ((4, 1),)
@@ -80,14 +83,14 @@ def per_stage(
 
 
 def options(value: Any) -> tuple[Any, ...]:
-    """The plain values that a field can take: those of a ``Choice``, nested ones too, or itself."""
+    """List the plain values that a field can take: those of a ``Choice``, nested too, or itself."""
     if isinstance(value, Choice):
         return tuple(plain for option in value.options for plain in options(option))
     return (value,)
 
 
 def is_template(value: Any) -> bool:
-    """Whether a ``Choice`` or ``PerStage`` is anywhere inside."""
+    """Return whether a ``Choice`` or ``PerStage`` is anywhere inside."""
     if isinstance(value, (Choice, PerStage)):
         return True
     if isinstance(value, tuple):

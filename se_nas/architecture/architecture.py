@@ -58,8 +58,20 @@ class Architecture:
 
     @classmethod
     def parse(cls, name: str) -> Architecture:
-        """The architecture of a name; ``str(architecture)`` is its inverse."""
+        """Read an architecture from its name; ``str(architecture)`` is the inverse.
+
+        Raises:
+            InputError: the name of a trunk, setting or token is unknown (the message has the
+                nearest name), or they do not fit.
+        """
         return cls(*names.parse_name(name))
+
+    @classmethod
+    def of(cls, name_or_architecture: str | Architecture) -> Architecture:
+        """The architecture itself, or that of a name."""
+        if isinstance(name_or_architecture, Architecture):
+            return name_or_architecture
+        return cls.parse(name_or_architecture)
 
     def __str__(self) -> str:
         return names.format_name(self.trunk, self.se)
@@ -85,7 +97,7 @@ class Architecture:
         return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
     def network(self, *, num_classes: int = 1000, in_channels: int = 3) -> Network:
-        """The layers of the whole network."""
+        """Return the layers of the whole network."""
         trunk = self.trunk
         return Network(
             trunk.stem_layers(in_channels),
@@ -97,7 +109,7 @@ class Architecture:
         )
 
     def to_json(self) -> str:
-        """JSON with every setting written out; the name in it is for people."""
+        """Write JSON with every setting spelt out; the name in it is for people."""
         return json.dumps(
             {
                 "name": str(self),
@@ -108,7 +120,11 @@ class Architecture:
 
     @classmethod
     def from_json(cls, text: str) -> Architecture:
-        """The architecture of ``to_json``."""
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            InputError: it is not an architecture's JSON, or a setting is not allowed.
+        """
         try:
             data = json.loads(text)
             trunk = trunks.trunk_from_dict(dict(data["trunk"]))
@@ -131,7 +147,7 @@ class Network:
 
 @lru_cache(maxsize=8192)
 def stage_layers(trunk: Trunk, number: int, se: SE | None) -> Chain:
-    """The blocks of one stage. Cached: a search asks for the same stages again and again."""
+    """Return the blocks of one stage. Cached: a search asks for the same stages over and over."""
     return trunk.stage_layers(number, se)
 
 

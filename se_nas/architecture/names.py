@@ -48,7 +48,7 @@ def format_name(trunk: Trunk, stages: Stages) -> str:
 
 
 def parse_name(text: str) -> tuple[Trunk, Stages]:
-    """Read a name: the trunk, and what each of its stages has.
+    """Read a name: the trunk, and the ``SE | None`` of each of its stages.
 
     Raises:
         InputError: the name of a trunk, setting or token is unknown, or they do not fit.
@@ -95,7 +95,7 @@ def _parse(text: str) -> tuple[Trunk, Stages]:
 
 
 def trunk_name(trunk: Trunk) -> str:
-    """A named trunk, and the settings in which this one differs from it."""
+    """Write a trunk as the nearest named trunk and the settings that differ from it."""
     family = trunks.families()[trunk.family]
     for base, candidate in family.named.items():
         if candidate == trunk:
@@ -111,7 +111,11 @@ def trunk_name(trunk: Trunk) -> str:
 
 
 def parse_trunk(text: str) -> Trunk:
-    """The trunk of ``trunk_name``."""
+    """Read a trunk as ``trunk_name`` writes it.
+
+    Raises:
+        InputError: the trunk or a setting is unknown, a setting is given twice or not allowed.
+    """
     base, *settings = text.split("-")
     if base not in trunks.named():
         raise unknown("trunk", base, trunks.named())
@@ -138,7 +142,7 @@ def _number(value: float) -> str:
 
 
 def se_name(se: SE) -> str:
-    """The tokens of one SE setting: ``r16_max_nobias``."""
+    """Write one SE setting as tokens: ``r16_max_nobias``."""
     tokens = [token for token, (field, value) in se_tokens().items() if getattr(se, field) == value]
     return "_".join([f"r{_number(se.reduction)}", *tokens])
 

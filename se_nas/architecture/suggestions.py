@@ -1,4 +1,4 @@
-"""The whole name that a misspelt one was meant to be: prefix, trunk, settings and SE tokens."""
+"""Suggestions for misspelt names: prefix, trunk, settings and SE tokens at once."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from se_nas.errors import InputError
 from se_nas.se import SE_TOKEN
 from se_nas.trunks import Trunk
 
-# Words for what is so without a token.
+# Words for default settings, which have no token.
 DEFAULTS = ("avg", "sigmoid", "standard", "bias", "floor")
 
 
 def suggest_name(text: str, tokens: Collection[str], canonical: Callable[[str], str]) -> str | None:
-    """The name nearest to ``text`` that can be parsed, or None.
+    """Return the name nearest to ``text`` that can be parsed, or None.
 
     Args:
         text: a name with an unknown trunk, setting or token in it.
         tokens: all SE tokens but stages and ratios.
-        canonical: a name → the same as it is written; an ``InputError`` if there is no such name.
+        canonical: a name → its canonical form; an ``InputError`` if there is no such name.
     """
     for written in (text.lower(), text.lower().replace("-", "_")):
         parts = written.split("_")
@@ -41,7 +41,7 @@ def suggest_name(text: str, tokens: Collection[str], canonical: Callable[[str], 
 
 
 def _candidates(base: str, settings: list[str], se: str) -> dict[str, str]:
-    """What is compared with the text → the name: trunks with the text's settings and SE."""
+    """Map each text to compare with to its name: trunks with the given settings and SE."""
     with_se = bool(se) or base.startswith("se")
     se = se or "_r16"
     bare = base.removeprefix("se_")
@@ -65,7 +65,7 @@ def _token(word: str, tokens: Collection[str]) -> str:
 
 
 def _setting(text: str, trunk: Trunk) -> str:
-    """A setting with its field's name corrected; its value is left alone."""
+    """Correct the name of a setting's field and leave its value alone."""
     names = [field.name for field in fields(trunk)]
     word = re.sub(r"[^a-z_].*", "", text)
     if word in names:

@@ -1,4 +1,4 @@
-"""What the commands share: ``--version``, and a line for what the parser of options refuses."""
+"""Shared by the commands: ``--version``, and usage errors in one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Version = Annotated[
 
 
 def line(error: Any, arguments: Sequence[str]) -> str:
-    """A usage error in the words of the other errors: field, value, what is allowed.
+    """Write a usage error in the words of the other errors: field, value, what is allowed.
 
     Args:
         error: a ``UsageError``.
@@ -59,7 +59,7 @@ def _options(parameter: Any) -> list[str]:
 
 
 def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
-    """What was written behind the last of ``options``; the error does not keep it."""
+    """Return the value given for the last of ``options``, which the error does not keep."""
     for i in reversed(range(len(arguments))):
         name, equals, value = arguments[i].partition("=")
         if name in options:

@@ -1,4 +1,4 @@
-"""What ``se-nas materialize`` writes: weights in, a file out in the format of its suffix."""
+"""Files of ``se-nas materialize``: a model in the format of the suffix."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 A MAC is a multiply-add of a convolution or fully connected layer, the paper's "FLOP"; PyTorch's
 FlopCounterMode counts two for each. ``peak_activations`` is the largest number of activation
 elements alive at one moment of an eager inference at batch 1, the input included. All three equal
-what is counted on the built model (``tests/test_cost.py``). Stages are cached, so that a search can
+what is counted on the built model (``tests/cost``). Stages are cached, so that a search can
 price thousands of proposals a second.
 """
 
@@ -43,7 +43,7 @@ def cost(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Cost:
-    """The cost of an architecture at an input size.
+    """Return the cost of an architecture at an input size.
 
     Args:
         architecture: the value or its name.
@@ -55,8 +55,7 @@ def cost(
     >>> cost("resnet50").macs
     3857973248
     """
-    if isinstance(architecture, str):
-        architecture = Architecture.parse(architecture)
+    architecture = Architecture.of(architecture)
     tallies = parts(
         architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes
     )
@@ -71,7 +70,7 @@ def parts(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> dict[str, LayerCost]:
-    """Output shape and cost of ``stem``, of every stage by its name, and of ``head``.
+    """Return output shape and cost of ``stem``, of every stage by its name, and of ``head``.
 
     >>> parts(Architecture("resnet50"))["stage5"].shape
     (2048, 7, 7)

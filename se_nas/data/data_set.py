@@ -39,11 +39,11 @@ class ImageShape:
             object.__setattr__(self, field, whole(field, getattr(self, field), least))
 
     def preprocessing(self) -> dict[str, Any]:
-        """What a network trained on these images expects of one, as far as it is known."""
+        """Describe as JSON values what a network on these images expects, as far as is known."""
         return {"image_size": self.image_size, "classes": list(self.classes)}
 
     def summary(self) -> str:
-        """One line: classes and shape."""
+        """Write one line: classes and shape."""
         size = f"{self.in_channels}×{self.image_size}×{self.image_size}"
         return f"{self.name}: {self.num_classes} classes, {size}"
 
@@ -53,8 +53,8 @@ class Data(ImageShape):
     """A data set, ready to train on.
 
     Attributes:
-        train: what is trained on, augmented where the set wants it.
-        val: what a search looks at.
+        train: training images, augmented where the set wants it.
+        val: validation images, by which a search compares networks.
         test: the official test part, for the chosen networks only.
         statistics: mean and standard deviation by channel, with which images are normalised.
         note: what a reader of its line has to know of it; empty for nothing.
@@ -72,7 +72,7 @@ class Data(ImageShape):
         return isinstance(self.train, DatasetImages)
 
     def preprocessing(self) -> dict[str, Any]:
-        """What a network trained on this data expects of an image, as JSON values.
+        """Describe as JSON values what a network trained on this data expects of an image.
 
         Pixels in [0, 1], resized to ``image_size``, minus ``mean`` and over ``std`` by channel.
         """
@@ -85,6 +85,6 @@ class Data(ImageShape):
         }
 
     def summary(self) -> str:
-        """One line: classes, shape, images of each part."""
+        """Write one line: classes, shape, images of each part."""
         parts = f"{len(self.train)} train, {len(self.val)} val, {len(self.test)} test"
         return f"{super().summary()}, {parts}{self.note and f' ({self.note})'}"

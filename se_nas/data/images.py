@@ -87,11 +87,11 @@ class RamImages(Dataset[Batch]):
 
     @classmethod
     def of(cls, images_nchw: Tensor, labels: Tensor, padding: int = 0) -> RamImages:
-        """A whole official part."""
+        """Wrap a whole official part: uint8 (N, C, H, W) images and their int64 (N,) labels."""
         return cls(images_nchw, labels, torch.arange(len(labels)), padding)
 
     def select(self, positions: Tensor) -> RamImages:
-        """The images at these positions, copied."""
+        """Return a copy of the images at these positions."""
         return replace(
             self,
             images_nchw=self.images_nchw[positions],
@@ -100,7 +100,7 @@ class RamImages(Dataset[Batch]):
         )
 
     def statistics(self) -> Statistics:
-        """Exact over all pixels; the deviation of a constant channel counts as one grey level."""
+        """Compute over all pixels; the deviation of a constant channel counts as one grey level."""
         grey = torch.arange(256, dtype=torch.float64) / 255
         means, deviations = [], []
         for channel in range(self.images_nchw.shape[1]):
@@ -112,7 +112,7 @@ class RamImages(Dataset[Batch]):
         return Statistics(tuple(means), tuple(deviations))
 
     def prepared(self, statistics: Statistics, augment: bool) -> RamImages:
-        """The same images, given out normalised and, to train on, augmented."""
+        """Return the same images, given out normalised and, to train on, augmented."""
         crop = [CropAndFlip(self.padding)] if augment and self.padding else []
         return replace(self, transform=v2.Compose([*crop, *_normalise(statistics)]))
 
@@ -120,7 +120,7 @@ class RamImages(Dataset[Batch]):
         return len(self.labels)
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
-        """Images float32 (N, C, H, W) and labels int64 (N,)."""
+        """Return images float32 (N, C, H, W) and labels int64 (N,)."""
         chosen = torch.as_tensor(positions)
         images = self.images_nchw[chosen]
         return (images if self.transform is None else self.transform(images)), self.labels[chosen]
@@ -161,7 +161,7 @@ class FolderImages(Dataset[Batch]):
     default_workers = min(4, os.cpu_count() or 1)
 
     def select(self, positions: Tensor) -> FolderImages:
-        """The files at these positions."""
+        """Return the files at these positions."""
         return replace(
             self,
             paths=tuple(self.paths[i] for i in positions.tolist()),
@@ -170,11 +170,11 @@ class FolderImages(Dataset[Batch]):
         )
 
     def statistics(self) -> Statistics:
-        """ImageNet's: to read every file first would cost as much as an epoch."""
+        """Return ImageNet's: to read every file first would cost as much as an epoch."""
         return IMAGENET
 
     def prepared(self, statistics: Statistics, augment: bool) -> FolderImages:
-        """The same files: a random part, flipped or not, to train on; else the centre."""
+        """Return the same files: a random part, flipped or not, to train on; else the centre."""
         size = self.image_size
         if augment:
             chosen = [v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()]
@@ -187,7 +187,7 @@ class FolderImages(Dataset[Batch]):
         return len(self.labels)
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
-        """Images float32 (N, 3, image_size, image_size) and labels int64 (N,).
+        """Return images float32 (N, 3, image_size, image_size) and labels int64 (N,).
 
         Raises:
             InputError: a file is not an image, or is truncated.

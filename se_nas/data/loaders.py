@@ -13,7 +13,7 @@ from se_nas.data.images import Batch
 
 
 def mixed_seed(*numbers: int) -> int:
-    """One 64-bit seed from several numbers: (1, 0) and (0, 1) have nothing in common.
+    """Mix several numbers into one 64-bit seed: (1, 0) and (0, 1) have nothing in common.
 
     >>> mixed_seed(0, 1) == mixed_seed(0, 1), mixed_seed(0, 1) == mixed_seed(1, 0)
     (True, False)
@@ -30,7 +30,7 @@ def train_loader(
     device: torch.device | str = "cpu",
     workers: int | None = None,
 ) -> DataLoader[Batch]:
-    """The batches of one epoch, shuffled: the same for the same seed and epoch.
+    """Shuffle the batches of one epoch: the same for the same seed and epoch.
 
     Augmentation draws from torch's global generator for images in RAM, else from the workers',
     which the seed and the epoch seed as well (the number of workers then matters).
@@ -67,7 +67,7 @@ def eval_loader(
     device: torch.device | str = "cpu",
     workers: int | None = None,
 ) -> DataLoader[Batch]:
-    """All images in their order; arguments as in ``train_loader``."""
+    """Return all images in their order; arguments as in ``train_loader``."""
     return DataLoader(
         images,
         batch_size,

@@ -69,7 +69,7 @@ def _in_ram(num_classes: int, train: RamImages, test: RamImages, image_size: int
 
 
 def digits(data_dir: Path | None, image_size: int | None) -> Source:
-    """scikit-learn's 1,797 digits of 8 × 8 pixels: needs no folder.
+    """Read scikit-learn's 1,797 digits of 8 × 8 pixels: needs no folder.
 
     There is no official test part: a fifth, always the same, is held out. 8 pixels are kept:
     resized to 16 an epoch takes twice the time and reaches the same accuracy.
@@ -84,7 +84,7 @@ def digits(data_dir: Path | None, image_size: int | None) -> Source:
 
 
 def fashion_mnist(data_dir: Path | None, image_size: int | None) -> Source:
-    """Fashion-MNIST's idx files: 60,000 and 10,000 images of 28 × 28 pixels, one channel."""
+    """Read Fashion-MNIST's idx files: 60,000 and 10,000 images, 28 × 28 pixels, one channel."""
     folder = _folder("fashion_mnist", data_dir)
     parts = []
     for stem in ("train", "t10k"):
@@ -127,12 +127,12 @@ def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
 
 
 def cifar10(data_dir: Path | None, image_size: int | None) -> Source:
-    """CIFAR-10's Python batches: 50,000 and 10,000 images of 32 × 32 pixels, three channels."""
+    """Read CIFAR-10's Python batches: 50,000 and 10,000 images of 3 × 32 × 32."""
     return _cifar("cifar10", datasets.CIFAR10, 10, data_dir, image_size)
 
 
 def cifar100(data_dir: Path | None, image_size: int | None) -> Source:
-    """CIFAR-100's Python batches with its 100 fine classes; otherwise as CIFAR-10."""
+    """Read CIFAR-100's Python batches with its 100 fine classes; otherwise as CIFAR-10."""
     return _cifar("cifar100", datasets.CIFAR100, 100, data_dir, image_size)
 
 
@@ -162,7 +162,7 @@ def _cifar(
 
 
 def imagefolder(data_dir: Path | None, image_size: int | None) -> Source:
-    """A folder of classes for each part: ``train`` and one or both of ``val`` and ``test``.
+    """Read a folder of classes for each part: ``train`` and one or both of ``val`` and ``test``.
 
     With only one of them beside ``train`` that one is the test part, as with ImageNet; with both,
     ``val`` is the validation part and nothing is cut from ``train``.

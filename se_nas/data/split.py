@@ -1,4 +1,4 @@
-"""Cut a stratified part out of labelled images."""
+"""Stratified splits of labelled images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stratified_split(
     Raises:
         InputError: ``count`` leaves a class without an image in one of the parts.
 
-    >>> drawn, rest = stratified_split(torch.tensor([0, 1] * 5), 4, seed=0, what="validation part")
+    >>> drawn, rest = stratified_split(torch.tensor([0, 1] * 5), 4, seed=0, what="val part")
     >>> (drawn % 2).tolist().count(0), len(rest)
     (2, 6)
     """

@@ -1,7 +1,10 @@
 """Inference latency: measured alone on its device, and predicted by adding up blocks.
 
-settings   what a measurement is        measure   one network, timed (torch)
-blocks     what a network is cut into   table     the sum over its blocks
-cover      which networks to time       build     a table from their times, and its error
-cache      what is kept
+settings          of a measurement
+blocks            the pieces of a network that are timed
+cover             the networks to time so that every block is known
+measure           the times of one network and its blocks (torch)
+measure_missing   the measurements that a table lacks, and its error
+table             predictions by sums over blocks
+cache             measurements kept from run to run
 """

@@ -23,7 +23,7 @@ class Cache:
     identity: Mapping[str, Any]
 
     def load(self, note: Callable[[str], None]) -> Measurements:
-        """What is known; nothing, and one line about it, if the file cannot be used."""
+        """Read what is known; ``note`` a line and return nothing if the file cannot be used."""
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
             if data["identity"] != dict(self.identity):
@@ -53,14 +53,14 @@ class Cache:
 
 
 def open_cache(folder: str | None, identity: Mapping[str, Any]) -> Cache:
-    """The cache file of a device, in ``folder`` or the user's cache folder."""
+    """Return the cache file of a device, in ``folder`` or the user's cache folder."""
     text = json.dumps(dict(identity), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Cache((user_folder() if folder is None else Path(folder)) / f"{digest}.json", identity)
 
 
 def user_folder() -> Path:
-    """``se-nas/latency`` below ``XDG_CACHE_HOME``, which counts if it is absolute."""
+    """Return ``se-nas/latency`` below ``XDG_CACHE_HOME`` if that is absolute, or ``~/.cache``."""
     given = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
     return base / "se-nas" / "latency"

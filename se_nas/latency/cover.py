@@ -1,4 +1,4 @@
-"""Which networks are timed so that every block of a space is known, and which test the table."""
+"""Choice of the networks to time: some that have every block of a space, and held-out ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from se_nas.space import templates
 from se_nas.space.space import Space
 from se_nas.trunks import Trunk
 
-# Of one stage: beyond that, options are drawn at random instead of listed.
+# SE options of one stage; where there are more, so many are drawn at random instead of listed.
 OPTIONS = 2000
 DRAWS = 1000
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def cover(space: Space, signature: Signature, limit: int, seed: int = 0) -> list[Architecture]:
-    """Networks that have every block of the space between them, ``limit`` at most.
+    """Return networks that have every block of the space between them, ``limit`` at most.
 
     The n-th network of a trunk has the n-th SE option in every stage, so that a trunk needs as many
     networks as one stage has distinct options. They need not keep the space's constraints. A limit
@@ -52,12 +52,12 @@ def draw_held_out(
     keep: Callable[[Architecture], bool] = lambda _: True,
     seed: int = 0,
 ) -> list[Architecture]:
-    """Random architectures to compare the table with, none of which it is made from.
+    """Draw random architectures to compare the table with, none of which it is made from.
 
     Args:
         exclude: the networks that the table is made from.
-        keep: those that matter, such as those within the constraints on parameters; others stand
-            in where there are too few.
+        keep: which are preferred, such as those within the constraints on parameters; others
+            stand in where there are too few.
     """
     rng = random.Random(seed + 1)
     used = {architecture.id for architecture in exclude}
@@ -69,7 +69,7 @@ def draw_held_out(
 def _networks(
     space: Space, trunk: Trunk, signature: Signature, rng: random.Random
 ) -> Iterator[Architecture]:
-    """Networks of one trunk whose n-th has the n-th distinct option of every stage."""
+    """Yield networks of one trunk: the n-th has the n-th distinct option of every stage."""
     columns: list[list[SE | None]] = []
     shapes = stage_shapes(trunk, signature)
     for number, shape in zip(trunk.stages, shapes, strict=True):
@@ -103,7 +103,7 @@ def _trunks(space: Space, limit: int, rng: random.Random) -> list[Trunk]:
 def _every(
     draw: Callable[[templates.Ask], T], size: int, limit: int, rng: random.Random
 ) -> Iterator[T]:
-    """All results of a drawing, or ``limit`` random ones where there are more."""
+    """Yield all results of a drawing, or ``limit`` random ones where there are more."""
     if size <= limit:
         return templates.every(draw)
     return (draw(lambda _, options: rng.choice(options)) for _ in range(limit))

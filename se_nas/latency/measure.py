@@ -1,8 +1,9 @@
-"""Networks timed on this process's device. It must have nothing else to do: see ``search.alone``.
+"""Timing of networks on this process's device, which must have nothing else to do.
 
-A pass is one batch through the network in eval mode without gradients. Blocks are timed inside
-whole networks and not one at a time: there a block finds caches and clocks as in use, and the
-blocks' times add up to the network's. The CUDA path was not run on a GPU.
+In a search ``se_nas.search.pricing.exclusive_device`` sees to that. A pass is one batch through
+the network in eval mode without gradients. Blocks are timed inside whole networks and not one at a
+time: there a block finds caches and clocks as in use, and the blocks' times add up to the
+network's. The CUDA path was not run on a GPU.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from se_nas.nn.model import Model
 
 Piece = Callable[[Tensor], Tensor]
 
-# Profiled passes to one of the whole network, which tells what a sum of blocks lacks.
+# Profiled passes for every pass of the whole network, which tells what a sum of blocks lacks.
 WHOLE_EVERY = 3
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -52,7 +53,7 @@ HOST = Clock(time.perf_counter, _host_spans)
 
 
 def cuda_clock() -> Clock:
-    """Events in the stream: they do not hold up the launches of the work between them."""
+    """Return a clock of events in the stream, which do not hold up the launches between them."""
 
     cuda: Any = torch.cuda
 
@@ -69,7 +70,7 @@ def cuda_clock() -> Clock:
 
 
 def synchronized(host: Clock) -> Clock:
-    """The host's clock, read when the device has nothing left to do."""
+    """Return the host's clock, read when the device has nothing left to do."""
 
     def mark() -> Any:
         torch.cuda.synchronize()
@@ -79,7 +80,7 @@ def synchronized(host: Clock) -> Clock:
 
 
 class LocalMeasurer:
-    """Times networks in this process.
+    """Measurer that times networks in this process.
 
     Args:
         device: ``cpu`` or ``cuda``.
@@ -101,11 +102,11 @@ class LocalMeasurer:
         keep_freed_memory()
 
     def identity(self) -> dict[str, Any]:
-        """What a measurement holds for: the device, the versions, the settings."""
+        """Return what a measurement holds for: the device, the versions, the settings."""
         return identity(self.device) | self.settings.of_one()
 
     def measure(self, architecture: Architecture) -> Latency:
-        """The latency of a whole network.
+        """Time a whole network.
 
         Raises:
             InputError: the device cannot compute it in this precision.
@@ -116,7 +117,7 @@ class LocalMeasurer:
         return Latency.of(times[self.settings.warm_up :])
 
     def profile(self, architecture: Architecture) -> Profile:
-        """The time of every block, in the order of ``blocks.blocks``.
+        """Time every block, in the order of ``blocks.blocks``.
 
         Raises:
             InputError: the device cannot compute it in this precision.
@@ -149,7 +150,7 @@ class LocalMeasurer:
         return self.whole.spans([start, self.whole.mark()])[0]
 
     def _prepared(self, architecture: Architecture) -> tuple[Model, Tensor]:
-        """The model and a batch, and one pass to see that the device can do it."""
+        """Return the model and a batch, after one pass to see that the device can do it."""
         signature, settings = self.signature, self.settings
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         dtype: torch.dtype = getattr(torch, settings.precision)
@@ -206,7 +207,7 @@ def keep_freed_memory() -> None:
 
 
 def cut(model: Model) -> list[Piece]:
-    """The model in the pieces that ``blocks.blocks`` describes."""
+    """Cut the model into the pieces that ``blocks.blocks`` describes."""
     network = model.architecture.network(
         num_classes=model.num_classes, in_channels=model.in_channels
     )
@@ -223,7 +224,7 @@ def _run(modules: Sequence[nn.Module]) -> Piece:
 
 
 def identity(device: str) -> dict[str, Any]:
-    """The device's name and the versions that its speed depends on."""
+    """Return the device's name and the versions that its speed depends on."""
     on_gpu = device.startswith("cuda")
     cudnn: Any = torch.backends.cudnn
     return {
@@ -234,7 +235,7 @@ def identity(device: str) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The name of this machine's CPU."""
+    """Return the name of this machine's CPU."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

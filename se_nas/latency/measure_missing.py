@@ -1,4 +1,4 @@
-"""Measure what a table lacks, and how far its sums are from whole networks that were measured."""
+"""Measurement of what a latency table lacks, and the table's error on networks timed whole."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from se_nas.latency.table import (
 
 
 class Measurer(Protocol):
-    """Times networks on a device that is its own: ``measure.LocalMeasurer``, or one on Ray."""
+    """Measurer with a device to itself: ``measure.LocalMeasurer``, or one on Ray."""
 
     def identity(self) -> dict[str, Any]: ...
 
     def measure(self, architecture: Architecture, /) -> Latency | None:
-        """The time of the whole; None if the network does not fit into the device's memory."""
+        """Time the whole; None if the network does not fit into the device's memory."""
         ...
 
     def profile(self, architecture: Architecture, /) -> Profile | None:
-        """The time of each block; None as well."""
+        """Time each block; None if the network does not fit into the device's memory."""
         ...
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A random architecture of the space: what the table says, and the truth."""
+    """A random architecture of the space: its predicted and its measured latency."""
 
     name: str
     predicted_ms: float
@@ -46,7 +46,7 @@ class HeldOut:
 
     @property
     def error(self) -> float:
-        """How far the prediction is off, as a share of what was measured."""
+        """Predicted minus measured, as a share of the measured median."""
         return self.predicted_ms / self.measured.median_ms - 1
 
 
@@ -111,14 +111,14 @@ def measure_missing(
 def unmeasured(
     networks: Sequence[Architecture], signature: Signature, known: Measurements
 ) -> list[Architecture]:
-    """The networks that have a block which was not measured."""
+    """Return the networks that have a block which was not measured."""
     return [a for a in networks if any(b.key not in known.blocks for b in blocks(a, signature))]
 
 
 def restricted_to(
     known: Measurements, networks: Sequence[Architecture], signature: Signature
 ) -> Measurements:
-    """The part of what is known that has to do with these networks: a cache has other spaces'."""
+    """Return the measurements of these networks and their blocks: a cache has other spaces' too."""
     keys = {block.key for a in networks for block in blocks(a, signature)}
     own = {network_key(a, signature) for a in networks}
     return Measurements(
@@ -131,13 +131,13 @@ def restricted_to(
 def compare(
     table: LatencyTable, networks: Sequence[Architecture], known: Measurements
 ) -> list[HeldOut]:
-    """Prediction beside measurement for the networks that ``known`` has measured whole."""
+    """Pair prediction and measurement of the networks that ``known`` has measured whole."""
     pairs = [(a, known.networks.get(network_key(a, table.signature))) for a in networks]
     return [HeldOut(str(a), table.predict(a), latency) for a, latency in pairs if latency]
 
 
 def report(rows: Sequence[HeldOut]) -> dict[str, Any]:
-    """The errors as shares, Kendall's τ between prediction and measurement, and every row."""
+    """Return the errors as shares, Kendall's τ of predicted and measured, and every row."""
     shares = [abs(row.error) for row in rows]
     return {
         "median_error": statistics.median(shares) if shares else None,
@@ -151,7 +151,7 @@ def report(rows: Sequence[HeldOut]) -> dict[str, Any]:
 
 
 def _tau(rows: Sequence[HeldOut]) -> float | None:
-    """None where there is no order: fewer than two values on a side."""
+    """Compute Kendall's τ; None without an order: fewer than two values on a side."""
     predicted = [row.predicted_ms for row in rows]
     truth = [row.measured.median_ms for row in rows]
     if min(len(set(predicted)), len(set(truth))) < 2:

@@ -1,4 +1,4 @@
-"""What a latency is measured with: a frozen value. No torch here."""
+"""Settings of a latency measurement, as frozen values. No torch here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEAST = {
 
 @dataclass(frozen=True)
 class LatencySettings:
-    """How networks are timed, and how many of them.
+    """Settings of the timing of networks, and of how many are timed.
 
     Attributes:
         batch: images in one pass.
@@ -64,7 +64,7 @@ class LatencySettings:
             raise InputError(f"latency cache {self.cache!r} is a file; give a folder")
 
     def of_one(self) -> dict[str, Any]:
-        """The settings that a single measurement depends on."""
+        """Return the settings that a single measurement depends on, by name."""
         return {name: value for name, value in asdict(self).items() if name not in EXTENT}
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ class LatencySettings:
 
 @dataclass(frozen=True)
 class Signature:
-    """What goes into a network and out of it: square images (pixels), channels, classes."""
+    """Inputs and outputs of a network: side of square images (pixels), channels, classes."""
 
     image_size: int
     in_channels: int = 3
@@ -84,7 +84,7 @@ class Signature:
 
 
 def uses_latency(space: Space) -> bool:
-    """Whether a constraint or an objective of the space is a latency."""
+    """Return whether a constraint or an objective of the space is a latency."""
     quantities = [constraint.quantity for constraint in space.constraints]
     quantities += [objective.metric for objective in space.objectives]
     return any(quantity in MEASURED for quantity in quantities)

@@ -24,7 +24,8 @@ class Latency:
 
     @classmethod
     def of(cls, times_ms: Sequence[float]) -> Latency:
-        """
+        """Return median and quartiles of ``times_ms``, one or more.
+
         >>> Latency.of([1, 2, 3, 4, 9])
         Latency(median_ms=3, q1_ms=2.0, q3_ms=4.0)
         """
@@ -35,7 +36,7 @@ class Latency:
 
     @property
     def spread(self) -> float:
-        """Between the quartiles, as a share of the median."""
+        """Distance between the quartiles, as a share of the median."""
         return (self.q3_ms - self.q1_ms) / self.median_ms
 
 
@@ -49,7 +50,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Timed:
-    """A network that the table is made from: what it takes, and the keys of its blocks."""
+    """A network that the table is made from: its time, and the keys of its blocks."""
 
     whole_ms: float
     keys: tuple[str, ...]
@@ -64,7 +65,7 @@ class TimedCost(Cost):
 
 @dataclass
 class Measurements:
-    """What is known for one device and one way of measuring.
+    """Measurements on one device by one way of measuring.
 
     Attributes:
         blocks: milliseconds of each block, by its key.
@@ -77,7 +78,7 @@ class Measurements:
     networks: dict[str, Latency] = field(default_factory=dict[str, Latency])
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Write the measurements as JSON values."""
         return {
             "blocks": [block.to_dict() | {"ms": ms} for block, ms in self.blocks.values()],
             "profiled": {
@@ -89,7 +90,7 @@ class Measurements:
 
     @classmethod
     def from_dict(cls, data: Any) -> Measurements:
-        """What ``to_dict`` wrote; KeyError, TypeError or ValueError for anything else."""
+        """Read what ``to_dict`` wrote; KeyError, TypeError or ValueError for anything else."""
         found = cls()
         for row in data["blocks"]:
             ms = _milliseconds(row["ms"])
@@ -106,7 +107,7 @@ class Measurements:
 
 
 def network_key(architecture: Architecture, signature: Signature) -> str:
-    """A network and what goes in and out of it."""
+    """Return a key for a network with its inputs and outputs."""
     return f"{architecture.id}-{_suffix(signature)}"
 
 
@@ -121,15 +122,15 @@ def _milliseconds(value: Any) -> float:
 
 
 class LatencyTable:
-    """Predicts the latency of architectures that were not measured.
+    """Additive model of latency, for architectures that were not measured.
 
-    It is the sum over the blocks times ``factor``: what whole networks take over such a sum, the
-    median over those that the table is made from. That has the time between the blocks in it, and
-    that a disturbance hits a long pass more often than a short block.
+    A prediction is the sum over the blocks times ``factor``: the ratio of a whole network's time to
+    such a sum, the median over the networks that the table is made from. It accounts for the time
+    between the blocks, and for disturbances, which hit a long pass more often than a short block.
 
-    A block that was not measured either is taken from its nearest neighbour: among the measured
-    blocks that are the same without SE if there are any, the one with nearly as many parameters;
-    else the one with nearly as many MACs, scaled by them.
+    A block that was not measured takes the time of its nearest neighbour: of the measured blocks
+    that are the same without SE, the one nearest in parameters; where there is none, of all blocks
+    the one nearest in MACs, scaled by them.
     """
 
     def __init__(self, measurements: Measurements, signature: Signature) -> None:
@@ -146,12 +147,12 @@ class LatencyTable:
         self._estimates: dict[str, float] = {}
 
     def predict(self, architecture: Architecture) -> float:
-        """Milliseconds of one pass."""
+        """Predict the milliseconds of one pass."""
         found = blocks(architecture, self.signature)
         return self.factor * math.fsum(self._block_ms(block) for block in found)
 
     def timed(self, cost: Cost, architecture: Architecture) -> TimedCost:
-        """The cost with the predicted latency."""
+        """Return the cost with the predicted latency."""
         return TimedCost(**vars(cost), latency_ms=self.predict(architecture))
 
     def _block_ms(self, block: Block) -> float:

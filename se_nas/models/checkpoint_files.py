@@ -1,4 +1,4 @@
-"""Checkpoint files and their wrappings, down to the state dict. Code in a file is never run."""
+"""Readers of checkpoint files, down to the state dict. Code in a file is never run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PREFIXES = ("module.", "_orig_mod.", "model.")
 
 
 def state_dict(weights: Weights) -> dict[str, Tensor]:
-    """The tensors of a file or of a mapping, common wrappings taken off.
+    """Return the tensors of a file or of a mapping, without the common wrappings.
 
     Of a training checkpoint with a moving average beside the weights, the weights are taken.
 
@@ -37,7 +37,11 @@ def state_dict(weights: Weights) -> dict[str, Tensor]:
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The state dict in a file: safetensors, or what ``torch.save`` wrote, told by its content."""
+    """Read the state dict in a file of safetensors or ``torch.save``, told by its content.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, or it holds no state dict.
+    """
     if not Path(path).is_file():
         raise InputError(f"weights: there is no file {str(path)!r}")
     program = _program(Path(path))
@@ -59,7 +63,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def is_safetensors(path: str | Path) -> bool:
-    """Whether a file begins like safetensors, whatever it is called: a length, then JSON."""
+    """Return whether a file is named or begins like safetensors: a length, then JSON."""
     if Path(path).suffix == ".safetensors":
         return True
     with Path(path).open("rb") as file:
@@ -68,7 +72,7 @@ def is_safetensors(path: str | Path) -> bool:
 
 
 def _program(path: Path) -> str:
-    """What a file is that holds a network ready to run, empty if it is none of those."""
+    """Name the kind of a file that holds a network ready to run; empty if it is none."""
     if path.suffix == ".onnx":
         return "an ONNX model"
     if not zipfile.is_zipfile(path):
@@ -81,7 +85,11 @@ def _program(path: Path) -> str:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """The texts that a safetensors file carries beside its tensors."""
+    """Read the texts that a safetensors file carries beside its tensors.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     from safetensors import safe_open
 
     try:
@@ -112,7 +120,7 @@ def _unreadable(path: str | Path, error: Exception) -> InputError:
 
 
 def _unwrapped(data: Any, what: str) -> dict[str, Tensor]:
-    """The tensors in ``data``, or in what it is wrapped in."""
+    """Return the tensors in ``data``, or in the entry that holds them, by bare names."""
     for key in ENTRIES:
         if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
             data = data[key]

@@ -1,4 +1,4 @@
-"""What a checkpoint that does not fit is of, for a message: told by its shapes alone."""
+"""Guesses, from shapes alone, which model a checkpoint that does not fit belongs to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = 4
 
 
 def matching_se(model: Model, found: Mapping[str, Tensor]) -> str | None:
-    """The name of the model with the checkpoint's SE widths, where SE stands in the same blocks."""
+    """Name the model with the checkpoint's SE widths; None if SE is in other blocks or widths."""
     ours = model.architecture
     in_se = {key: value for key, value in found.items() if ".se.fc" in key}
     bias = any(key.endswith("se.fc1.bias") for key in in_se)
@@ -41,7 +41,7 @@ def matching_se(model: Model, found: Mapping[str, Tensor]) -> str | None:
 
 
 def models_of_size(found: Mapping[str, Tensor]) -> list[str]:
-    """Listed models with exactly the checkpoint's number of parameters, by arithmetic."""
+    """List the models with exactly the checkpoint's number of parameters, by arithmetic."""
     tensors = [value for key, value in found.items() if not key.endswith(BUFFERS)]
     params = sum(value.numel() for value in tensors)
     classes = {value.shape[0] for value in tensors if value.ndim == 2}

@@ -1,4 +1,4 @@
-"""Models out to be run elsewhere: ONNX files and ``torch.export`` programs."""
+"""Export of models to be run elsewhere: ONNX files and ``torch.export`` programs."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _difference(ours: Tensor, theirs: Tensor) -> float:
 
 
 def _rounding(model: Model, images: Tensor) -> float:
-    """How far the model in its own precision is from itself in double precision."""
+    """Return how far the outputs are from those in double precision, by the largest logit."""
     exact = copy.deepcopy(model).double()
     return _difference(model(images).double(), exact(images.double()))
 
@@ -128,7 +128,7 @@ def _evaluating(model: Model) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's own deprecations and log lines say nothing about the network."""
+    """Silence the exporter's own deprecations and log lines: they are not about the network."""
     log: Any = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

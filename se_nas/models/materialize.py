@@ -1,4 +1,4 @@
-"""From a name or an ``Architecture`` to a model."""
+"""Models by name or ``Architecture``: ``materialize`` and ``list_models``."""
 
 from __future__ import annotations
 
@@ -45,10 +45,7 @@ def materialize(
     >>> sum(p.numel() for p in model.parameters())
     28088024
     """
-    if isinstance(name_or_architecture, Architecture):
-        architecture = name_or_architecture
-    else:
-        architecture = Architecture.parse(name_or_architecture)
+    architecture = Architecture.of(name_or_architecture)
     num_classes = whole("num_classes", num_classes, 1)
     in_channels = whole("in_channels", in_channels, 1)
     check_missing_se(missing_se)
@@ -59,7 +56,7 @@ def materialize(
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names of the named models that match a shell pattern.
+    """List the names of the named models that match a shell pattern.
 
     Any other name of the grammar in ``se_nas.architecture.names`` can be materialized as well.
 

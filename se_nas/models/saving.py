@@ -1,4 +1,4 @@
-"""Models into safetensors files that say what they hold, and from those back."""
+"""Safetensors files that say which network they hold: ``save`` and ``load``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from se_nas.nn.model import Model
 
 
 def metadata(architecture: Architecture, num_classes: int, in_channels: int) -> dict[str, str]:
-    """What a safetensors file says of its network: enough to rebuild it."""
+    """Return what a safetensors file says of its network: enough to rebuild it."""
     return {
         "format": "pt",
         "architecture": architecture.to_json(),
@@ -30,7 +30,7 @@ def metadata(architecture: Architecture, num_classes: int, in_channels: int) -> 
 def to_bytes(
     state: Mapping[str, Tensor], architecture: Architecture, num_classes: int, in_channels: int
 ) -> bytes:
-    """The content of the file that ``save`` writes."""
+    """Return the content of the file that ``save`` writes."""
     from safetensors.torch import save
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
@@ -100,7 +100,7 @@ def load(path: str | Path) -> Model:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[Path]:
-    """The path to write to; an ``InputError`` if that fails."""
+    """Yield the path to write to, and raise an ``InputError`` if that fails."""
     try:
         yield Path(path)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Weights in: our own, torchvision's and timm's checkpoints, strictly."""
+"""Strict loading of weights: our own, torchvision's and timm's checkpoints."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load_weights(
     Args:
         weights: a path (safetensors, or what ``torch.save`` wrote, read without running code), or
             a state dict, in our own, torchvision's or timm's key layout for the same network;
-            usual wrappings are taken off (``checkpoints.ENTRIES``, ``checkpoints.PREFIXES``).
+            usual wrappings are taken off (``ENTRIES`` and ``PREFIXES`` of ``checkpoint_files``).
         missing_se: what to do about SE blocks that the checkpoint lacks altogether: ``error``, or
             ``identity``: start them so that the network computes what it did without them.
         new_head: leave the classifier fresh, whatever the checkpoint has there.
@@ -130,7 +130,7 @@ def _check_types(found: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> N
 
 
 def _flattened(value: Tensor, wanted: Tensor) -> Tensor:
-    """An FC layer that is written as a convolution of the whole map, as a matrix."""
+    """Flatten an FC layer that is written as a convolution of the whole map to a matrix."""
     return value.flatten(1) if value.ndim == 4 and wanted.ndim == 2 else value
 
 
@@ -140,13 +140,17 @@ def _right_se(model: Model, found: Mapping[str, Tensor]) -> str:
 
 
 def _absent_blocks(model: Model, found: Mapping[str, Tensor]) -> list[str]:
-    """Names of the SE blocks of which the checkpoint has no parameter."""
+    """List the SE blocks of which the checkpoint has no parameter."""
     blocks = [n for n, module in model.named_modules() if isinstance(module, SqueezeExcitation)]
     return [name for name in blocks if not any(key.startswith(f"{name}.") for key in found)]
 
 
 def _translate(source: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """The source's tensors under our keys."""
+    """Return the source's tensors under our keys.
+
+    Raises:
+        InputError: the source is of another lineage, or its SE blocks have other settings.
+    """
     family = trunks.families()[architecture.trunk.family]
     layouts = family.layouts(architecture.trunk)
     layout = next((x for x in layouts if any(re.search(x.mark, key) for key in source)), None)
@@ -174,7 +178,7 @@ def _check_se(layout: trunks.Layout, architecture: Architecture) -> None:
 
 
 def _check_metadata(path: Path, architecture: Architecture, missing_se: MissingSE) -> None:
-    """A file of ours says what it holds: some settings show neither in keys nor in shapes."""
+    """Check what a file of ours says: some settings show neither in keys nor in shapes."""
     text = read_metadata(path).get("architecture", "")
     if not text.startswith("{"):
         return  # somebody else's word, such as timm's name of a model

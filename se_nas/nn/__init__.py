@@ -1,1 +1,1 @@
-"""Layers to modules: the SE block, the blocks around it, and whole networks."""
+"""Torch modules: the SE block, the blocks around it, and whole networks."""

@@ -1,4 +1,4 @@
-"""From the description of layers (``se_nas.layers``) to the modules that compute them."""
+"""Modules built from descriptions of layers (``se_nas.layers``)."""
 
 from __future__ import annotations
 
@@ -153,14 +153,14 @@ BUILD: dict[type, Callable[[Any], nn.Module]] = {
 
 
 def sequential(chain: Chain) -> nn.Sequential:
-    """The chain as one module."""
+    """Build the chain as one module."""
     module = nn.Sequential()
     add(module, chain)
     return module
 
 
 def add(parent: nn.Module, chain: Chain) -> tuple[str, ...]:
-    """The chain's modules as children of ``parent``; their names."""
+    """Add the chain's modules to ``parent`` as children, and return their names."""
     for i, (name, layer) in enumerate(chain):
         parent.add_module(name, _build(layer, first=i == 0))
     return tuple(name for name, _ in chain)

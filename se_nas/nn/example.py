@@ -1,4 +1,4 @@
-"""An image for a network to be traced and compared with."""
+"""Example images with which a network is traced and compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from se_nas.nn.model import Model
 
 
 def example(model: Model, input_size: int | tuple[int, int] | None = None) -> Tensor:
-    """Two images of noise, as ``model`` takes them.
+    """Return two images of noise as ``model`` takes them: (2, in_channels, H, W).
 
     Raises:
         InputError: ``model`` is none of ours, or images of that size are too small for it.

@@ -1,4 +1,4 @@
-"""A copy of a model for deployment: fewer passes over the maps, equal outputs to within 1e-4."""
+"""Copies of models for deployment: fewer passes over the maps, outputs equal to within 1e-4."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from se_nas.errors import InputError
 from se_nas.nn.blocks import Residual
-from se_nas.nn.example import example
+from se_nas.nn.example import check_kind, example
 from se_nas.nn.model import Model
 from se_nas.nn.neighbours import module_chains
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
@@ -21,7 +20,7 @@ LARGE_MAP = 28 * 28  # positions from which oneDNN wins
 
 
 def optimize_for_inference(model: Model, input_size: int | tuple[int, int] | None = None) -> Model:
-    """A copy in ``eval`` whose batch norms are folded away and whose SE blocks read less.
+    """Return a copy in ``eval`` whose batch norms are folded and whose SE blocks read less.
 
     * A batch norm behind a convolution becomes part of its weights and bias.
     * The mean over a 1×1 convolution's output is the convolution of its input's mean. Where an
@@ -39,11 +38,7 @@ def optimize_for_inference(model: Model, input_size: int | tuple[int, int] | Non
     Raises:
         InputError: ``model`` is no model of ``materialize``.
     """
-    if not isinstance(model, Model):
-        raise InputError(
-            f"optimize_for_inference takes a model of se_nas.materialize, not a "
-            f"{type(model).__name__}"
-        )
+    check_kind(model, "optimize_for_inference")
     fast = copy.deepcopy(model).requires_grad_(False).eval()
     for chain in list(module_chains(fast)):
         for (_, conv), (name, norm) in pairwise(chain):
@@ -88,7 +83,7 @@ class EarlyResidual(nn.Module):
 
 
 def _early(block: Residual) -> EarlyResidual | None:
-    """``block`` with an early squeeze, or None if it cannot have one or would not gain by it."""
+    """Return ``block`` with an early squeeze; None if it cannot have one or would not gain."""
     names = [n for n in block.branch[:-1] if not isinstance(getattr(block, n), nn.Identity)]
     conv = getattr(block, names[-1]) if names else None
     se = getattr(block, block.branch[-1])
@@ -106,7 +101,7 @@ def _early(block: Residual) -> EarlyResidual | None:
 
 
 def _joined(conv: nn.Conv2d, fc: nn.Linear) -> nn.Linear:
-    """The FC layer behind a 1×1 convolution of one position, as one layer."""
+    """Join a 1×1 convolution of one position and the FC layer behind it into one layer."""
     weight = fc.weight.double()
     bias = weight.new_zeros(fc.out_features)
     if conv.bias is not None:
@@ -135,7 +130,7 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 @torch.no_grad()
 def _suit_cpu(model: Model, image: Tensor) -> None:
-    """Channels-last weights, and a dilation, which changes nothing in a 1×1 convolution.
+    """Make weights channels-last, and dilate 1×1 convolutions, which changes no output.
 
     With one thread and fewer than 16 images PyTorch gives an undilated 1×1 convolution to a plain
     matrix product, which on large maps takes twice oneDNN's time; on small ones oneDNN loses more

@@ -1,4 +1,4 @@
-"""SE blocks into a network that the user already has, so that it computes what it did."""
+"""Insertion of SE blocks into an existing network, so that its outputs stay as they were."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ATTENTION = re.compile(r"Squeeze|^SE|Attn|Attention|Eca|Cbam|GatherExcite|Global
 
 @dataclass(frozen=True)
 class Inserted:
-    """One SE block that was put in: ``module``, once a layer, is now that layer and the block."""
+    """An SE block that was put in: ``module``, once a layer, is now that layer and the block."""
 
     block: str
     module: str
@@ -51,7 +51,7 @@ class Inserted:
 
 @dataclass(frozen=True)
 class Insertion:
-    """What ``insert_se`` did: the changes, and the blocks that had channel attention already."""
+    """Result of ``insert_se``: the changes, and the blocks that had channel attention already."""
 
     changed: tuple[Inserted, ...]
     skipped: tuple[str, ...]
@@ -59,7 +59,7 @@ class Insertion:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a block goes: beside ``module``, before or behind it.
+    """Place of an SE block: beside ``module``, before or behind it.
 
     ``scaled`` is the layer whose output or input the block alone scales, None if there is none;
     a factor of 2 in its weights undoes a gate of ½.
@@ -159,7 +159,7 @@ def _has_attention(block: nn.Module) -> bool:
 
 
 def _place(name: str, block: nn.Module, kind: str, placement: str) -> _Place:
-    """The place of a placement; the docstrings of our trunks say the same of our blocks."""
+    """Find the place of a placement; the docstrings of our trunks say it of our blocks."""
     branch = block.branch2 if kind == "shufflenet" else block
     prefix = f"{name}.branch2." if kind == "shufflenet" else f"{name}."
     path = {
@@ -196,7 +196,7 @@ def _place(name: str, block: nn.Module, kind: str, placement: str) -> _Place:
 
 
 def _positive(norm: nn.BatchNorm2d) -> bool:
-    """Whether a factor passes from the norm's weights to its output (timm's have activations)."""
+    """Return whether a positive factor passes through the norm (timm's have activations)."""
     act = getattr(norm, "act", None)
     return act is None or isinstance(act, (nn.Identity, nn.ReLU))
 

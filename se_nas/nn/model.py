@@ -33,7 +33,7 @@ class Model(nn.Module):
         _initialise(self)
 
     def forward_stages(self, x_nchw: Tensor) -> list[Tensor]:
-        """The map behind every stage, the first stage's first."""
+        """Return the map (N, C, h, w) behind every stage, the first stage's first."""
         for name in self.stem_names:
             x_nchw = getattr(self, name)(x_nchw)
         maps: list[Tensor] = []
@@ -43,13 +43,13 @@ class Model(nn.Module):
         return maps
 
     def forward_features(self, x_nchw: Tensor) -> Tensor:
-        """The last stage's map."""
+        """Return the last stage's map: (N, in_channels, H, W) → (N, C, h, w)."""
         for name in (*self.stem_names, *self.stage_names):
             x_nchw = getattr(self, name)(x_nchw)
         return x_nchw
 
     def forward_head(self, x_nchw: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits (N, num_classes) of the last stage's map, or what goes into the classifier."""
+        """Return logits (N, num_classes) of the last stage's map, or the classifier's input."""
         for name in self.head_names[: -1 if pre_logits else None]:
             x_nchw = getattr(self, name)(x_nchw)
         return x_nchw
@@ -60,7 +60,7 @@ class Model(nn.Module):
         return self.get_classifier().in_features
 
     def get_classifier(self) -> nn.Linear:
-        """The last layer."""
+        """Return the last layer."""
         classifier = getattr(self, self.head_names[-1])
         assert isinstance(classifier, nn.Linear), "every trunk's head ends in a Linear"
         return classifier
@@ -83,7 +83,7 @@ class Model(nn.Module):
 
 
 def _initialise(model: nn.Module) -> None:
-    """He initialisation (the paper's ref. 66), in SE blocks too; the classifier N(0, 0.01)."""
+    """Initialise as He (the paper's ref. 66), in SE blocks too; the classifier N(0, 0.01)."""
     excitations = {
         id(fc)
         for se in model.modules()

@@ -1,4 +1,4 @@
-"""Runs of modules in a built model: what stands before and after an SE block or a convolution."""
+"""Runs of modules in a built model, and the layers before and after each SE block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Neighbours: TypeAlias = tuple[str, SqueezeExcitation, Layers, Layers]
 
 
 def neighbours(model: nn.Module) -> Iterator[Neighbours]:
-    """Each SE block with the layers whose output or input it alone scales.
+    """Yield each SE block with the layers whose output or input it alone scales.
 
     Yields:
         (name, block, batch norms or convolutions before, convolutions or classifier after): one of
@@ -38,7 +38,7 @@ HOMOGENEOUS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, GlobalPool, nn.Dropout)
 
 
 def _last(modules: list[nn.Module]) -> Layers:
-    """The layers at the end of a run that scale all of its output."""
+    """Return the layers at the end of a run that scale all of its output."""
     for module in reversed(modules):
         if isinstance(module, (nn.BatchNorm2d, nn.Conv2d)):
             return (module,)
@@ -50,7 +50,7 @@ def _last(modules: list[nn.Module]) -> Layers:
 
 
 def _first(modules: list[nn.Module]) -> Layers:
-    """The layers at the start of a run that scale all of its input."""
+    """Return the layers at the start of a run that scale all of its input."""
     for module in modules:
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             return (module,)
@@ -72,7 +72,7 @@ def _every(found: Iterable[Layers]) -> Layers:
 
 
 def module_chains(model: nn.Module) -> Iterator[list[Named]]:
-    """Runs of modules in which each one's output goes to the next one and nowhere else."""
+    """Yield runs of modules in which each one's output goes to the next and nowhere else."""
     yield _flat("", model)
     for path, module in model.named_modules():
         if isinstance(module, Residual):

@@ -85,7 +85,10 @@ class _Mix(torch.autograd.Function):
 
 
 def mix_at_random(first_nchw: Tensor, second_nchw: Tensor, backward: Backward) -> Tensor:
-    """A random mixture for each image, forwards and backwards independent (Gastaldi 2017)."""
+    """Mix two (N, C, H, W) maps at random for each image, forwards and backwards independently.
+
+    Shake-Shake (Gastaldi 2017): with ``backward`` ``even`` the gradient goes to both by halves.
+    """
     size = (first_nchw.shape[0], 1, 1, 1)
     a_n111 = torch.rand(size, dtype=first_nchw.dtype, device=first_nchw.device)
     b_n111 = torch.rand_like(a_n111) if backward == "shake" else torch.full_like(a_n111, 0.5)

@@ -1,4 +1,4 @@
-"""What a ``Space`` takes for its trunk and its SE, and whether they go together."""
+"""Checks of a ``Space``: its trunk and SE templates, alone and together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from se_nas.trunks.base import check_placement
 
 
 def as_trunks(value: Any) -> Any:
-    """What ``Space`` takes for its trunk, with trunks in place of their names.
+    """Return the trunk template of a ``Space`` with trunks in place of their names.
 
     Raises:
         InputError: it is neither a trunk nor the name of one nor a ``choice`` of such.
@@ -30,7 +30,7 @@ def as_trunks(value: Any) -> Any:
 
 
 def check_stages(name: str, trunk: Any, se: Any) -> None:
-    """Every SE that may stand in a stage can stand there, in every trunk.
+    """Check that every SE that may be drawn for a stage can stand there, in every trunk.
 
     Raises:
         InputError: with the space's ``name``: a placement is offered that a trunk lacks, or a stage
@@ -59,7 +59,7 @@ def check_stages(name: str, trunk: Any, se: Any) -> None:
 
 
 def _se_templates(template: Any, number: int) -> Iterator[SE]:
-    """Every SE template that may stand in a stage."""
+    """Yield every SE template that may be drawn for a stage."""
     if isinstance(template, Choice):
         for option in template.options:
             yield from _se_templates(option, number)

@@ -1,4 +1,4 @@
-"""Find a search space: by the name of a file in ``search_spaces/``, or in a user's own file."""
+"""Lookup of search spaces: by name in ``search_spaces/``, or in a user's own file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from se_nas.user_files import read_python_file
 
 
 def space_files() -> dict[str, Path]:
-    """The spaces that come with SE-NAS: beside the package in a checkout, inside it in a wheel."""
+    """List the spaces that come with SE-NAS: beside the package, or inside it in a wheel."""
     package = Path(__file__).parents[1]
     folders = (package / "search_spaces", package.parent / "search_spaces")
     folder = next((f for f in folders if f.is_dir()), folders[0])
@@ -18,7 +18,7 @@ def space_files() -> dict[str, Path]:
 
 
 def load_space(name_or_path: str) -> Space:
-    """The space of a name such as ``mobile_se``, or of a path to a Python file.
+    """Load the space of a name such as ``mobile_se``, or of a path to a Python file.
 
     The file holds one ``Space`` at its top level; if it holds several, one is named ``SPACE``.
 

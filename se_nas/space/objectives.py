@@ -1,4 +1,4 @@
-"""What a search may spend and what it looks for: quantities, constraints, objectives.
+"""Constraints and objectives of a search, on quantities such as params and val_acc.
 
 constraints=[params <= 5.5e6, macs <= 600e6], objectives=[maximize("val_acc")]
 """
@@ -36,7 +36,7 @@ class Constraint:
             raise InputError(f"constraint {self.quantity}: the limit is {self.limit!r}; give > 0")
 
     def violation(self, values: Mapping[str, float]) -> float:
-        """How far off, as a share of the limit; feasible if ≤ 0 (Optuna's convention).
+        """Return the excess as a share of the limit; feasible if ≤ 0 (Optuna's convention).
 
         >>> (params <= 100).violation({"params": 150})
         0.5
@@ -98,10 +98,10 @@ class Objective:
 
 
 def maximize(metric: str) -> Objective:
-    """Larger is better: ``maximize("val_acc")``."""
+    """Declare that larger is better: ``maximize("val_acc")``."""
     return Objective(metric, "maximize")
 
 
 def minimize(metric: str) -> Objective:
-    """Smaller is better: ``minimize("macs")``."""
+    """Declare that smaller is better: ``minimize("macs")``."""
     return Objective(metric, "minimize")

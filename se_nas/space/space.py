@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 
 class Suggests(Protocol):
-    """What ``Space.suggest`` needs of an Optuna trial."""
+    """The method of an Optuna trial that ``Space.suggest`` calls."""
 
     def suggest_categorical(self, name: str, choices: tuple[Label, ...], /) -> Any: ...
 
 
 def trunk(name: str, **settings: Any) -> Trunk:
-    """A named trunk with other settings: ``trunk("resnet18", width=choice(16, 32))``.
+    """Return a named trunk with other settings: ``trunk("resnet18", width=choice(16, 32))``.
 
     Raises:
         InputError: unknown name or setting, with the nearest match.
@@ -131,7 +131,7 @@ class Space:
         )
 
     def draw(self, ask: Ask) -> Architecture:
-        """The architecture that results when ``ask(path, options)`` makes every choice."""
+        """Build the architecture for which ``ask(path, options)`` makes every choice."""
         drawn = templates.draw(self.trunk, "trunk", ask)
         return Architecture(drawn, templates.draw_se(self.se, drawn.stages, "se", ask))
 
@@ -140,16 +140,16 @@ class Space:
         return self.draw(lambda path, options: trial.suggest_categorical(path, options))
 
     def sample(self, rng: random.Random | int) -> Architecture:
-        """A random architecture: every choice that is met is made uniformly."""
+        """Draw a random architecture: every choice that is met is made uniformly."""
         generator = random.Random(rng) if isinstance(rng, int) else rng
         return self.draw(lambda _, options: generator.choice(options))
 
     def __iter__(self) -> Iterator[Architecture]:
-        """All ``size`` architectures, in a fixed order."""
+        """Yield all ``size`` architectures, in a fixed order."""
         return templates.every(self.draw)
 
     def decisions(self, architecture: Architecture) -> Decisions | None:
-        """The parameters by which the space gives ``architecture``; None if it does not."""
+        """Return the parameters by which the space gives ``architecture``; None if it cannot."""
         head = templates.match(self.trunk, architecture.trunk, "trunk")
         stages = architecture.trunk.stages
         tail = templates.match_se(self.se, architecture.se, stages, "se")
@@ -159,7 +159,7 @@ class Space:
         return isinstance(architecture, Architecture) and self.decisions(architecture) is not None
 
     def violations(self, values: Mapping[str, float]) -> dict[str, float]:
-        """By constraint, how far ``values`` (params, macs, …) are off; ≤ 0 is feasible.
+        """Return by constraint how far ``values`` (params, macs, …) are off; ≤ 0 is feasible.
 
         Constraints on quantities that ``values`` does not have yet are left out.
         """
@@ -177,7 +177,7 @@ class Space:
         return all(violation <= 0 for violation in self.violations(asdict(cost)).values())
 
     def to_json(self) -> str:
-        """The whole space as JSON."""
+        """Write the whole space as JSON."""
         return json.dumps(
             {
                 "name": self.name,
@@ -191,7 +191,11 @@ class Space:
 
     @classmethod
     def from_json(cls, text: str) -> Space:
-        """The space of ``to_json``."""
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            InputError: it is not a space's JSON, or a value in it is not allowed.
+        """
         try:
             data = json.loads(text)
             return cls(
@@ -209,6 +213,6 @@ class Space:
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits over everything but the name."""
+        """Hash of everything but the name: twelve hexadecimal digits of SHA-256."""
         content = json.loads(self.to_json()) | {"name": ""}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -12,7 +12,7 @@ from se_nas.se import SE
 
 
 def to_data(template: Any) -> Any:
-    """The template as JSON values; ``from_data`` reads them back."""
+    """Write a template as JSON values; ``from_data`` reads them back."""
     if isinstance(template, Choice):
         return {"choice": [to_data(option) for option in template.options]}
     if isinstance(template, PerStage):
@@ -31,7 +31,11 @@ def to_data(template: Any) -> Any:
 
 
 def from_data(data: Any) -> Any:
-    """The template of ``to_data``."""
+    """Read the template that ``to_data`` wrote.
+
+    Raises:
+        InputError: ``data`` has an object that is no template.
+    """
     if isinstance(data, list):
         return tuple(from_data(item) for item in data)
     if not isinstance(data, dict):

@@ -25,7 +25,7 @@ Decisions: TypeAlias = dict[str, Label]
 
 
 def labels(choice: Choice) -> tuple[Label, ...]:
-    """A name for every option: numbers as they are, ``none`` for None, names for the rest."""
+    """Label every option: numbers as they are, ``none`` for None, names for the rest."""
     found = [_label(option) for option in choice.options]
     if len(set(found)) < len(found):
         found = [_detail(option) for option in choice.options]
@@ -35,7 +35,7 @@ def labels(choice: Choice) -> tuple[Label, ...]:
 
 
 def draw(template: Any, path: str, ask: Ask) -> Any:
-    """The template with every choice made by ``ask``. ``PerStage`` is ``draw_se``'s."""
+    """Return the template with every choice made by ``ask``; ``draw_se`` does ``PerStage``."""
     if isinstance(template, Choice):
         option, below = _choose(template, path, ask)
         return draw(option, below, ask)
@@ -50,7 +50,7 @@ def draw(template: Any, path: str, ask: Ask) -> Any:
 
 
 def draw_se(template: Any, stages: tuple[int, ...], path: str, ask: Ask) -> tuple[SE | None, ...]:
-    """One ``SE | None`` for each stage."""
+    """Draw one ``SE | None`` for each stage; ``ask`` makes the choices."""
     if isinstance(template, Choice) and has_per_stage(template):
         option, below = _choose(template, path, ask)
         return draw_se(option, stages, below, ask)
@@ -64,7 +64,7 @@ def draw_se(template: Any, stages: tuple[int, ...], path: str, ask: Ask) -> tupl
 
 
 def match(template: Any, value: Any, path: str) -> Decisions | None:
-    """The decisions by which ``draw`` gives ``value``, or None if it cannot."""
+    """Return the decisions by which ``draw`` gives ``value``, or None if it cannot."""
     if isinstance(template, Choice):
         for label, option in zip(labels(template), template.options, strict=True):
             found = match(option, value, _below(template, path, label))
@@ -92,7 +92,7 @@ def match(template: Any, value: Any, path: str) -> Decisions | None:
 def match_se(
     template: Any, value: tuple[SE | None, ...], stages: tuple[int, ...], path: str
 ) -> Decisions | None:
-    """``match`` for all stages."""
+    """Return the decisions by which ``draw_se`` gives ``value``, or None if it cannot."""
     if isinstance(template, Choice) and has_per_stage(template):
         for label, option in zip(labels(template), template.options, strict=True):
             found = match_se(option, value, stages, _below(template, path, label))
@@ -108,7 +108,7 @@ def match_se(
 
 
 def size(template: Any) -> int:
-    """How many ways there are to draw the template."""
+    """Count the ways to draw the template."""
     if isinstance(template, Choice):
         return sum(size(option) for option in template.options)
     if not is_template(template):
@@ -119,7 +119,7 @@ def size(template: Any) -> int:
 
 
 def size_se(template: Any, stages: tuple[int, ...]) -> int:
-    """How many ways there are to give every stage its SE."""
+    """Count the ways to give every stage its SE."""
     if isinstance(template, Choice):
         return sum(size_se(option, stages) for option in template.options)
     if not isinstance(template, PerStage):
@@ -128,7 +128,7 @@ def size_se(template: Any, stages: tuple[int, ...]) -> int:
 
 
 def every(draw_once: Callable[[Ask], Any]) -> Iterator[Any]:
-    """All results of a drawing function, by making its choices in every way."""
+    """Yield all results of a drawing function, by making its choices in every way."""
     path: list[tuple[int, int]] = []  # (index chosen, number of options) of each choice met
     while True:
         met = 0
@@ -150,7 +150,7 @@ def every(draw_once: Callable[[Ask], Any]) -> Iterator[Any]:
 
 
 def has_per_stage(template: Any) -> bool:
-    """Whether the template is a ``PerStage`` or a choice, nested ones too, of one."""
+    """Return whether the template is a ``PerStage`` or a choice, nested or not, with one."""
     if isinstance(template, Choice):
         return any(has_per_stage(option) for option in template.options)
     return isinstance(template, PerStage)
@@ -187,7 +187,7 @@ def _label(option: Any) -> Label:
 
 
 def _detail(option: Any) -> Label:
-    """A longer label for options that would share one: what is open, or which stages differ."""
+    """Label options that would share a label by their open fields or differing stages."""
     if isinstance(option, SE) and is_template(option):
         return "+".join(field.name for field in _open(option))
     if isinstance(option, PerStage):
@@ -202,12 +202,12 @@ def _open(template: Any) -> list[Any]:
 
 
 def _join(path: str, place: str) -> str:
-    """``stage2.se``, or ``se.label.stage2`` below a labelled choice."""
+    """Join to ``stage2.se``, or to ``se.label.stage2`` below a labelled choice."""
     return f"{place}.se" if path == "se" else f"{path}.{place}"
 
 
 def _places(template: PerStage, stages: tuple[int, ...]) -> list[tuple[str, Any]]:
-    """For each stage the name of its place (one for a tied group) and its template."""
+    """Return for each stage the name of its place (one for a tied group) and its template."""
     overrides = dict(template.stages)
     tied = {n: "stage" + "_".join(map(str, group)) for group in template.tie for n in group}
     return [(tied.get(n, f"stage{n}"), overrides.get(n, template.default)) for n in stages]
@@ -224,5 +224,5 @@ def _match_all(pairs: list[tuple[Any, Any, str]]) -> Decisions | None:
 
 
 def trunk_values(template: Any) -> Iterator[Trunk]:
-    """Every concrete trunk of a trunk template."""
+    """Yield every concrete trunk of a trunk template."""
     return every(lambda ask: draw(template, "trunk", ask))

@@ -65,8 +65,7 @@ class TimmModel(Model):
         for setting in others:  # timm hands on what it does not know
             raise unknown("setting of a timm model", setting, SETTINGS)
         _check_pool(global_pool, num_classes)
-        if isinstance(architecture, str):
-            architecture = Architecture.parse(architecture)
+        architecture = Architecture.of(architecture)
         super().__init__(architecture, max(num_classes, 1), in_chans)
         if weights is not None:
             fresh = new_head or num_classes == 0
@@ -95,12 +94,16 @@ class TimmModel(Model):
         return self._features
 
     def get_classifier(self) -> nn.Module:  # type: ignore[override]
-        """The classifier; an ``Identity`` if it was left away."""
+        """Return the classifier; an ``Identity`` if it was left away."""
         classifier: nn.Module = getattr(self, self.head_names[-1])
         return classifier
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """A fresh classifier of ``num_classes`` classes; none if it is 0."""
+        """Put in a fresh classifier of ``num_classes`` classes; none if it is 0.
+
+        Raises:
+            InputError: an unknown ``global_pool``, or none with ``num_classes`` above 0.
+        """
         pool = self.global_pool if global_pool is None else global_pool
         _check_pool(pool, num_classes)
         name = self.head_names[-1]
@@ -114,13 +117,13 @@ class TimmModel(Model):
         self.num_classes, self.global_pool = num_classes, pool
 
     def forward_features(self, x_nchw: Tensor) -> Tensor:
-        """The map that is pooled: (N, num_features, h, w)."""
+        """Return the map that is pooled: (N, in_chans, H, W) → (N, num_features, h, w)."""
         for name in (*self.stem_names, *self.stage_names):
             x_nchw = self._step(name, x_nchw)
         return self._finish(x_nchw)
 
     def forward_head(self, x_nchw: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits of ``forward_features``, or what goes into the classifier."""
+        """Return logits (N, num_classes) of ``forward_features``, or the classifier's input."""
         if not self.global_pool:
             return x_nchw
         for name in self.head_names[len(self.finish_names) : -1]:
@@ -138,7 +141,7 @@ class TimmModel(Model):
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """The features at ``indices``; unless ``intermediates_only`` also the map at the end."""
+        """Return the features at ``indices``; unless ``intermediates_only`` the last map too."""
         if str(getattr(output_fmt, "value", output_fmt)) != "NCHW":
             raise unknown("output_fmt", output_fmt, ("NCHW",))
         wanted = _indices(len(self.feature_info), indices)
@@ -153,7 +156,7 @@ class TimmModel(Model):
         return found if intermediates_only else (self._finish(x), found)
 
     def _step(self, name: str, x_nchw: Tensor) -> Tensor:
-        """One layer of the stem, or one stage."""
+        """Run one layer of the stem, or one stage."""
         module = getattr(self, name)
         if name in self.stem_names or not (self.grad_checkpointing and torch.is_grad_enabled()):
             out_nchw: Tensor = module(x_nchw)
@@ -188,7 +191,7 @@ class TimmModel(Model):
         self.grad_checkpointing = enable
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Which parameters belong together, by depth: for layer-wise learning rates."""
+        """Return patterns that group parameters by depth: for layer-wise learning rates."""
         kind = self.stage_names[0].rstrip("0123456789")
         stem = "|".join(self.stem_names)
         return {
@@ -205,7 +208,7 @@ def _check_pool(pool: str, num_classes: int) -> None:
 
 
 def _indices(count: int, wanted: int | Sequence[int] | None) -> list[int]:
-    """Feature numbers counted from the start: all for None, the last n for a number."""
+    """Count feature numbers from the start: all for None, the last n for a number."""
     if wanted is None:
         return list(range(count))
     if isinstance(wanted, int):
@@ -219,20 +222,20 @@ def _indices(count: int, wanted: int | Sequence[int] | None) -> list[int]:
 
 
 def _stem(trunk: Trunk) -> Chain:
-    """The stem without the pooling at its end."""
+    """Return the stem without the pooling at its end."""
     stem = trunk.stem_layers(3)
     return stem[:-1] if len(stem) > 1 and isinstance(stem[-1][1], Pool) else stem
 
 
 def _before_pool(trunk: Trunk) -> Chain:
-    """The layers of the head that still work on a map."""
+    """Return the layers of the head that still work on a map."""
     head = trunk.head_layers(1)
     kinds = [isinstance(layer, (GlobalPool, Flatten)) for _, layer in head]
     return head[: kinds.index(True)]
 
 
 def pooled_side(architecture: Architecture) -> tuple[int, int]:
-    """(h, w) of the map that is pooled, at the family's own input size."""
+    """Return (h, w) of the map that is pooled, at the family's own input size."""
     trunk = architecture.trunk
     last = parts(architecture)[trunk.stage_name(trunk.stages[-1])].shape
     return chain_cost(_before_pool(trunk), last).shape[1:]

@@ -19,18 +19,19 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.data.images import IMAGENET
 from se_nas.models.materialize import list_models
 from se_nas.timm.model import TimmModel, pooled_side
 
 __all__ = ["ENTRIES", "TimmModel", "timm_name"]
 
 PREFIX = "se_nas"
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def _cfg(architecture: Architecture) -> dict[str, Any]:
     network = architecture.network()
     size = architecture.trunk.input_size
+    mean, std = IMAGENET
     return {
         "url": "",
         "num_classes": 1000,
@@ -38,8 +39,8 @@ def _cfg(architecture: Architecture) -> dict[str, Any]:
         "pool_size": pooled_side(architecture),
         "crop_pct": 0.875,
         "interpolation": "bilinear",
-        "mean": IMAGENET_MEAN,
-        "std": IMAGENET_STD,
+        "mean": mean,
+        "std": std,
         "first_conv": network.stem[0][0],
         "classifier": network.head[-1][0],
     }
@@ -61,7 +62,7 @@ def _entry(name: str, architecture: str) -> Callable[..., nn.Module]:
 
 
 def timm_name(name: str) -> str:
-    """Our name as timm's registry has it."""
+    """Return a name of ours as timm's registry has it."""
     return f"{PREFIX}_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"
 
 

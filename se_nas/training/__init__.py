@@ -1,1 +1,1 @@
-"""How a network is trained and evaluated."""
+"""Training and evaluation of one network."""

@@ -1,4 +1,4 @@
-"""Evaluate a network: accuracy and cross-entropy over a loader."""
+"""Evaluation of a network: accuracy and cross-entropy over a loader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from se_nas.errors import InputError
 
 @dataclass(frozen=True)
 class Metrics:
-    """Of a set of images: share that is classified right, mean cross-entropy, how many."""
+    """Metrics of a set of images: share classified right, mean cross-entropy, how many images."""
 
     accuracy: float
     loss: float
@@ -23,7 +23,7 @@ class Metrics:
 
 
 def evaluate(model: nn.Module, loader: Iterable[Batch], device: torch.device | str) -> Metrics:
-    """Accuracy and cross-entropy in evaluation mode, in float32; the model's mode is restored.
+    """Compute accuracy and cross-entropy in eval mode and float32, and restore the mode.
 
     Args:
         model: images (N, C, H, W) → logits (N, classes), on ``device``.
@@ -52,11 +52,11 @@ def evaluate(model: nn.Module, loader: Iterable[Batch], device: torch.device | s
 
 
 def default_device() -> torch.device:
-    """CUDA where there is a GPU, else the CPU."""
+    """Return CUDA where there is a GPU, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def to_device(images_nchw: Tensor, labels: Tensor, device: torch.device) -> Batch:
-    """A batch on ``device``, channels last."""
+    """Move a batch to ``device``, channels last."""
     x_nchw = images_nchw.to(device, non_blocking=True, memory_format=torch.channels_last)
     return x_nchw, labels.to(device, non_blocking=True)

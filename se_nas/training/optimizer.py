@@ -12,7 +12,7 @@ from se_nas.training.recipes import Recipe
 
 
 def learning_rate(recipe: Recipe, epochs_done: float, epochs: int) -> float:
-    """Linear warm-up, then half a cosine down to 0.
+    """Return the learning rate: linear warm-up, then half a cosine down to 0.
 
     >>> [round(learning_rate(Recipe(warmup_epochs=1), e, 4), 3) for e in (0.5, 1, 2.5, 4)]
     [0.05, 0.1, 0.05, 0.0]
@@ -25,7 +25,7 @@ def learning_rate(recipe: Recipe, epochs_done: float, epochs: int) -> float:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer; biases and norms are not decayed."""
+    """Build the recipe's optimizer; biases and norms are not decayed."""
     parameters = list(model.parameters())
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
@@ -44,7 +44,7 @@ def freeze_norms(model: nn.Module) -> None:
 
 
 def amp_dtype(recipe: Recipe, device: torch.device) -> torch.dtype | None:
-    """The type of autocast on the device; None: everything in float32."""
+    """Return the type of autocast on the device; None: everything in float32."""
     if recipe.amp == "off" or device.type != "cuda":
         return None
     # Older GPUs only imitate bfloat16, slowly.

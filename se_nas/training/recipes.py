@@ -1,4 +1,4 @@
-"""How a network is trained: a ``Recipe`` is a value, and a few have names.
+"""Training recipes: a ``Recipe`` is a value, and a few have names.
 
 >>> RECIPES["search"].learning_rate
 0.1
@@ -77,7 +77,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Recipe:
-        """The recipe of some or all fields by name; the others have their defaults.
+        """Build a recipe from some or all fields by name; the others have their defaults.
 
         Raises:
             InputError: a field that a recipe does not have, or a value that is not allowed.

@@ -1,4 +1,4 @@
-"""Train a network an epoch at a time. No search here: plain PyTorch.
+"""Training of a network, an epoch at a time. No search here: plain PyTorch.
 
 >>> from se_nas.data import load
 >>> from se_nas.training.recipes import Recipe
@@ -40,7 +40,7 @@ STEPS_BETWEEN_CHECKS = 50
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """Of an epoch of training.
+    """Metrics of an epoch of training.
 
     Attributes:
         epoch: epochs that are done, from 1.
@@ -166,7 +166,7 @@ class Training:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on: tensors and plain values, for ``torch.save``.
+        """Return all that is needed to go on: tensors and plain values, for ``torch.save``.
 
         The tensors are the live ones: save them or copy them before the next epoch. There are no
         generators' states, since each epoch seeds them anew.

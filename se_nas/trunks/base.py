@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 from se_nas import dsl
 from se_nas.errors import InputError
-from se_nas.layers import Chain, SEBlock
+from se_nas.layers import Chain, Layer, SEBlock
 from se_nas.se import SE
 
 PLACEMENTS = ("standard", "pre", "post", "identity", "conv3x3")
@@ -50,6 +50,35 @@ class Trunk(Protocol):
     def stage_layers(self, number: int, se: SE | None) -> Chain: ...
 
     def head_layers(self, num_classes: int) -> Chain: ...
+
+
+class Staged:
+    """What most trunks have alike. A mixin: a trunk overrides what it has otherwise.
+
+    It takes ``depths``, units in each stage, and ``stem``, ``small`` or not, from the trunk.
+    """
+
+    depths: tuple[int, ...]
+    stem: str
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    @property
+    def input_size(self) -> int:
+        return 32 if self.stem == "small" else 224
+
+    def stage_name(self, number: int) -> str:
+        return f"stage{number}"
+
+    def stage_layers(self, number: int, se: SE | None) -> Chain:
+        depth = self.depths[self.stages.index(number)]
+        return tuple((str(i), self.unit(number, i == 0, se)) for i in range(depth))
+
+    def unit(self, number: int, first: bool, se: SE | None) -> Layer:
+        """One unit of a stage; the first one changes the width and the resolution."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

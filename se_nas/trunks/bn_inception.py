@@ -37,7 +37,7 @@ from se_nas.layers import (
     make_divisible,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import Family, place
+from se_nas.trunks.base import Family, Staged, place
 from se_nas.trunks.checks import STEMS, check_choice, check_multiplier
 
 
@@ -79,7 +79,7 @@ RELU = Act("relu")
 
 
 @dataclass(frozen=True)
-class BNInception:
+class BNInception(Staged):
     """Settings of a BN-Inception.
 
     Attributes:
@@ -105,15 +105,8 @@ class BNInception:
     def placements(self) -> tuple[str, ...]:
         return ("standard", "pre")
 
-    @property
-    def input_size(self) -> int:
-        return 32 if self.stem == "small" else 224
-
     def channels(self, channels: int) -> int:
         return make_divisible(channels * self.width)
-
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
 
     def stem_layers(self, in_channels: int) -> Chain:
         first, reduce, second = (self.channels(c) for c in STEM)

@@ -45,7 +45,7 @@ from se_nas.layers import (
     make_divisible,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import Family, Layout, place
+from se_nas.trunks.base import Family, Layout, Staged, place
 from se_nas.trunks.checks import (
     STEMS,
     by_module,
@@ -85,7 +85,7 @@ RELU = Act("relu")
 
 
 @dataclass(frozen=True)
-class InceptionResNetV2:
+class InceptionResNetV2(Staged):
     """Settings of an Inception-ResNet-v2.
 
     Attributes:
@@ -125,9 +125,6 @@ class InceptionResNetV2:
         towers = MIXED if number == 1 else REDUCTIONS[number]
         own = sum(self.channels(tower[-1][0]) for tower in towers)
         return own if number == 1 else own + self.c_out(number - 1)
-
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
 
     def stem_layers(self, in_channels: int) -> Chain:
         widths = (in_channels, *(self.channels(c) for c in STEM))

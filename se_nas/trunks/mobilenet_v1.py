@@ -32,7 +32,7 @@ from se_nas.layers import (
     make_divisible,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import Family, Layout, place
+from se_nas.trunks.base import Family, Layout, Staged, place
 from se_nas.trunks.checks import (
     STEMS,
     by_module,
@@ -48,7 +48,7 @@ RELU6 = Act("relu6")
 
 
 @dataclass(frozen=True)
-class MobileNetV1:
+class MobileNetV1(Staged):
     """Settings of a MobileNet v1. A stage is the run of units with one output width.
 
     Attributes:
@@ -77,18 +77,11 @@ class MobileNetV1:
         return ("standard", "pre", "conv3x3")
 
     @property
-    def input_size(self) -> int:
-        return 32 if self.stem == "small" else 224
-
-    @property
     def stem_channels(self) -> int:
         return make_divisible(STEM_CHANNELS * self.width)
 
     def c_out(self, number: int) -> int:
         return make_divisible(of_stage(CHANNELS, self, number) * self.width)
-
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
 
     def stem_layers(self, in_channels: int) -> Chain:
         width, stride = self.stem_channels, 1 if self.stem == "small" else 2
@@ -96,14 +89,10 @@ class MobileNetV1:
             conv_stem=Conv(in_channels, width, 3, stride), bn_stem=Norm(width), act_stem=RELU6
         )
 
-    def stage_layers(self, number: int, se: SE | None) -> Chain:
-        depth = of_stage(self.depths, self, number)
-        return tuple((str(i), self._unit(number, i == 0, se)) for i in range(depth))
-
     def head_layers(self, num_classes: int) -> Chain:
         return chain(pool=GlobalPool(), fc=Linear(self.c_out(5), num_classes))
 
-    def _unit(self, number: int, first: bool, se: SE | None) -> Group:
+    def unit(self, number: int, first: bool, se: SE | None) -> Group:
         c_out = self.c_out(number)
         c_in = c_out
         if first:

@@ -35,7 +35,7 @@ from se_nas.layers import (
     make_divisible,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import Family, Layout, place
+from se_nas.trunks.base import Family, Layout, Staged, place
 from se_nas.trunks.checks import (
     STEMS,
     by_module,
@@ -87,7 +87,7 @@ def inverted_residual(
 
 
 @dataclass(frozen=True)
-class MobileNetV2:
+class MobileNetV2(Staged):
     """Settings of a MobileNet v2. A stage is a row of the paper's Table 2.
 
     Attributes:
@@ -126,28 +126,17 @@ class MobileNetV2:
         return ("standard", "pre", "post", "conv3x3")
 
     @property
-    def input_size(self) -> int:
-        return 32 if self.stem == "small" else 224
-
-    @property
     def stem_channels(self) -> int:
         return make_divisible(STEM_CHANNELS * self.width)
 
     def c_out(self, number: int) -> int:
         return make_divisible(of_stage(CHANNELS, self, number) * self.width)
 
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
-
     def stem_layers(self, in_channels: int) -> Chain:
         width, stride = self.stem_channels, 1 if self.stem == "small" else 2
         return chain(
             conv_stem=Conv(in_channels, width, 3, stride), bn_stem=Norm(width), act_stem=RELU6
         )
-
-    def stage_layers(self, number: int, se: SE | None) -> Chain:
-        depth = of_stage(self.depths, self, number)
-        return tuple((str(i), self._block(number, i == 0, se)) for i in range(depth))
 
     def head_layers(self, num_classes: int) -> Chain:
         width = make_divisible(HEAD_CHANNELS * max(1.0, self.width))
@@ -160,7 +149,7 @@ class MobileNetV2:
             fc=Linear(width, num_classes),
         )
 
-    def _block(self, number: int, first: bool, se: SE | None) -> Residual | Group:
+    def unit(self, number: int, first: bool, se: SE | None) -> Residual | Group:
         c_out = self.c_out(number)
         c_in = c_out
         if first:

@@ -39,7 +39,7 @@ from se_nas.layers import (
     make_divisible,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import Family
+from se_nas.trunks.base import Family, Staged
 from se_nas.trunks.checks import (
     STEMS,
     check_choice,
@@ -101,7 +101,7 @@ NORMS = {"tv": (1e-3, 0.01), "timm": (1e-5, 0.1)}  # eps, momentum
 
 
 @dataclass(frozen=True)
-class MobileNetV3:
+class MobileNetV3(Staged):
     """Settings of a MobileNet v3 without its SE blocks.
 
     Attributes:
@@ -149,10 +149,6 @@ class MobileNetV3:
     @property
     def placements(self) -> tuple[str, ...]:
         return ("standard", "pre", "post", "conv3x3")
-
-    @property
-    def input_size(self) -> int:
-        return 32 if self.stem == "small" else 224
 
     @property
     def stem_channels(self) -> int:

@@ -42,14 +42,14 @@ from se_nas.layers import (
     chain,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import PLACEMENTS, Family, place
-from se_nas.trunks.checks import check_choice, check_depths, check_whole, of_stage
+from se_nas.trunks.base import PLACEMENTS, Family, Staged, place
+from se_nas.trunks.checks import check_choice, check_depths, check_whole
 
 RELU = Act("relu")
 
 
 @dataclass(frozen=True)
-class PreActResNet:
+class PreActResNet(Staged):
     """Settings of a pre-activation ResNet.
 
     Attributes:
@@ -97,15 +97,8 @@ class PreActResNet:
     def c_out(self, number: int) -> int:
         return (self.width << (number - 2)) * (4 if self.block == "bottleneck" else 1)
 
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
-
     def stem_layers(self, in_channels: int) -> Chain:
         return chain(conv_stem=Conv(in_channels, self.stem_width, 3))
-
-    def stage_layers(self, number: int, se: SE | None) -> Chain:
-        depth = of_stage(self.depths, self, number)
-        return tuple((str(i), self._unit(number, i == 0, se)) for i in range(depth))
 
     def head_layers(self, num_classes: int) -> Chain:
         width = self.c_out(4)
@@ -113,7 +106,7 @@ class PreActResNet:
             bn_head=Norm(width), relu_head=RELU, pool=GlobalPool(), fc=Linear(width, num_classes)
         )
 
-    def _unit(self, number: int, first: bool, se: SE | None) -> Residual | Group:
+    def unit(self, number: int, first: bool, se: SE | None) -> Residual | Group:
         c_out = self.c_out(number)
         c_in = c_out
         if first:

@@ -34,7 +34,7 @@ from se_nas.layers import (
     chain,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import PLACEMENTS, Family, place
+from se_nas.trunks.base import PLACEMENTS, Family, Staged, place
 from se_nas.trunks.checks import check_choice, check_whole
 from se_nas.trunks.resnet_layouts import layouts
 
@@ -42,7 +42,7 @@ RELU = Act("relu")
 
 
 @dataclass(frozen=True)
-class ResNet:
+class ResNet(Staged):
     """Settings of a residual trunk.
 
     Attributes:
@@ -113,10 +113,6 @@ class ResNet:
         return PLACEMENTS if self.block == "bottleneck" else PLACEMENTS[:-1]
 
     @property
-    def input_size(self) -> int:
-        return 32 if self.stem == "small" else 224
-
-    @property
     def stem_channels(self) -> int:
         return 2 * self.width if self.stem == "deep" else self.width
 
@@ -156,17 +152,12 @@ class ResNet:
             maxpool=pool,
         )
 
-    def stage_layers(self, number: int, se: SE | None) -> Chain:
-        return tuple(
-            (str(i), self._block(number, i == 0, se)) for i in range(self.depths[number - 2])
-        )
-
     def head_layers(self, num_classes: int) -> Chain:
         out = self.c_out(self.stages[-1])
         drop = chain(dropout=Dropout(self.dropout)) if self.dropout else ()
         return chain(pool=GlobalPool()) + drop + chain(fc=Linear(out, num_classes))
 
-    def _block(self, number: int, first: bool, se: SE | None) -> Residual:
+    def unit(self, number: int, first: bool, se: SE | None) -> Residual:
         c_out = self.c_out(number)
         c_in = c_out
         if first:

@@ -52,15 +52,15 @@ from se_nas.layers import (
     chain,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import PLACEMENTS, Family, place
-from se_nas.trunks.checks import check_choice, check_depths, check_whole, of_stage
+from se_nas.trunks.base import PLACEMENTS, Family, Staged, place
+from se_nas.trunks.checks import check_choice, check_depths, check_whole
 
 STEM_WIDTHS = {"basic": 16, "bottleneck": 64}
 RELU = Act("relu")
 
 
 @dataclass(frozen=True)
-class ShakeShake:
+class ShakeShake(Staged):
     """Settings of a Shake-Shake network.
 
     Attributes:
@@ -108,23 +108,16 @@ class ShakeShake:
     def c_out(self, number: int) -> int:
         return (self.width << (number - 2)) * (4 if self.block == "bottleneck" else 1)
 
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
-
     def stem_layers(self, in_channels: int) -> Chain:
         width = STEM_WIDTHS[self.block]
         relu = chain(relu_stem=RELU) if self.block == "bottleneck" else ()
         return chain(conv_stem=Conv(in_channels, width, 3), bn_stem=Norm(width)) + relu
 
-    def stage_layers(self, number: int, se: SE | None) -> Chain:
-        depth = of_stage(self.depths, self, number)
-        return tuple((str(i), self._unit(number, i == 0, se)) for i in range(depth))
-
     def head_layers(self, num_classes: int) -> Chain:
         relu = chain(relu_head=RELU) if self.block == "basic" else ()
         return relu + chain(pool=GlobalPool(), fc=Linear(self.c_out(4), num_classes))
 
-    def _unit(self, number: int, first: bool, se: SE | None) -> Residual:
+    def unit(self, number: int, first: bool, se: SE | None) -> Residual:
         c_out = self.c_out(number)
         c_in = c_out
         if first:

@@ -40,8 +40,8 @@ from se_nas.layers import (
     make_divisible,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import PLACEMENTS, Family, place
-from se_nas.trunks.checks import STEMS, check_choice, check_depths, check_multiplier, of_stage
+from se_nas.trunks.base import PLACEMENTS, Family, Staged, place
+from se_nas.trunks.checks import STEMS, check_choice, check_depths, check_multiplier
 
 # Output channels of stage 2 by number of groups; every further stage doubles them.
 CHANNELS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
@@ -50,7 +50,7 @@ RELU = Act("relu")
 
 
 @dataclass(frozen=True)
-class ShuffleNetV1:
+class ShuffleNetV1(Staged):
     """Settings of a ShuffleNet v1.
 
     Attributes:
@@ -83,19 +83,12 @@ class ShuffleNetV1:
         return PLACEMENTS
 
     @property
-    def input_size(self) -> int:
-        return 32 if self.stem == "small" else 224
-
-    @property
     def stem_channels(self) -> int:
         return make_divisible(STEM_CHANNELS * self.scale, self.groups)
 
     def c_out(self, number: int) -> int:
         first = make_divisible(CHANNELS[self.groups] * self.scale, 4 * self.groups)
         return first << (number - 2)
-
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
 
     def stem_layers(self, in_channels: int) -> Chain:
         width, small = self.stem_channels, self.stem == "small"
@@ -106,14 +99,10 @@ class ShuffleNetV1:
         )
         return layers if small else layers + chain(maxpool=Pool("max", padding=1))
 
-    def stage_layers(self, number: int, se: SE | None) -> Chain:
-        depth = of_stage(self.depths, self, number)
-        return tuple((str(i), self._unit(number, i == 0, se)) for i in range(depth))
-
     def head_layers(self, num_classes: int) -> Chain:
         return chain(pool=GlobalPool(), fc=Linear(self.c_out(4), num_classes))
 
-    def _unit(self, number: int, first: bool, se: SE | None) -> Residual | Group:
+    def unit(self, number: int, first: bool, se: SE | None) -> Residual | Group:
         c_out = self.c_out(number)
         if not first:
             branch = self._branch(c_out, c_out, c_out // 4, self.groups, stride=1)

@@ -35,8 +35,8 @@ from se_nas.layers import (
     chain,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import PLACEMENTS, Family, Layout, place
-from se_nas.trunks.checks import STEMS, by_module, check_choice, check_depths, of_stage
+from se_nas.trunks.base import PLACEMENTS, Family, Layout, Staged, place
+from se_nas.trunks.checks import STEMS, by_module, check_choice, check_depths
 
 # Output channels of stages 2, 3, 4 and of the last 1×1, by scale.
 CHANNELS = {
@@ -50,7 +50,7 @@ RELU = Act("relu")
 
 
 @dataclass(frozen=True)
-class ShuffleNetV2:
+class ShuffleNetV2(Staged):
     """Settings of a ShuffleNet v2.
 
     Attributes:
@@ -78,15 +78,8 @@ class ShuffleNetV2:
     def placements(self) -> tuple[str, ...]:
         return PLACEMENTS
 
-    @property
-    def input_size(self) -> int:
-        return 32 if self.stem == "small" else 224
-
     def c_out(self, number: int) -> int:
         return CHANNELS[self.scale][number - 2]
-
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
 
     def stem_layers(self, in_channels: int) -> Chain:
         small = self.stem == "small"
@@ -96,10 +89,6 @@ class ShuffleNetV2:
             relu_stem=RELU,
         )
         return layers if small else layers + chain(maxpool=Pool("max", padding=1))
-
-    def stage_layers(self, number: int, se: SE | None) -> Chain:
-        depth = of_stage(self.depths, self, number)
-        return tuple((str(i), self._unit(number, i == 0, se)) for i in range(depth))
 
     def head_layers(self, num_classes: int) -> Chain:
         width = CHANNELS[self.scale][-1]
@@ -111,7 +100,7 @@ class ShuffleNetV2:
             fc=Linear(width, num_classes),
         )
 
-    def _unit(self, number: int, first: bool, se: SE | None) -> Group:
+    def unit(self, number: int, first: bool, se: SE | None) -> Group:
         half = self.c_out(number) // 2
         shortcut: Chain = ()
         c_in, stride = half, 1

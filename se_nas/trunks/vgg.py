@@ -36,7 +36,7 @@ from se_nas.layers import (
     chain,
 )
 from se_nas.se import SE
-from se_nas.trunks.base import Family, Layout, place
+from se_nas.trunks.base import Family, Layout, Staged, place
 from se_nas.trunks.checks import STEMS, by_module, check_choice, check_depths, check_whole, of_stage
 
 # A stage's width in units of the first one's.
@@ -46,7 +46,7 @@ RELU = Act("relu")
 
 
 @dataclass(frozen=True)
-class VGG:
+class VGG(Staged):
     """Settings of a VGG with batch norm.
 
     Attributes:
@@ -78,15 +78,8 @@ class VGG:
     def placements(self) -> tuple[str, ...]:
         return ("standard", "pre")
 
-    @property
-    def input_size(self) -> int:
-        return 32 if self.stem == "small" else 224
-
     def c_out(self, number: int) -> int:
         return self.width * of_stage(FACTORS, self, number)
-
-    def stage_name(self, number: int) -> str:
-        return f"stage{number}"
 
     def stem_layers(self, in_channels: int) -> Chain:
         conv = Conv(in_channels, self.width, 3, bias=True)

@@ -1,4 +1,4 @@
-"""Tables of ``se-nas materialize``: a network by stage, and the paper's beside our figures."""
+"""Tables of ``se-nas materialize``: a network by stage, and the paper's figures beside ours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def summary(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Group:
-    """The name; output shape, parameters, multiply-adds and SE setting of every stage."""
+    """Show the name, and output shape, parameters, multiply-adds and SE of every stage."""
     sizes = {"input_size": input_size, "in_channels": in_channels, "num_classes": num_classes}
     stages: dict[str, SE | None] = {
         architecture.trunk.stage_name(number): se for number, se in architecture.stages.items()
@@ -47,7 +47,7 @@ def summary(
 
 
 def paper_table(number: int, width: int = 80) -> Group:
-    """Table ``number`` of the paper: our figures, the printed ones, the differences, notes below.
+    """Show Table ``number`` of the paper: our figures, the printed ones, differences, notes.
 
     Columns in which the paper has nothing are left out, and so are, in a narrow terminal, the
     errors that it quotes.

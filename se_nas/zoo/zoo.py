@@ -40,7 +40,7 @@ ABLATIONS: tuple[str, ...] = (
 
 
 def names() -> list[str]:
-    """All listed names except the aliases, which stand for the trunks in ``_trunk`` with SE."""
+    """List all names except the aliases, which stand for the trunks in ``_trunk`` with SE."""
     plain = list(trunks.named())
     with_se = [f"se_{name}_r16" for name in plain if not name.endswith("_trunk")]
     return [*plain, *with_se, *ABLATIONS]
@@ -104,7 +104,7 @@ _CIFAR = (
 
 
 def _pairs(rows: tuple[tuple[str, str], ...], plain: str = "reimpl") -> list[tuple[str, str, str]]:
-    """Rows whose columns are a network without SE and with it."""
+    """Pair each network without SE with the one with it, as two columns of a row."""
     columns = ((plain, "{}"), ("se", "se_{}_r16"))
     return [(row, column, name.format(ours)) for row, ours in rows for column, name in columns]
 
@@ -190,7 +190,7 @@ NOTES: dict[tuple[int, str], str] = {
 
 
 def table(number: int) -> tuple[PaperRow, ...]:
-    """The rows of a table of the paper, as far as they are networks of ours.
+    """Return the rows of a table of the paper, as far as they are networks of ours.
 
     Raises:
         InputError: no such table, or one without our networks.

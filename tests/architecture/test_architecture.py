@@ -452,3 +452,11 @@ def test_a_wrong_field_names_the_right_one() -> None:
 def test_a_token_of_names_is_told_its_value(fields: dict[str, Any], value: str) -> None:
     with pytest.raises(InputError, match=f"as names have it; the value is '{value}'"):
         SE(16, **fields)
+
+
+def test_a_name_and_an_architecture_are_taken_alike() -> None:
+    value = Architecture("resnet18", SE(8))
+    assert Architecture.of(value) is value
+    assert Architecture.of("se_resnet18_r8") == value
+    with pytest.raises(InputError, match="an architecture's name is a text"):
+        Architecture.of(8)  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from se_nas import SE, Architecture, InputError, materialize, trunk
 from se_nas.cost.network_cost import Cost, cost
 from se_nas.nn.model import Model
+from se_nas.nn.squeeze_excitation import load_function
+from se_nas.se import GATES, SQUEEZES
 
 # Every family, placement, squeeze and gate at least once.
 VARIED = [
@@ -243,3 +245,19 @@ def test_caches_do_not_mix_architectures_up() -> None:
     assert len(set(first)) == len(asked)
     backwards = [cost(architecture, **arguments) for architecture, arguments in asked[::-1]]
     assert backwards[::-1] == first
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_a_gate_holds_what_its_entry_says(name: str) -> None:
+    gate, logits = load_function(GATES[name].function), torch.randn(1, 7)
+    with torch.no_grad(), LiveElements() as live:
+        gate(logits)
+    assert live.peak == 7 * GATES[name].held
+
+
+@pytest.mark.parametrize("name", [name for name in SQUEEZES if name != "none"])
+def test_a_squeeze_holds_what_its_entry_says(name: str) -> None:
+    squeeze, maps = load_function(SQUEEZES[name].function), torch.randn(1, 7, 3, 5)
+    with torch.no_grad(), LiveElements() as live:
+        squeeze(maps)
+    assert live.peak == 7 * SQUEEZES[name].held

@@ -18,7 +18,7 @@ from se_nas.search.replay import compare, replay
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals, propose
-from se_nas.search.study.records import Outcome, Proposal
+from se_nas.search.study.records import SESSIONS, Outcome, Proposal
 from se_nas.search.study.recovery import recover
 
 SPACE = Space(
@@ -96,12 +96,12 @@ def swapped(recorded: optuna.Study, *numbers: int) -> optuna.Study:
 def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -> None:
     config, path = make(tmp_path, SPACE, "tpe")
     recorded = study.read_study(config, directory.find(path, ""))
-    sessions = recorded.user_attrs[study.SESSIONS]
-    recorded.set_user_attr(study.SESSIONS, [session | {"seed": 4} for session in sessions])
+    sessions = recorded.user_attrs[SESSIONS]
+    recorded.set_user_attr(SESSIONS, [session | {"seed": 4} for session in sessions])
     found = compare(recorded, SPACE, config, price)
     assert found.different is not None
     assert "differs" in str(found)
-    recorded.set_user_attr(study.SESSIONS, sessions)
+    recorded.set_user_attr(SESSIONS, sessions)
 
     ended = [
         t.user_attrs | {"number": t.number}

@@ -30,7 +30,7 @@ class StudySearcher(Searcher):
     Args:
         proposals: the study's side.
         epochs: a trial's budget; fewer mean that the scheduler stopped it.
-        worker_deaths: told of them by ``FailureCallback``.
+        worker_deaths: told of them by ``FailureCallback``; if not given, none die.
         seed: that every trial trains with, for the record.
         ended: called with a trial's number when the study knows its end.
         max_failed_share: when more of the trials fail than that, the search stops.
@@ -47,8 +47,8 @@ class StudySearcher(Searcher):
         self,
         proposals: Proposals,
         epochs: int,
-        worker_deaths: WorkerDeaths,
         *,
+        worker_deaths: WorkerDeaths | None = None,
         seed: int = 0,
         ended: Callable[[int], None] = lambda number: None,
         max_failed_share: float = 1.0,
@@ -57,7 +57,7 @@ class StudySearcher(Searcher):
         self.proposals, self.epochs, self.seed, self.ended = proposals, epochs, seed, ended
         self.failures = FailureBudget(max_failed_share)
         self.best = incumbent_of(proposals.study, proposals.space)
-        self.worker_deaths = worker_deaths
+        self.worker_deaths = WorkerDeaths() if worker_deaths is None else worker_deaths
         self.running: dict[str, Proposal] = {}
         self.stopped = False
         self.abort_reason = ""

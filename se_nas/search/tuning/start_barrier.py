@@ -89,7 +89,7 @@ class StartBarrier(TrialScheduler):
         self.scheduler.on_trial_remove(tune_controller, trial)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> None:
-        """Return None: Tune starts trials in order then. It asks at every step: the wait ends here."""
+        """Return None: Tune starts trials in order, and asks at every step: the wait ends here."""
         waited = self.held and self._clock() - self._last_up > self.timeout
         if self.held and (waited or len(self.held) >= count_live(tune_controller)):
             held, self.held = self.held, []

@@ -54,7 +54,7 @@ def tune_trials(
     searcher = StudySearcher(
         proposals,
         config.epochs,
-        deaths,
+        worker_deaths=deaths,
         seed=config.seed,
         ended=partial(checkpoints.remove, run.checkpoints),
         max_failed_share=config.max_failed_share,

@@ -40,7 +40,7 @@ def train(architecture: str, settings: Any, data_seed: int, images: Any) -> Retr
         file.write(f"{settings.seed}\n")
     if settings.seed == ALWAYS_DIES:
         os.kill(os.getpid(), signal.SIGKILL)
-    RankActors.peer = DyingPeer
+    RankActors.actor_type = DyingPeer
     return train_and_test(architecture, settings, data_seed, images)
 
 
@@ -60,7 +60,7 @@ def main() -> None:
         train=train,
     )
     for result in results:
-        print(result.end.partition(":")[0], bool(result.weights), result.test_acc > 0)
+        print(result.end, bool(result.weights), result.test_acc > 0)
     print(sorted((FOLDER / "began").read_text().split()))
     api: Any = ray
     deadline = time.monotonic() + 60

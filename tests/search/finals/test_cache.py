@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from se_nas import Architecture
 from se_nas.search.finals.cache import RetrainingCache
+from se_nas.search.worker.reports import End
 from se_nas.search.worker.retrain import RetrainResult
 
 PAIRS = [
@@ -19,7 +23,7 @@ PAIRS = [
 class Trainer:
     """Trains until it is interrupted."""
 
-    def __init__(self, cache: RetrainingCache, ends: Sequence[str], until: int = 99) -> None:
+    def __init__(self, cache: RetrainingCache, ends: Sequence[End], until: int = 99) -> None:
         self.cache, self.ends, self.until = cache, list(ends), until
         self.asked: list[tuple[str, int]] = []
 
@@ -61,11 +65,11 @@ def test_another_budget_is_another_retraining(tmp_path: Path) -> None:
 
 
 def test_what_may_end_otherwise_next_time_is_tried_again(tmp_path: Path) -> None:
-    ends = ["diverged", "lost: WorkerCrashedError", "out of memory", "failed: bug"]
+    ends: list[End] = ["not_finite", "lost", "out_of_memory", "error"]
     kept = RetrainingCache(tmp_path, epochs=3)
     kept.train_missing(PAIRS, Trainer(kept, ends))
     done = kept.train_missing(PAIRS, Trainer(kept, ["complete"] * 3))
-    assert [d.end for d in done] == ["diverged", "complete", "complete", "complete"]
+    assert [d.end for d in done] == ["not_finite", "complete", "complete", "complete"]
 
 
 def test_weights_without_their_note_are_none(tmp_path: Path) -> None:
@@ -73,3 +77,24 @@ def test_weights_without_their_note_are_none(tmp_path: Path) -> None:
     kept.put(*PAIRS[0], RetrainResult("complete", weights=b"x"))
     next(tmp_path.glob("*.json")).write_text('{"end": "comp')
     assert kept.get(*PAIRS[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_kept"),
+    [
+        ({}, True),
+        ({"reason": None}, True),  # a version that kept none; None stands for its absence
+        ({"end": "diverged"}, False),  # as earlier versions called it
+        ({"speed": 1.0}, False),  # of a later version
+    ],
+)
+def test_a_result_that_another_version_wrote_is_taken_or_trained_again(
+    tmp_path: Path, changed: dict[str, object], is_kept: bool
+) -> None:
+    kept = RetrainingCache(tmp_path, epochs=3)
+    kept.put(*PAIRS[0], RetrainResult("complete", 0.5, 1.0, 0.25, b"x"))
+    told = next(tmp_path.glob("*.json"))
+    values = json.loads(told.read_text()) | changed
+    told.write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
+    found = kept.get(*PAIRS[0])
+    assert found == (RetrainResult("complete", 0.5, 1.0, 0.25, b"x") if is_kept else None)

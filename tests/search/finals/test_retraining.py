@@ -58,7 +58,7 @@ def retrained(
     monkeypatch.setattr(ray, "put", lambda value: value)
     monkeypatch.setattr(ray, "remote", fake)
     monkeypatch.setattr(ray, "get", fake.get)
-    monkeypatch.setattr(ray, "wait", lambda tasks: (tasks[:1], tasks[1:]))
+    monkeypatch.setattr(ray, "wait", lambda tasks, timeout: (tasks[:1], tasks[1:]))
     told: list[tuple[int, str]] = []
     results = train_on_ray(
         [(SMALL, seed) for seed in range(len(outcomes))],
@@ -70,7 +70,7 @@ def retrained(
     )
     assert sorted(told) == [(seed, result.end) for seed, result in enumerate(results)]
     assert not any(left for left in outcomes)
-    return [result.end for result in results]
+    return [f"{result.end}: {result.reason}".removesuffix(": ") for result in results]
 
 
 def test_a_run_whose_process_dies_starts_again_with_a_limit(
@@ -87,14 +87,14 @@ def test_a_run_that_ray_kills_for_memory_is_not_started_again_without_end(
 ) -> None:
     killed = OutOfMemoryError("1 worker(s) were killed")
     ends = retrained(monkeypatch, [killed] * (MAX_DEATHS + 1), [killed, GOOD])
-    assert ends == ["out of memory", "complete"]
+    assert ends == ["out_of_memory: 1 worker(s) were killed", "complete"]
 
 
 def test_an_error_in_a_task_is_a_row_and_is_not_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bug: Any = RayTaskError("train", "traceback", ValueError("a bug\nand more"))  # type: ignore[no-untyped-call]
-    assert retrained(monkeypatch, [bug], [GOOD]) == ["failed: a bug", "complete"]
+    assert retrained(monkeypatch, [bug], [GOOD]) == ["error: a bug", "complete"]
 
 
 def test_ray_itself_tries_nothing_again() -> None:
@@ -132,8 +132,8 @@ def test_a_run_on_several_gpus_holds_them_only_as_long_as_it_lasts(
     ("name", "folder", "end"),
     [
         ("resnet8_small-width8", None, "complete"),
-        ("resnet8_small-width400000", None, "out of memory"),
-        ("resnet8_small-width8", "/nowhere", "failed: "),
+        ("resnet8_small-width400000", None, "out_of_memory"),
+        ("resnet8_small-width8", "/nowhere", "error"),
     ],
 )
 def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
@@ -142,7 +142,8 @@ def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
     assert settings.epochs == 1
     architecture = Architecture.parse(name)
     result = with_weights(train_and_test(architecture.to_json(), settings, 0), architecture)
-    assert result.end.startswith(end)
+    assert result.end == end
+    assert bool(result.reason) == (end != "complete")
     assert bool(result.weights) == (end == "complete")
 
 
@@ -159,7 +160,7 @@ def test_the_driver_makes_the_file_that_load_reads(tmp_path: Path) -> None:
 def test_weights_that_no_file_can_hold_are_the_end_of_one_run_only() -> None:
     one = torch.zeros(2)
     done = with_weights(RetrainPayload(GOOD.result, {"a": one, "b": one}, 10, 1), SMALL)
-    assert done.end.startswith("failed: ")
+    assert (done.end, bool(done.reason)) == ("error", True)
     assert not done.weights
 
 
@@ -175,7 +176,7 @@ def test_runs_of_two_processes_under_ray(tmp_path: Path) -> None:
         "complete True True",
         "complete True True",  # its peer was killed once
         "lost False False",
-        "out of memory False False",
+        "out_of_memory False False",
         "['0', '1', '1', '2', '2', '2', '2', '3']",
         "2.0",
     ]

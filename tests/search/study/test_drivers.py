@@ -56,7 +56,7 @@ def make(tmp_path: Path) -> Make:
             *(study, space, price),
             trials=trials,
             seed=seed,
-            first=first,
+            initial=first,
             sampled=sampled,
             drivers=SharedStudy(study, name, "a"),
         )
@@ -82,12 +82,12 @@ def trained(proposals: Proposals) -> list[FrozenTrial]:
 
 def deaf_once(proposals: Proposals, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next time that this driver would learn of others it does not: they are faster."""
-    listen = proposals.listen
+    sync = proposals.sync
 
     def nothing() -> None:
-        monkeypatch.setattr(proposals, "listen", listen)
+        monkeypatch.setattr(proposals, "sync", sync)
 
-    monkeypatch.setattr(proposals, "listen", nothing)
+    monkeypatch.setattr(proposals, "sync", nothing)
 
 
 def test_what_another_driver_trains_or_trained_is_known(make: Make) -> None:
@@ -117,11 +117,11 @@ def test_a_network_that_two_drivers_want_at_once_is_trained_by_one(
     assert (waits.state, "id" in waits.user_attrs) == (TrialState.RUNNING, False)
     assert two.counts.duplicates == 1
     finish(one, faster, 0.75)
-    two.listen()
+    two.sync()
     repeated = two.study.trials[1]
     assert (repeated.state, repeated.value) == (TrialState.PRUNED, None)
     assert repeated.user_attrs["outcome"]["metrics"] == {"val_acc": 0.75}
-    one.listen()
+    one.sync()
     assert one.counts.accepted == two.counts.accepted == 2
     assert one.counts.duplicates == 1
 
@@ -141,10 +141,10 @@ def test_the_last_trial_is_taken_by_one_driver(make: Make, monkeypatch: pytest.M
 def test_a_driver_that_is_taken_up_has_its_own_trials_and_no_others(make: Make) -> None:
     one, two = make("a", seed=3), make("b", seed=1)
     mine, other = ask(one), ask(two)
-    undecided = [two.drivers.ask(), one.drivers.ask()]  # type: ignore[union-attr]
+    undecided = [two.drivers.ask(), one.drivers.ask()]
     again = make("a", seed=2)
     assert {p.number for p in again.unfinished} == {mine.number, undecided[1].number}
-    assert set(again.elsewhere) == {other.number}
+    assert set(again.running_elsewhere) == {other.number}
     assert again.counts.accepted == 3
     finish(two, other, 0.5)
     while (proposal := again.ask()) is not None:
@@ -180,7 +180,7 @@ def test_duplicates_do_not_outlive_their_driver(
     deaf_once(two, monkeypatch)
     ask(one)
     assert two.ask() is None
-    two.leave()
+    two.release_duplicates()
     repeated = two.study.trials[1]
     assert (repeated.state, repeated.user_attrs["end"]) == (TrialState.PRUNED, "repeated")
     assert [t.state for t in trained(one)] == [TrialState.RUNNING]
@@ -200,7 +200,7 @@ def test_a_driver_that_died_after_a_claim_or_before_it_goes_on(
     assert "asked" not in trained(one)[0].user_attrs
     again = make("a", trials=3, seed=1)
     monkeypatch.setattr(again.drivers, "claim", die)
-    again.unfinished.clear()
+    again.take_unfinished()
     with pytest.raises(KeyboardInterrupt):
         again.ask()
     last = make("a", trials=3, seed=2)
@@ -224,7 +224,7 @@ def test_drivers_in_threads_train_every_network_once(make: Make, trials: int) ->
             wait.wait()
             while (proposal := proposals.ask()) is not None:
                 finish(proposals, proposal, 0.5)
-            proposals.leave()
+            proposals.release_duplicates()
         except Exception as error:
             errors.append(error)
 

@@ -55,7 +55,7 @@ def begin_joined(
     run = directory.create(space, settled, new_driver_name("big"))
     opened = study.create_study(space, settled, run)
     proposals = propose(opened, space, cost, settled, shared_study(opened, run))
-    proposals.listen()
+    proposals.sync()
     return proposals, run
 
 
@@ -223,8 +223,8 @@ def test_the_first_driver_waits_for_the_others_but_not_for_ever(tmp_path: Path) 
     ends, never = ask(second), ask(second)
     output, waited = wait(first, ends, second)
     assert waited == 200
-    assert f"({second.drivers.own}: 2), at most 200 s" in output  # type: ignore[union-attr]
-    assert f"not in the results, because they did not end: trials of {second.drivers.own}: 1;" in (  # type: ignore[union-attr]
+    assert f"({second.drivers.own}: 2), at most 200 s" in output
+    assert f"not in the results, because they did not end: trials of {second.drivers.own}: 1;" in (
         output
     )
     finish(second, never)

@@ -37,7 +37,7 @@ def make(
     study = optuna.create_study(
         directions=[o.direction for o in space.objectives], sampler=sampler or RandomSampler(seed=0)
     )
-    return Proposals(study, space, price, trials=trials, first=first, sampled=sampled)
+    return Proposals(study, space, price, trials=trials, initial=first, sampled=sampled)
 
 
 def ask(proposals: Proposals) -> Proposal:

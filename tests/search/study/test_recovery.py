@@ -231,6 +231,6 @@ def test_a_network_that_was_enqueued_and_not_asked_for_is_trained_and_answers_no
     assert decisions is not None
     first.study.enqueue_trial(decisions)
     again = driver(tmp_path / "journal")
-    again.first = iter(known)
+    again.initial = iter(known)
     assert [ask(again).architecture for _ in range(2)] == known
     assert not any(t.state is TrialState.WAITING for t in again.study.trials)

@@ -13,6 +13,7 @@ from rich.console import Console
 from se_nas.search.config import MAX_DEATHS
 from se_nas.search.run_dir.directory import RunDirectory, last_error
 from se_nas.search.tuning.failures import FailureBudget, FailureCallback
+from se_nas.search.tuning.worker_deaths import WorkerDeaths
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def kept(tmp_path: Path) -> tuple[FailureCallback, io.StringIO]:
     run = RunDirectory(tmp_path)
     run.make_folders()
     printed = io.StringIO()
-    return FailureCallback(run, Console(file=printed, width=200), set(), {}, set()), printed
+    return FailureCallback(run, Console(file=printed, width=200), WorkerDeaths()), printed
 
 
 def trial(error_file: Path | None = None, **result: Any) -> Any:
@@ -52,14 +53,15 @@ def test_a_trial_whose_workers_die_again_and_again_is_said_once(
     kept: tuple[FailureCallback, io.StringIO],
 ) -> None:
     callback, printed = kept
-    callback.again.add("id7")
+    callback.deaths.retry("id7")
     callback.on_trial_error(0, [], trial())
     assert not printed.getvalue()
-    callback.again.clear()
+    callback.deaths = WorkerDeaths()
     callback.on_trial_error(0, [], trial())
     assert "trial 7 is lost: its worker died (" in printed.getvalue()
     printed.truncate(printed.seek(0))
-    callback.deaths[7] = 4
+    for _ in range(4):
+        callback.deaths.died(7)
     callback.on_trial_error(0, [], trial())
     assert printed.getvalue().count("\n") == 1
     assert "trial 7 is lost: its workers died 4 times" in printed.getvalue()
@@ -80,7 +82,7 @@ def test_only_a_worker_that_was_killed_for_memory_is_not_tried_again(
     died = trial(noted)
     kept[0].on_trial_recover(0, [], died)
     assert died.config.get("out_of_memory", False) is memory
-    assert kept[0].out_of_memory == ({"id7"} if memory else set())
+    assert kept[0].deaths.killed_for_memory("id7") is memory
     kept[0].on_trial_recover(0, [], died)  # another worker is killed over it
     kept[0].on_trial_error(0, [], died)
     assert kept[1].getvalue().count("\n") == 1
@@ -105,4 +107,4 @@ def test_a_trial_goes_on_three_times_whatever_tune_calls_it(
     callback.on_trial_recover(0, [], again)
     assert again.run_metadata.num_failures == 1, "as Tune counted"
     callback.on_trial_recover(0, [], again)
-    assert callback.deaths[7] == again.run_metadata.num_failures == MAX_DEATHS
+    assert callback.deaths.count(7) == again.run_metadata.num_failures == MAX_DEATHS

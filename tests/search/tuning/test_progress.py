@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import optuna
 import pytest
@@ -17,15 +17,14 @@ from rich.console import Console
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost.network_cost import cost
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.study.records import End
 from se_nas.search.study.recovery import recover
 from se_nas.search.tuning.progress import LOG_AT_LEAST_EVERY_S, LOG_EVERY_S, ProgressCallback
 from se_nas.search.tuning.searcher import StudySearcher
+from se_nas.search.worker.reports import ENDS
 
 SPACE = Space(
     "small", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4, 8, 16))))
 )
-ENDS = get_args(End)
 LINE = re.compile(
     r"search: (?P<ended>\d+)/(?P<trials>\d+) trials · (?P<running>\d+) running"
     r"(?P<ends>( · \d+ (stopped early|diverged|out of memory|failed|lost))*)"
@@ -78,7 +77,7 @@ def result(epoch: int, val_acc: float = 0.5, end: str = "") -> dict[str, Any]:
 def train(searcher: StudySearcher, trial_id: str, val_acc: float = 0.5, epochs: int = 4) -> str:
     """A trial from its proposal to its end; the name of its architecture."""
     searcher.suggest(trial_id)
-    name = str(searcher.live[trial_id].architecture)
+    name = str(searcher.running[trial_id].architecture)
     searcher.on_trial_complete(trial_id, result(epochs, val_acc))
     return name
 
@@ -164,7 +163,7 @@ def test_the_time_left_counts_running_trials_by_their_epochs(
 
 def test_a_space_that_is_done_has_no_trials_left(study: optuna.Study) -> None:
     small = Space("three", trunk="resnet8_small", se=optional(SE(reduction=choice(2, 4))))
-    proposals = Proposals(study, small, cost, trials=9, first=small, sampled=False)
+    proposals = Proposals(study, small, cost, trials=9, initial=small, sampled=False)
     searcher = StudySearcher(proposals, epochs=4)
     shown = progress(searcher)
     train(searcher, "a")
@@ -247,10 +246,10 @@ def test_whatever_happens_the_line_adds_up(study: optuna.Study, seed: int) -> No
         if rng.random() < 0.05:
             searcher = driver(study, trials=20)
             shown = progress(searcher)
-        elif len(searcher.live) < 3 and rng.random() < 0.6:
+        elif len(searcher.running) < 3 and rng.random() < 0.6:
             searcher.suggest(str(step))
-        elif searcher.live:
-            trial_id = rng.choice(sorted(searcher.live))
+        elif searcher.running:
+            trial_id = rng.choice(sorted(searcher.running))
             if rng.random() < 0.4:
                 searcher.on_trial_result(trial_id, result(rng.randint(1, 3), rng.random()))
             else:
@@ -259,7 +258,7 @@ def test_whatever_happens_the_line_adds_up(study: optuna.Study, seed: int) -> No
         ends = [int(n) for n in re.findall(r"\d+", told["ends"] or "")]
         complete = [t for t in study.trials if t.state is optuna.trial.TrialState.COMPLETE]
         assert int(told["ended"] or 0) == sum(ends) + len(complete) <= 20
-        assert int(told["running"] or 0) == len(searcher.live)
+        assert int(told["running"] or 0) == len(searcher.running)
         best = max(complete, key=lambda trial: trial.values[0], default=None)
         expected = best and f"{best.values[0]:.4f} {best.user_attrs['name']}"
         assert told["best"] == expected

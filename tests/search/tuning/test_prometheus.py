@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from se_nas.search.study.ranking import Incumbent
-from se_nas.search.study.records import Counts, End
+from se_nas.search.study.records import Counts
 from se_nas.search.tuning.prometheus import GAUGES, STATES, SearchGauges
+from se_nas.search.worker.reports import ENDS
 from se_nas.space.objectives import Objective, maximize, minimize
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,8 +68,8 @@ def test_the_best_value_is_exported_once_there_is_one(
 ) -> None:
     observed, seen = SearchGauges("r", slots=2, clock=Clock()), Incumbent(objective)
     assert "se_nas_best_value" not in {key[0] for key in values(observed, best=seen)}
-    seen.see({"val_acc": 0.9, "val_loss": 2.0}, "a")
-    seen.see({"val_acc": 0.1, "val_loss": 1.0}, "b")
+    seen.update({"val_acc": 0.9, "val_loss": 2.0}, "a")
+    seen.update({"val_acc": 0.1, "val_loss": 1.0}, "b")
     found = {key: v for key, v in values(observed, best=seen).items() if "best_value" in key[0]}
     assert found == {("se_nas_best_value", objective.metric, best): value}
 
@@ -126,4 +127,4 @@ def test_the_docs_list_exactly_the_states_of_trials() -> None:
     (row,) = (line for line in text.splitlines() if line.startswith("| `ray_se_nas_trials`"))
     listed = row.split("|")[3].partition("trials: ")[2]
     assert tuple(listed.strip().split(", ")) == STATES
-    assert set(STATES) - {"running"} <= set(get_args(End))
+    assert set(STATES) - {"running"} <= set(ENDS)

@@ -61,7 +61,7 @@ def test_a_trial_that_the_user_interrupts_is_told_nothing_and_is_running_still(
     assert last(searcher).state is TrialState.RUNNING
     assert "end" not in last(searcher).user_attrs
     assert not ended, "its checkpoint stays"
-    assert "a" in searcher.again, "nobody is told that it is lost"
+    assert searcher.worker_deaths.to_retry("a"), "nobody is told that it is lost"
     assert searcher.suggest("b") == Searcher.FINISHED
 
 
@@ -133,7 +133,7 @@ def test_a_search_in_which_too_many_trials_fail_stops_and_says_why() -> None:
     searcher.suggest("i")
     searcher.on_trial_complete("i", None, error=True)
     assert searcher.stopped
-    assert searcher.too_many_failed == "5 of 9 trials failed, more than a share of 0.5"
+    assert searcher.abort_reason == "5 of 9 trials failed, more than a share of 0.5"
     assert last(searcher).state is TrialState.FAIL
     assert study.trials[0].user_attrs["outcome"]["reason"] == "ValueError: no"
 
@@ -142,8 +142,10 @@ def test_a_trial_whose_workers_are_killed_for_memory_is_infeasible_and_not_lost(
     searcher: StudySearcher,
 ) -> None:
     searcher.suggest("a")
-    searcher.out_of_memory.add("a")
-    searcher.deaths[0] = 1  # it recovered from the first kill, to report it, and was killed again
+    searcher.worker_deaths.kill_for_memory("a")
+    searcher.worker_deaths.died(
+        0
+    )  # it recovered from the first kill, to report it, and was killed again
     searcher.on_trial_complete("a", None, error=True)
     assert last(searcher).state is TrialState.PRUNED
     assert last(searcher).constraints["memory"] > 0
@@ -164,7 +166,7 @@ def test_nothing_is_written_after_a_study_that_could_not_be_written(
 
     monkeypatch.setattr(searcher.proposals.study, "tell", fail)
     searcher.on_trial_complete("a", result(4))
-    assert (searcher.broken, searcher.stopped, len(calls)) == (full, True, 1)
+    assert (searcher.storage_error, searcher.stopped, len(calls)) == (full, True, 1)
     monkeypatch.setattr(searcher.proposals, "report", fail)
     searcher.on_trial_result("b", result(1))
     searcher.on_trial_complete("b", result(4))
@@ -190,11 +192,11 @@ def test_only_what_was_trained_to_its_end_and_keeps_the_constraints_is_ranked_or
     for name, value, epochs in (("low", 0.4, 4), ("high", 0.5, 4), ("stopped", 0.9, 2)):
         searcher.suggest(name)
         if name == "high":
-            high = str(searcher.live[name].architecture)
+            high = str(searcher.running[name].architecture)
         searcher.on_trial_complete(name, result(epochs, value) | {"done": True})
     assert (searcher.best.value, searcher.best.architecture) == (0.5, high)
     searcher.suggest("over")
-    searcher.live["over"].trial.set_constraint("params", 1.0)
+    searcher.running["over"].trial.set_constraint("params", 1.0)
     searcher.on_trial_complete("over", result(4, 0.9))
     ranked = ranking(study, SPACE)
     assert [values for _, values in ranked] == [[0.5], [0.4]]
@@ -236,13 +238,16 @@ def test_a_new_driver_knows_the_best_of_the_earlier_ones(
 
 def test_a_trial_that_tune_gives_up_too_early_comes_again(searcher: StudySearcher) -> None:
     searcher.suggest("a")
-    proposal = searcher.live["a"]
-    searcher.deaths[proposal.number] = 1  # recovered once; then Tune ends it over the same death
+    proposal = searcher.running["a"]
+    searcher.worker_deaths.died(
+        proposal.number
+    )  # recovered once; then Tune ends it over the same death
     searcher.on_trial_complete("a", None, error=True)
     assert last(searcher).state is TrialState.RUNNING
     searcher.suggest("b")
-    assert searcher.live["b"] is proposal
-    searcher.deaths[proposal.number] = 3
+    assert searcher.running["b"] is proposal
+    for _ in range(2):
+        searcher.worker_deaths.died(proposal.number)
     searcher.on_trial_complete("b", None, error=True)
     assert last(searcher).user_attrs["end"] == "lost"
 
@@ -250,12 +255,12 @@ def test_a_trial_that_tune_gives_up_too_early_comes_again(searcher: StudySearche
 def test_the_search_is_not_finished_while_a_trial_may_come_again(searcher: StudySearcher) -> None:
     searcher.proposals.trials = 1
     searcher.suggest("a")
-    proposal = searcher.live["a"]
+    proposal = searcher.running["a"]
     assert searcher.suggest("b") is None
-    searcher.deaths[proposal.number] = 1
+    searcher.worker_deaths.died(proposal.number)
     searcher.on_trial_complete("a", None, error=True)
     assert searcher.suggest("b") is not None
-    assert searcher.live["b"] is proposal
+    assert searcher.running["b"] is proposal
     searcher.on_trial_complete("b", result(4))
     assert searcher.suggest("c") == Searcher.FINISHED
 
@@ -264,8 +269,8 @@ def test_a_trial_whose_workers_die_as_they_start_does_not_come_again_for_ever(
     searcher: StudySearcher,
 ) -> None:
     searcher.suggest("0")
-    proposal = searcher.live["0"]
-    searcher.deaths[proposal.number] = 1
+    proposal = searcher.running["0"]
+    searcher.worker_deaths.died(proposal.number)
     times = 0
     while last(searcher).state is TrialState.RUNNING:
         searcher.on_trial_complete(str(times), None, error=True)
@@ -293,14 +298,15 @@ def test_a_trial_that_fails_has_the_metrics_of_its_last_whole_epoch(
 
 def test_a_trial_that_is_lost_has_what_is_known_of_it(searcher: StudySearcher) -> None:
     searcher.suggest("a")
-    number = searcher.live["a"].number
+    number = searcher.running["a"].number
     for epoch in (1, 2):
         searcher.on_trial_result("a", result(epoch, epoch / 10) | {"worker": "node:7"})
-    searcher.deaths[number] = 1
+    searcher.worker_deaths.died(number)
     searcher.on_trial_complete("a", None, error=True)
     searcher.suggest("b")  # it comes again under another id, and no worker lives for an epoch
-    assert searcher.live["b"].number == number
-    searcher.deaths[number] = 4
+    assert searcher.running["b"].number == number
+    for _ in range(3):
+        searcher.worker_deaths.died(number)
     searcher.on_trial_complete("b", None, error=True)
     outcome = last(searcher).user_attrs["outcome"]
     assert (outcome["end"], outcome["epochs"], outcome["worker"]) == ("lost", 2, "node:7")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from se_nas.search.tuning.start_barrier import PATIENCE_S, StartBarrier
+from se_nas.search.tuning.start_barrier import START_TIMEOUT_S, StartBarrier
 from se_nas.search.worker.reports import READY, ready_first
 
 TRAINED = {"epoch": 1, "val_acc": 0.5}
@@ -73,12 +73,12 @@ def test_after_that_a_fresh_worker_trains_at_once(clock: Clock) -> None:
 
 def test_the_wait_ends_when_no_further_worker_comes_up(clock: Clock) -> None:
     scheduler, controller = wave(clock)
-    clock.now = 10 * PATIENCE_S
+    clock.now = 10 * START_TIMEOUT_S
     scheduler.choose_trial_to_run(controller)  # none is up: nothing to let go
     scheduler.on_trial_result(controller, "trial 0", dict(READY))
-    clock.now += PATIENCE_S - 1
+    clock.now += START_TIMEOUT_S - 1
     scheduler.on_trial_result(controller, "trial 2", dict(READY))
-    clock.now += PATIENCE_S - 1
+    clock.now += START_TIMEOUT_S - 1
     scheduler.choose_trial_to_run(controller)
     assert controller.training == []
     clock.now += 2

@@ -53,7 +53,7 @@ def main(sent: Path, done: Path) -> None:
     store = make_store(1)
     peer = given["Peer"](settings, 0, 1, store.port)
     peer.join()
-    peer.begin(architecture, images, 0)
+    peer.begin(architecture, images, settings)
     peer.epoch()
     peer.test()
     leave()

@@ -63,7 +63,7 @@ class FaultyRank(RankActor):
 
 
 class FaultyRanks(RankActors):
-    peer = FaultyRank
+    actor_type = FaultyRank
 
 
 class FaultyTrial(SETrial):
@@ -71,7 +71,7 @@ class FaultyTrial(SETrial):
         with (FOLDER / "workers").open("a") as file:
             file.write(f"{config['number']}\n")
         super().setup(config, settings, images)
-        self.peers = FaultyRanks(settings)
+        self.ranks = FaultyRanks(settings)
 
     def _step(self) -> dict[str, Any]:
         (FOLDER / "number").write_text(str(self.number))

@@ -49,7 +49,7 @@ class Task:
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wait(tasks: list[Task], timeout: float, num_returns: int = 1) -> Any:
+    def wait(tasks: list[Task], *, timeout: float, num_returns: int = 1) -> Any:
         deadline = time.monotonic() + timeout
         while True:
             ended = [task for task in tasks if task.ended.is_set()][:1]
@@ -150,7 +150,7 @@ def test_a_trial_raises_what_its_peer_did_and_ends_the_other_peers() -> None:
     other = Task()
     peers = peers_of(ended(raised(MemoryError("here"))), other)
     with pytest.raises(MemoryError, match="here"):
-        peers.together("epoch", lost)
+        peers.run_on_all_ranks("epoch", lost)
     assert other.ended.is_set()
     assert not peers.actors
 
@@ -165,13 +165,13 @@ def test_process_0_that_hangs_without_a_peer_is_freed() -> None:
         lost()
 
     with pytest.raises(ValueError, match="a bug"):
-        peers.together("epoch", hangs)
+        peers.run_on_all_ranks("epoch", hangs)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_trial_whose_peer_died_ends_its_process() -> None:
     with pytest.raises(SystemExit):
-        peers_of(ended(ActorDiedError())).together("epoch", lost)  # type: ignore[no-untyped-call]
+        peers_of(ended(ActorDiedError())).run_on_all_ranks("epoch", lost)  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.timeout(60)
@@ -190,7 +190,7 @@ def test_a_peer_that_fails_before_it_enters_the_group_leaves_nobody_waiting(
         join(own, 0, 2, False)
 
     with pytest.raises(ValueError, match="no such device"):
-        peers.together("epoch", enters)
+        peers.run_on_all_ranks("epoch", enters)
     assert peers.server is None
     # The next peers, in processes of their own, begin to count groups at 0.
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
@@ -204,5 +204,5 @@ def test_an_error_of_process_0_is_its_own() -> None:
         raise ValueError("mine")
 
     with pytest.raises(ValueError, match="mine"):
-        peers_of(ended(raised(LOST))).together("epoch", fails)
-    assert peers_of(ended(None)).together("epoch", lambda: 7) == 7
+        peers_of(ended(raised(LOST))).run_on_all_ranks("epoch", fails)
+    assert peers_of(ended(None)).run_on_all_ranks("epoch", lambda: 7) == 7

@@ -41,8 +41,8 @@ class Worker:
         for i, config in enumerate(configs):
             if i == 2:  # it diverges, in both processes
                 recipe = replace(RECIPES["search"], learning_rate=1e12, warmup_epochs=0)
-                trial.settings = trial.peers.settings = replace(settings, recipe=recipe)
-                trial.peers.close()
+                trial.settings = trial.ranks.settings = replace(settings, recipe=recipe)
+                trial.ranks.close()
             if i:
                 trial.reset_config(config)
             result = {"done": False}
@@ -86,15 +86,15 @@ class Dying(RankActor):
         os.kill(os.getpid(), signal.SIGKILL)
 
 class DyingRanks(RankActors):
-    peer = Dying
+    actor_type = Dying
 
 @ray.remote(num_cpus=1, scheduling_strategy=PlacementGroupSchedulingStrategy(group, 0))
 class Worker:
     def open(self):
-        self.peers = DyingRanks(settings)
-        self.peers.open()
+        self.ranks = DyingRanks(settings)
+        self.ranks.open()
     def run(self):
-        self.peers.together("epoch", lambda: time.sleep(600))  # as NCCL would
+        self.ranks.run_on_all_ranks("epoch", lambda: time.sleep(600))  # as NCCL would
 
 worker = Worker.remote()
 ray.get(worker.open.remote())
@@ -137,20 +137,20 @@ class Failing(RankActor):
 
 @ray.remote(num_cpus=1, scheduling_strategy=PlacementGroupSchedulingStrategy(group, 0))
 class Worker:
-    def run(self, peer):
-        peers = RankActors(settings)
-        peers.peer = peer
+    def run(self, kind):
+        ranks = RankActors(settings)
+        ranks.actor_type = kind
         try:
-            peers.open()
+            ranks.open()
             return "joined"
         except Exception as error:
             return repr(error)
         finally:
-            peers.close()
+            ranks.close()
 
 worker = Worker.remote()
-for peer in Failing, RankActor:
-    print(ray.get(worker.run.remote(peer), timeout=120), flush=True)
+for kind in Failing, RankActor:
+    print(ray.get(worker.run.remote(kind), timeout=120), flush=True)
 """
 
 

@@ -21,7 +21,7 @@ MODULES = {
 # The rooms of the package: each imports only from rooms that stand before it.
 HOUSE = (
     ("errors", "layers", "files"),
-    ("dsl",),
+    ("dsl", "settings"),
     ("se",),
     ("trunks",),
     ("architecture",),
@@ -35,6 +35,7 @@ HOUSE = (
 # Of the search: pricing, tuning and finals do not know one another, nor a worker the run's folder.
 ROOMS = (
     ("config", "signals"),
+    ("config_file",),
     ("run_dir", "worker"),
     ("cluster",),
     ("study",),
@@ -46,7 +47,7 @@ ROOMS = (
 )
 HEAVY = {"torch", "torchvision", "numpy", "timm", "safetensors", "scipy", "sklearn"}
 LIGHT_ROOMS = (
-    *("errors", "dsl", "layers", "files", "se", "trunks", "architecture"),
+    *("errors", "dsl", "settings", "layers", "files", "se", "trunks", "architecture"),
     *("cost", "space", "spaces", "zoo"),
 )
 LIGHT_IN_LATENCY = ("blocks", "measure_missing", "cache", "cover", "settings", "table")

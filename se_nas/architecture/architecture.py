@@ -68,7 +68,7 @@ class Architecture:
 
     @classmethod
     def of(cls, name_or_architecture: str | Architecture) -> Architecture:
-        """The architecture itself, or that of a name."""
+        """Return the architecture itself, or that of a name."""
         if isinstance(name_or_architecture, Architecture):
             return name_or_architecture
         return cls.parse(name_or_architecture)

@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 from se_nas.cli import materialize, search
-from se_nas.cli.usage import UsageError, Version, line
+from se_nas.cli.options import PanelCommand
+from se_nas.cli.usage import UsageError, Version, as_options, line
 from se_nas.errors import InputError
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(search.search)
+app.command(cls=PanelCommand)(search.search)
 app.command()(search.replay)
 app.command()(materialize.materialize)
 
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None, *, alone: str | None = None) -> Non
     try:
         code = program(args=arguments, standalone_mode=False)
     except InputError as error:
-        message = str(error)
+        message = as_options(str(error))
     except UsageError as error:
         if not arguments:  # then it is the help
             error.show()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from se_nas.errors import unknown
+from se_nas.search.config import SearchConfig
+from se_nas.settings import settings_of
 
 # Of click, or of the copy that newer versions of typer have inside; neither way typer exports it.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -51,6 +54,22 @@ def line(error: Any, arguments: Sequence[str]) -> str:
     text = " ".join(error.format_message().split()).rstrip(".")
     see = "" if context is None else f"; see {context.command_path} --help"
     return text[:1].lower() + text[1:] + see
+
+
+def as_options(message: str) -> str:
+    """Write settings as options: the library, which knows none, has them between backticks.
+
+    >>> as_options("lower `cpus_per_trial`, or use `gpus=0`; see `ray start`")
+    'lower --cpus-per-trial, or use --gpus 0; see `ray start`'
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"]
+        if name not in settings_of(SearchConfig):
+            return found[0]
+        return f"--{name.replace('_', '-')}" + ("" if value is None else f" {value}")
+
+    return re.sub(r"`(?P<name>[a-z_]+)(=(?P<value>[^`]*))?`", option, message)
 
 
 def _options(parameter: Any) -> list[str]:

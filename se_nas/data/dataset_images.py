@@ -40,7 +40,7 @@ class DatasetImages(Dataset[Batch]):
     default_workers: int = 0
 
     def select(self, positions: Tensor) -> DatasetImages:
-        """The items at these positions."""
+        """Return the items at these positions."""
         return replace(self, labels=self.labels[positions], indices=self.indices[positions])
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class DatasetImages(Dataset[Batch]):
 
 
 def to_image(item: Any) -> Tensor:
-    """The image of an item (image, label), float32 (C, H, W); bytes become [0, 1].
+    """Return the image of an item (image, label), float32 (C, H, W); bytes become [0, 1].
 
     Raises:
         InputError: what follows ``train[3]`` in a message.
@@ -96,7 +96,7 @@ def to_image(item: Any) -> Tensor:
 
 
 def to_label(item: Any, num_classes: int | None = None) -> int:
-    """The label of an item (image, label); below ``num_classes``, if that is known.
+    """Return the label of an item (image, label); below ``num_classes``, if that is known.
 
     Raises:
         InputError: what follows ``train[3]`` in a message.
@@ -119,5 +119,5 @@ def _pair(item: Any) -> Any:
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """A shape as a reader writes it: 3×32×32."""
+    """Write a shape as a reader does: 3×32×32."""
     return "×".join(map(str, shape))

@@ -81,7 +81,7 @@ def spread(count: int) -> list[int]:
 
 
 def _listed_labels(dataset: Any) -> Tensor | None:
-    """What a data set says of its labels, in the manner of torchvision's or PyTorch's."""
+    """Return what a data set says of its labels, as torchvision's and PyTorch's do."""
     if isinstance(dataset, Subset):
         inner = _listed_labels(dataset.dataset)
         return None if inner is None else inner[torch.as_tensor(list(dataset.indices))]

@@ -99,7 +99,7 @@ def from_datasets(
 
 
 def load_data_file(path: str | Path) -> Data:
-    """The data set that a Python file defines: ``DATA``, or what its ``load_data()`` returns.
+    """Read the data set that a Python file defines: ``DATA``, or what its ``load_data()`` returns.
 
     Raises:
         InputError: there is no such file, an error in it, or it defines neither.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from se_nas.errors import InputError, unknown, whole
-from se_nas.space.objectives import MEASURED
-from se_nas.space.space import Space
+from se_nas.settings import setting
+
+if TYPE_CHECKING:
+    from se_nas.space.space import Space
 
 PRECISIONS = ("float32", "float16", "bfloat16")
 # Fields that say how much is measured and where it is kept, not what one measurement is.
@@ -26,33 +28,36 @@ LEAST = {
 
 @dataclass(frozen=True)
 class LatencySettings:
-    """Settings of the timing of networks, and of how many are timed.
-
-    Attributes:
-        batch: images in one pass.
-        precision: of weights and images: ``float32``, ``float16`` or ``bfloat16``.
-        channels_last: the memory format NHWC rather than NCHW.
-        threads: of one pass on a CPU.
-        warm_up, repeats: untimed and timed passes; the median of the timed ones counts.
-        sweeps: how often all networks are gone through: a slow moment of the machine is outvoted.
-        networks: at most so many are timed for the table of a space.
-        held_out: random architectures, timed whole, that the table is compared with.
-        cache: folder of earlier measurements; None for the user's cache folder.
+    """Settings of the timing of networks, and of how many are timed; they begin with ``latency_``.
 
     Raises:
         InputError: a value is not allowed.
     """
 
-    batch: int = 1
-    precision: str = "float32"
-    channels_last: bool = False
-    threads: int = 1
-    warm_up: int = 2
-    repeats: int = 7
-    sweeps: int = 3
-    networks: int = 400
-    held_out: int = 10
-    cache: str | None = None
+    batch: int = setting(
+        1, "Images in a pass that is timed, if the space asks for latency_ms.", "latency"
+    )
+    precision: str = setting(
+        "float32", f"Of weights and images: {', '.join(PRECISIONS)}.", "latency"
+    )
+    channels_last: bool = setting(False, "Time in the memory format NHWC, not NCHW.", "latency")
+    threads: int = setting(1, "Threads of a pass on a CPU.", "latency")
+    warm_up: int = setting(2, "Untimed passes of each network.", "latency")
+    repeats: int = setting(
+        7, "Timed passes of each network in a sweep; the median counts.", "latency"
+    )
+    # A slow moment of the machine is outvoted.
+    sweeps: int = setting(3, "How often all networks are gone through.", "latency")
+    networks: int = setting(
+        400, "Time at most so many networks for the table of blocks.", "latency"
+    )
+    held_out: int = setting(10, "Random networks that the table is tested with.", "latency")
+    cache: str | None = setting(
+        None,
+        "Folder of earlier measurements [default: in the user's cache folder].",
+        "latency",
+        on_resume="may change",
+    )
 
     def __post_init__(self) -> None:
         for name, bound in LEAST.items():
@@ -85,6 +90,8 @@ class Signature:
 
 def uses_latency(space: Space) -> bool:
     """Return whether a constraint or an objective of the space is a latency."""
+    from se_nas.space.objectives import MEASURED  # late: ``--help`` reads this module
+
     quantities = [constraint.quantity for constraint in space.constraints]
     quantities += [objective.metric for objective in space.objectives]
     return any(quantity in MEASURED for quantity in quantities)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from se_nas.errors import InputError, unknown
 from se_nas.latency.settings import LatencySettings
+from se_nas.settings import absolute_if_python, absolute_path, group, setting, with_options
 from se_nas.training.recipes import RECIPES, Recipe
 
 # A trial whose workers or nodes die goes on so many times; then it is lost.
@@ -19,26 +20,42 @@ MAX_DEATHS = 3
 T = TypeVar("T")
 HIDDEN = "***"  # in the place of a password
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
+# What earlier versions called a field.
+OLD_NAMES = {"data": {"folder": "data_dir"}}
+
+
+def _absolute_if_path(space: str) -> str:
+    from se_nas.space.files import is_path  # late: ``--help`` reads this module
+
+    return absolute_path(space) if is_path(space) else space
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which images a trial trains on; enough for a worker to load them itself.
+    """Which images a trial trains on: the arguments of ``se_nas.data.load``."""
 
-    Attributes:
-        name: a name in ``se_nas.data.DATASETS``, the path of a Python file that defines a data
-            set, or another name: then it was given as a Python object.
-        folder: where its files are; None for embedded data.
-        image_size: side in pixels, None for the data set's own.
-        val_images: images cut from train for validation; None for a fifth of them.
-        limit_train: train on so many images only; None for all.
-    """
-
-    name: str = "digits"
-    folder: str | None = None
-    image_size: int | None = None
-    val_images: int | None = None
-    limit_train: int | None = None
+    # Another name is that of a data set that was given as a Python object.
+    name: str = setting(
+        "digits",
+        "digits, fashion_mnist, cifar10, cifar100 or imagefolder, or a path to your own file.py.",
+        "data",
+        option="data",
+        convert=absolute_if_python,
+    )
+    data_dir: str | None = setting(
+        None,
+        "Folder with the data's files; digits need none.",
+        "data",
+        on_resume="may change",
+        convert=absolute_path,
+    )
+    image_size: int | None = setting(
+        None, "Side of the images in pixels [default: the data set's].", "data"
+    )
+    val_images: int | None = setting(
+        None, "Images cut from train for validation [default: a fifth].", "data"
+    )
+    limit_train: int | None = setting(None, "Train on so many images only [default: all].", "data")
 
     @property
     def title(self) -> str:
@@ -50,60 +67,116 @@ class DataSettings:
 class SearchConfig:
     """Everything that a search run depends on beside its space.
 
-    Attributes:
-        data, recipe: the images of every trial, and how it trains on them.
-        train: a Python file with a training function in place of the recipe, or the name of one
-            that was given as a Python object.
-        trials: distinct architectures to train; duplicates and rejected proposals are free.
-        epochs: budget of one trial.
-        first_rung: share of the budget before which no trial is stopped early; 1 never stops.
-        gpus: GPUs to use in the whole cluster, 0 for CPU only, None for all that are there.
-        gpus_per_trial: a fraction packs trials on one device; a whole number above 1 trains each
-            trial on so many, with slices of every batch.
-        cpus_per_trial: a trial's share; None for 1 on CPUs, an equal share beside GPUs.
-        concurrency: trials at once, None for as many as the resources hold.
-        sampler: ``tpe``, ``random``, ``nsga2``, ``grid``, or the import path of an Optuna sampler.
-        enqueue: names of networks to try first.
-        seed: of the sampler, the split and every trial.
-        storage: URL of the study's database; None keeps it in a journal in the run directory.
-        top: how many of the best are retrained.
-        final_seeds: seeds of each retraining.
-        final_epochs: budget of a retraining, None for ``epochs``.
-        max_failed_share: a search in which more of the trials fail than that stops.
-        name: of the run and its study; None makes one of the space, the data and the time.
-        out: folder of the runs.
-        address: a running Ray cluster; None starts one on this machine.
-        latency: how ``latency_ms`` is measured, if the space asks for it.
-        dashboard: start Ray's with a cluster of our own.
-        dashboard_host: where the dashboard of a cluster of our own listens; None for loopback.
-        tensorboard: write a TensorBoard run for every trial.
+    A setting is written here and nowhere else: the command line, files of settings, what a resumed
+    run may change and what drivers share are made from these fields.
     """
 
-    data: DataSettings = field(default_factory=DataSettings)
-    recipe: Recipe = RECIPES["search"]
-    train: str | None = None
-    trials: int = 20
-    epochs: int = 8
-    first_rung: float = 0.5
-    gpus: int | None = None
-    gpus_per_trial: float = 1.0
-    cpus_per_trial: float | None = None
-    concurrency: int | None = None
-    sampler: str = "tpe"
-    enqueue: tuple[str, ...] = ()
-    seed: int = 0
-    storage: str | None = None
-    top: int = 3
-    final_seeds: int = 3
-    final_epochs: int | None = None
-    max_failed_share: float = 0.5
-    name: str | None = None
-    out: str = "runs"
-    address: str | None = None
-    dashboard: bool = True
-    latency: LatencySettings = field(default_factory=LatencySettings)
-    dashboard_host: str | None = None
-    tensorboard: bool = False
+    space: str | None = setting(
+        None,
+        "A space in search_spaces/, or a path to a file.",
+        "space and sampling",
+        on_resume="apart",
+        convert=_absolute_if_path,
+    )
+    data: DataSettings = group(DataSettings())
+    recipe: Recipe = setting(
+        RECIPES["search"], f"How to train: {', '.join(RECIPES)}.", "training", named=RECIPES
+    )
+    trials: int = setting(
+        20,
+        "Distinct architectures to train; rejected and repeated proposals are free.",
+        "space and sampling",
+        on_resume="may change",
+        shared=True,
+    )
+    # Or the name of a function that was given as a Python object.
+    train: str | None = setting(
+        None,
+        "A Python file that defines train(architecture, report, resources), in place of a recipe.",
+        "training",
+        convert=absolute_if_python,
+    )
+    epochs: int = setting(8, "Epochs of a trial.", "training")
+    first_rung: float = setting(
+        0.5, "Share of the epochs before the first early stop; 1: never stop.", "training"
+    )
+    gpus: int | None = setting(
+        None,
+        "GPUs to use in the whole cluster, 0: CPUs only [default: all there are].",
+        "resources",
+        on_resume="may change",
+    )
+    gpus_per_trial: float = setting(
+        1.0,
+        "A fraction packs trials on one GPU; a whole number trains each trial on so many.",
+        "resources",
+        on_resume="may change",
+        shared=True,
+    )
+    cpus_per_trial: float | None = setting(
+        None,
+        "May be a fraction [default: 1, or an equal share beside GPUs].",
+        "resources",
+        on_resume="may change",
+    )
+    concurrency: int | None = setting(
+        None,
+        "Trials at once [default: what the resources hold].",
+        "resources",
+        on_resume="may change",
+    )
+    sampler: str = setting(
+        "tpe",
+        f"{', '.join(SAMPLERS)}, or the import path of an Optuna sampler.",
+        "space and sampling",
+    )
+    enqueue: tuple[str, ...] = setting(
+        (), "A network to try first, by name; repeatable.", "space and sampling"
+    )
+    seed: int = setting(0, "Of the sampler, the split and the trials.", "space and sampling")
+    storage: str | None = setting(
+        None,
+        "Optuna storage URL of the study [default: a journal in the run].",
+        "results",
+        on_resume="may change",
+    )
+    top: int = setting(3, "How many of the best are retrained.", "results", on_resume="may change")
+    final_seeds: int = setting(3, "Seeds of each retraining.", "results", on_resume="may change")
+    final_epochs: int | None = setting(
+        None, "Epochs of a retraining [default: a trial's].", "results", on_resume="may change"
+    )
+    max_failed_share: float = setting(
+        0.5, "Stop when more of the trials fail than that.", "training", on_resume="may change"
+    )
+    name: str | None = setting(
+        None,
+        "Name of the run and its study [default: of space, data and time].",
+        "results",
+        on_resume="apart",
+    )
+    out: str = setting("runs", "Folder of the runs.", "results", on_resume="apart")
+    address: str | None = setting(
+        None,
+        "A running Ray cluster, or auto [default: start one here].",
+        "resources",
+        on_resume="may change",
+    )
+    dashboard: bool = setting(
+        True,
+        "Start the Ray dashboard with a cluster of our own.",
+        "resources",
+        on_resume="may change",
+    )
+    dashboard_host: str | None = setting(
+        None,
+        "Address that this dashboard listens on [default: 127.0.0.1].",
+        "resources",
+        on_resume="may change",
+    )
+    latency: LatencySettings = group(LatencySettings(), prefix="latency_")
+    tensorboard: bool = setting(
+        False, "Write a TensorBoard run for every trial.", "results", on_resume="may change"
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "enqueue", tuple(self.enqueue))  # a list in JSON
@@ -144,7 +217,7 @@ class SearchConfig:
         if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise InputError(
                 f"name is {self.name!r}; a run's name is no path: use letters, digits, . _ and -, "
-                "and give the folder with --out"
+                "and give the folder with `out`"
             )
 
     @property
@@ -171,11 +244,13 @@ class SearchConfig:
         try:
             for name, kind in inner.items():
                 if name in data:
-                    changed[name] = _known(kind, data[name])
+                    old = OLD_NAMES.get(name, {})
+                    values = {old.get(key, key): value for key, value in data[name].items()}
+                    changed[name] = _known(kind, values)
             if "recipe" in data:
                 changed["recipe"] = Recipe.from_dict(data["recipe"])
             return _known(cls, {**data, **changed})
-        except TypeError as error:
+        except (AttributeError, TypeError) as error:
             raise InputError(f"the settings of a run cannot be read: {error}") from None
 
 
@@ -198,6 +273,51 @@ class TrialSettings:
     threads: int = 1
     checkpoints: str | None = None
     processes: int = 1
+
+    @classmethod
+    def of(
+        cls,
+        config: SearchConfig,
+        *,
+        epochs: int,
+        seed: int,
+        gpus: float,
+        cpus: float,
+        processes: int,
+        checkpoints: str | None = None,
+    ) -> TrialSettings:
+        """Return the settings of a training on ``gpus`` and ``cpus``, in so many processes."""
+        return cls(
+            config.data,
+            config.recipe,
+            epochs,
+            seed,
+            on_gpu=gpus > 0,
+            threads=max(1, int(cpus / processes)),
+            checkpoints=checkpoints,
+            processes=processes,
+        )
+
+
+def config_from_options(
+    values: Mapping[str, Any], default: SearchConfig | None = None
+) -> SearchConfig:
+    """Return the settings given by the names of their options; ``default`` has the others.
+
+    Args:
+        values: ``{"data": "cifar10", "latency_batch": 8}``; a recipe is a name, a ``Recipe`` or
+            a mapping of its fields. Paths become absolute.
+
+    Raises:
+        InputError: an unknown name, a value of another type, or one that is not allowed.
+    """
+    config = with_options(default or SearchConfig(), values)
+    if config.storage is not None and HIDDEN in config.storage:
+        raise InputError(
+            f"storage is {config.storage!r}, without its password, which is not kept: give "
+            "`storage` with it"
+        )
+    return config
 
 
 def _known(kind: type[T], values: Mapping[str, Any]) -> T:

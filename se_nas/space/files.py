@@ -18,9 +18,10 @@ def space_files() -> dict[str, Path]:
 
 
 def load_space(name_or_path: str) -> Space:
-    """Load the space of a name such as ``mobile_se``, or of a path to a Python file.
+    """Load the space of a name such as ``mobile_se``, or of a path to a file.
 
-    The file holds one ``Space`` at its top level; if it holds several, one is named ``SPACE``.
+    The file is a ``space.json``, or Python: that holds one ``Space`` at its top level; if it holds
+    several, one is named ``SPACE``.
 
     Raises:
         InputError: unknown name (with the nearest), no such file, an error in the file.
@@ -28,7 +29,7 @@ def load_space(name_or_path: str) -> Space:
     >>> load_space("paper_ablations").size
     18
     """
-    if name_or_path.endswith(".py") or "/" in name_or_path or "\\" in name_or_path:
+    if is_path(name_or_path):
         return _read(Path(name_or_path))
     files = space_files()
     if name_or_path not in files:
@@ -36,7 +37,14 @@ def load_space(name_or_path: str) -> Space:
     return _read(files[name_or_path])
 
 
+def is_path(name_or_path: str) -> bool:
+    """Return whether a space is given by its file, not by its name."""
+    return name_or_path.endswith((".py", ".json")) or any(c in name_or_path for c in "/\\")
+
+
 def _read(path: Path) -> Space:
+    if path.suffix == ".json":
+        return _read_json(path)
     values = read_python_file(path, "space")
     spaces = {name: value for name, value in values.items() if isinstance(value, Space)}
     if len(spaces) == 1:
@@ -46,3 +54,12 @@ def _read(path: Path) -> Space:
     raise InputError(
         f"space file {str(path)!r} has {len(spaces)} spaces; define one and call it SPACE"
     )
+
+
+def _read_json(path: Path) -> Space:
+    if not path.is_file():
+        raise InputError(f"space {str(path)!r}: there is no such file")
+    try:
+        return Space.from_json(path.read_text(encoding="utf-8"))
+    except (InputError, ValueError) as error:
+        raise InputError(f"space file {str(path)!r}: {error}") from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from se_nas.errors import InputError, unknown, whole
+from se_nas.settings import setting
 
 OptimizerName = Literal["sgd", "adamw"]
 Schedule = Literal["cosine"]
@@ -51,10 +52,10 @@ class Recipe:
     """
 
     optimizer: OptimizerName = "sgd"
-    learning_rate: float = 0.1
+    learning_rate: float = setting(0.1, "Peak learning rate [default: the recipe's].", "training")
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    batch_size: int = 128
+    batch_size: int = setting(128, "Images in a batch [default: the recipe's].", "training")
     label_smoothing: float = 0.0
     warmup_epochs: float = 0.5
     frozen_norm_epochs: int = 0

@@ -14,7 +14,7 @@ from se_nas.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 
 REFUSED = [
-    ("--spce x", "unknown option '--spce'; did you mean '--space'? allowed: --space, --resume, "),
+    ("--spce x", "unknown option '--spce'; did you mean '--space'? allowed: --space, --trials, "),
     ("--no-dashbord", "unknown option '--no-dashbord'; did you mean '--no-dashboard'? allowed: "),
     ("--trials x", "--trials is 'x'; give a whole number"),
     ("--trials=1.5", "--trials is '1.5'; give a whole number"),

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from se_nas import InputError
 from se_nas.latency.settings import LatencySettings
-from se_nas.search.config import SearchConfig, without_password
+from se_nas.search.config import DataSettings, SearchConfig, TrialSettings, without_password
+from se_nas.training.recipes import Recipe
+
+# The settings.json of a run of commit eade8cf, with a folder of data.
+EARLIER = """
+{"data": {"name": "digits", "folder": "/data", "image_size": null, "val_images": null,
+"limit_train": null}, "recipe": {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9,
+"weight_decay": 0.0005, "batch_size": 64, "label_smoothing": 0.0, "warmup_epochs": 0.5,
+"frozen_norm_epochs": 0, "schedule": "cosine", "se_init": "identity", "amp": "auto"},
+"trials": 8, "epochs": 14, "first_rung": 0.5, "gpus": 0, "gpus_per_trial": 1.0,
+"cpus_per_trial": null, "concurrency": null, "sampler": "tpe", "enqueue": [], "seed": 3,
+"storage": null, "top": 1, "final_seeds": 2, "final_epochs": null, "max_failed_share": 0.5,
+"name": "before", "out": "runs", "address": null, "dashboard": true, "latency": {"batch": 1,
+"precision": "float32", "channels_last": false, "threads": 1, "warm_up": 2, "repeats": 7,
+"sweeps": 3, "networks": 400, "held_out": 10, "cache": null}, "dashboard_host": null,
+"tensorboard": false}
+"""
 
 
 def test_settings_of_a_run_are_read_back() -> None:
@@ -40,13 +56,26 @@ def test_a_file_that_is_not_ours_is_one_line(data: dict[str, Any], words: str) -
     assert "\n" not in str(caught.value)
 
 
-def test_every_setting_is_explained() -> None:
-    assert SearchConfig.__doc__ is not None
-    for field in fields(SearchConfig):
-        assert any(
-            field.name in line.partition(":")[0].replace(",", "").split()
-            for line in SearchConfig.__doc__.splitlines()
-        ), field.name
+def test_settings_of_earlier_versions_are_read() -> None:
+    stored = json.loads(EARLIER)
+    assert "folder" in stored["data"]
+    config = SearchConfig.from_dict(stored)
+    assert config.data == DataSettings(data_dir="/data")
+    assert (config.trials, config.epochs, config.seed, config.name) == (8, 14, 3, "before")
+    assert config.space is None
+    assert SearchConfig.from_dict(config.to_dict()) == config
+
+
+def test_the_settings_of_a_training_are_those_of_the_search() -> None:
+    config = SearchConfig(data=DataSettings("cifar10"), recipe=Recipe(batch_size=7))
+    settings = TrialSettings.of(config, epochs=3, seed=4, gpus=2, cpus=7, processes=2)
+    assert settings == TrialSettings(
+        config.data, config.recipe, 3, 4, on_gpu=True, threads=3, checkpoints=None, processes=2
+    )
+    alone = TrialSettings.of(
+        config, epochs=3, seed=4, gpus=0, cpus=0.5, processes=1, checkpoints="c"
+    )
+    assert (alone.on_gpu, alone.threads, alone.checkpoints) == (False, 1, "c")
 
 
 def test_passwords_are_not_shown() -> None:

@@ -125,7 +125,14 @@ def test_the_final_latencies_come_when_everything_else_is_written(
     assert len(done.read("latency.json")["finals"]["networks"]) == len(finals)
     assert done.winner.read_bytes() == b"weights"
     assert {path.name for path in done.path.iterdir()} == {
-        *("space.json", "settings.json", "versions.json", "study.journal", "latency.json"),
+        *(
+            "space.json",
+            "settings.json",
+            "run.toml",
+            "versions.json",
+            "study.journal",
+            "latency.json",
+        ),
         *("errors", "checkpoints", "lock", "results.json", "winner.json", "winner.safetensors"),
     }
 
@@ -254,7 +261,7 @@ def test_a_run_whose_study_was_moved_does_not_begin_again(device: Device, tmp_pa
         run.resume("run", None, asked, ["trials"], CONSOLE)
     named = directory.RunDirectory(tmp_path / "run").shown
     assert f"the study 'run' of the run {named} is not in {url!r}" in str(caught.value)
-    assert "give its --storage" in str(caught.value)
+    assert "give its `storage`" in str(caught.value)
     done = run.resume("run", None, replace(asked, storage=moved), ["trials", "storage"], CONSOLE)
     assert len(done.read("results.json")["ranking"]) == 3
     assert done.read("settings.json")["storage"] == moved

@@ -58,7 +58,7 @@ def _start(config: SearchConfig) -> _Context:
         socket.create_server((host, 0), family=family).close()
     except OSError as error:  # Ray tries 50 ports, and then says much else
         raise InputError(
-            f"--dashboard-host {host!r}: {error.strerror or error}; give an address of this "
+            f"`dashboard_host={host!r}`: {error.strerror or error}; give an address of this "
             "machine, or 0.0.0.0 for all of them"
         ) from None
     return ray.init(
@@ -85,7 +85,7 @@ def _join(config: SearchConfig) -> _Context:
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             reason = first_line(error)
     raise InputError(
-        f"--address {config.address!r}: no Ray cluster answers there ({reason}); start one with "
+        f"`address={config.address!r}`: no Ray cluster answers there ({reason}); start one with "
         "`ray start --head`, and give the driver its token (~/.ray/auth_token) or, if it runs "
         "without, set RAY_AUTH_MODE=disabled"
     )

@@ -70,7 +70,7 @@ def plan_slots(
         most = max((node_cpus for node_cpus, _ in per_node), default=0.0)
         raise InputError(
             f"a trial needs {cpus:g} CPUs{beside} on one node, where there are {most:g} at most; "
-            "lower --cpus-per-trial"
+            "lower `cpus_per_trial`"
         )
     at_once = min(count, config.concurrency or count)
     return Slots(at_once, cpus, share, dashboard, one_process=config.train is not None)
@@ -87,19 +87,20 @@ def _gpus(config: SearchConfig, nodes: Sequence[Mapping[str, float]]) -> int:
     gpus = found if config.gpus is None else config.gpus
     if gpus > found:
         cpus = sum(node.get("CPU", 0.0) for node in nodes)
-        fewer = f"--gpus {found}, " if found else ""
+        fewer = f"`gpus={found}`, " if found else ""
         raise InputError(
-            f"--gpus {gpus}: the cluster has {found} GPU{'s' * (found != 1)} and {cpus:g} "
-            f"CPUs; use {fewer}--gpus 0 to train on CPUs, or --address of a cluster that has them"
+            f"`gpus={gpus}`: the cluster has {found} GPU{'s' * (found != 1)} and {cpus:g} "
+            f"CPUs; use {fewer}`gpus=0` to train on CPUs, or the `address` of a cluster that has "
+            "them"
         )
     together = min(gpus, max(each, default=0))
     if int(config.gpus_per_trial) > max(1, together):
         have = (
-            f"--gpus is {gpus}" if config.gpus == together else f"no node has more than {together}"
+            f"`gpus` is {gpus}" if config.gpus == together else f"no node has more than {together}"
         )
         raise InputError(
-            f"--gpus-per-trial {config.gpus_per_trial:g}: {have}, and a trial stands on one node; "
-            "lower it, or give --address of a cluster that has them"
+            f"`gpus_per_trial={config.gpus_per_trial:g}`: {have}, and a trial stands on one node; "
+            "lower it, or give the `address` of a cluster that has them"
         )
     return gpus
 

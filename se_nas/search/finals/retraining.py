@@ -138,13 +138,12 @@ def remove(group: PlacementGroup | None) -> None:
 
 def settings_of(config: SearchConfig, slots: Slots, seed: int) -> TrialSettings:
     """Return those of a trial, with the budget and the seed of a retraining."""
-    return TrialSettings(
-        config.data,
-        config.recipe,
-        config.final_epochs or config.epochs,
-        seed,
-        on_gpu=slots.gpus > 0,
-        threads=max(1, int(slots.cpus / slots.processes)),
+    return TrialSettings.of(
+        config,
+        epochs=config.final_epochs or config.epochs,
+        seed=seed,
+        gpus=slots.gpus,
+        cpus=slots.cpus,
         processes=slots.processes,
     )
 

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from typing import Any
 
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
+from se_nas.settings import by_option, settings_of, with_options
 from se_nas.space.space import Space
 
 # What the trials that are there do not depend on; ``SearchConfig.processes`` they do depend on.
 MAY_CHANGE = frozenset(
-    {
-        *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),
-        *("dashboard", "dashboard_host", "tensorboard", "storage"),
-        *("top", "final_seeds", "final_epochs", "max_failed_share"),
-        *("data_dir", "latency_cache"),
-    }
+    name for name, own in settings_of(SearchConfig).items() if own.on_resume == "may change"
 )
-# Options that are not settings of a run.
-APART = frozenset({"resume", "join", "space", "name", "out", "dry_run"})
+# Which run it is, and where: not compared.
+APART = frozenset(
+    name for name, own in settings_of(SearchConfig).items() if own.on_resume == "apart"
+)
 SHOWN = 4
 
 
@@ -50,19 +47,18 @@ def check_settings(
     """
     before, now = by_option(stored), by_option(asked)
     changes: dict[str, Any] = {}
-    for name in sorted(set(named) - APART):
+    for name in sorted(set(named) & set(now) - APART):
         if now[name] == before[name]:
             continue
         if name not in MAY_CHANGE:
-            option = f"--{name.replace('_', '-')}"
             raise InputError(
-                f"{option} is {now[name]!r}, in {where} it is {before[name]!r}: that cannot change;"
-                f" leave {option} out, or start a new run"
+                f"`{name}` is {now[name]!r}, in {where} it is {before[name]!r}: that cannot "
+                f"change; leave `{name}` out, or start a new run"
             )
         changes[name] = now[name]
     if "gpus_per_trial" in changes and asked.processes != stored.processes:
         raise InputError(
-            f"--gpus-per-trial is {asked.gpus_per_trial:g}, in {where} it is "
+            f"`gpus_per_trial` is {asked.gpus_per_trial:g}, in {where} it is "
             f"{stored.gpus_per_trial:g}: every batch would be trained in {asked.processes} "
             f"part{'s' * (asked.processes != 1)} instead of {stored.processes}, and that cannot "
             "change; leave it out, or start a new run"
@@ -72,27 +68,11 @@ def check_settings(
 
 def shared_settings(config: SearchConfig) -> dict[str, Any]:
     """What the drivers of a study have in common: what results depend on, and how many trials."""
-    data, latency = replace(config.data, folder=None), replace(config.latency, cache=None)
-    values = replace(config, data=data, latency=latency).to_dict()
-    own = (MAY_CHANGE | APART) - {"trials", "gpus_per_trial"}
-    return {name: value for name, value in values.items() if name not in own}
-
-
-def by_option(config: SearchConfig) -> dict[str, Any]:
-    """The settings by the names of their options."""
-    values = config.to_dict()
-    data, recipe, latency = values.pop("data"), values.pop("recipe"), values.pop("latency")
-    own = {name: recipe.pop(name) for name in ("batch_size", "learning_rate")}
-    return {
-        **values,
-        "storage": config.storage,
-        "data": data["name"],
-        "data_dir": data["folder"],
-        **{name: data[name] for name in ("image_size", "val_images", "limit_train")},
-        "recipe": recipe,
-        **{f"latency_{name}": value for name, value in latency.items()},
-        **own,
-    }
+    table, default = settings_of(SearchConfig), by_option(SearchConfig())
+    own = {name: default[name] for name, each in table.items() if not each.shared}
+    fields = {each.path[0] for name, each in table.items() if name in own and len(each.path) == 1}
+    values = with_options(config, own).to_dict()
+    return {name: value for name, value in values.items() if name not in fields}
 
 
 def _plain(space: Space) -> Any:

@@ -1,7 +1,8 @@
 """The run directory: complete by itself.
 
-space.json  settings.json  versions.json  study.journal  latency.json  errors/  checkpoints/
-finals/  tensorboard/  lock  driver.json  results.json  winner.json  winner.safetensors
+space.json  settings.json  run.toml  versions.json  study.journal  latency.json  errors/
+checkpoints/  finals/  tensorboard/  lock  driver.json  results.json
+winner.json  winner.safetensors
 while trials run: tune/, Ray Tune's own
 """
 
@@ -12,13 +13,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError, unknown
 from se_nas.search.config import SearchConfig
+from se_nas.search.config_file import to_toml
 from se_nas.search.run_dir.provenance import versions
 from se_nas.space.space import Space
 
@@ -146,8 +148,20 @@ class RunDirectory:
 
     def write(self, name: str, data: Any) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""
+        self._write_text(name, json.dumps(data, indent=2) + "\n")
+
+    def write_settings(self, config: SearchConfig) -> None:
+        """Write the settings twice: all of them, and those that ``--config`` repeats the run with.
+
+        The latter without the run's name, and with the space that is here if none was named.
+        """
+        self.write(SETTINGS, config.to_dict())
+        space = config.space or str(self.path / SPACE)
+        self._write_text("run.toml", to_toml(replace(config, space=space, name=None)))
+
+    def _write_text(self, name: str, text: str) -> None:
         part = self.path / f"{name}.part"
-        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
         part.replace(self.path / name)
 
 
@@ -170,14 +184,14 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
         run = RunDirectory(path, made)
         run.make_folders()
         run.write(SPACE, json.loads(space.to_json()))
-        run.write(SETTINGS, config.to_dict() | {"name": name})
+        run.write_settings(replace(config, name=name))
         run.write(VERSIONS, versions())
         if driver:
             run.write(DRIVER, asdict(Driver(driver, joined=True)))
     except FileExistsError:
         if path.parent.is_dir():
             raise InputError(_taken(RunDirectory(path))) from None
-        raise InputError(f"--out {config.out!r} is a file; give a folder") from None
+        raise InputError(f"`out={config.out!r}` is a file; give a folder") from None
     except OSError as error:
         if path.is_dir():  # a full disk
             RunDirectory(path, made).discard()
@@ -191,10 +205,10 @@ def _taken(run: RunDirectory) -> str:
     """Why a new run cannot have this folder, and what to do."""
     head = f"the run {str(run.path)!r} exists already"
     if not (run.path / SETTINGS).is_file():
-        return f"{head}; give another --name or --out"
+        return f"{head}; give another `name` or `out`"
     if run.complete:
-        return f"{head} and is complete; give another --name or --out"
-    return f"{head}; finish it with --resume {run.shown}, or give another --name or --out"
+        return f"{head} and is complete; give another `name` or `out`"
+    return f"{head}; finish it with --resume {run.shown}, or give another `name` or `out`"
 
 
 def find(name_or_path: str, out: str) -> RunDirectory:
@@ -215,7 +229,7 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
     raise InputError(
-        f"--resume {name_or_path!r}: no run is there, nor in --out {out!r}; give a folder with "
+        f"--resume {name_or_path!r}: no run is there, nor in `out={out!r}`; give a folder with "
         f"{SETTINGS} and {SPACE}"
     )
 

@@ -40,7 +40,7 @@ def run_lock(run: RunDirectory) -> Iterator[None]:
             ) from None
         except OSError as error:
             raise InputError(
-                f"the run {str(run.path)!r} cannot be locked: {error.strerror}; give an --out on a "
+                f"the run {str(run.path)!r} cannot be locked: {error.strerror}; give an `out` on a "
                 "file system with locks"
             ) from None
         who = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ from se_nas.search.run_dir.compatibility import (
     APART,
     MAY_CHANGE,
     _plain,
-    by_option,
     check_settings,
     check_space,
 )
 from se_nas.search.run_dir.directory import RESULTS, SETTINGS, SPACE, VERSIONS, RunDirectory
 from se_nas.search.run_dir.lock import is_held
 from se_nas.search.run_dir.provenance import versions
+from se_nas.settings import by_option, with_options
 from se_nas.space.space import Space
 
 
@@ -52,21 +51,16 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
     """
     stored = SearchConfig.from_dict(run.read(SETTINGS))
     changes = check_settings(stored, asked, named, f"the run {run.shown}")
-    if "data_dir" in changes:
-        stored = replace(stored, data=replace(stored.data, folder=changes.pop("data_dir")))
-    if "latency_cache" in changes:
-        cache = changes.pop("latency_cache")
-        stored = replace(stored, latency=replace(stored.latency, cache=cache))
-    config = replace(stored, **changes)
+    config = with_options(stored, changes)
     if config.storage is not None and HIDDEN in config.storage:
         raise InputError(
             f"the storage of the run {run.shown} needs its password, which is not kept: give "
-            f"--storage {config.storage}"
+            f"`storage={config.storage!r}`"
         )
     if run.complete and not {"trials", "top", "final_seeds", "final_epochs"} & set(changes):
         raise InputError(
-            f"the run {run.shown} is complete: its results are in {RESULTS}; with more --trials "
-            "it goes on"
+            f"the run {run.shown} is complete: its results are in {RESULTS}; with more `trials` it "
+            "goes on"
         )
     return config
 
@@ -108,7 +102,7 @@ def note_session(run: RunDirectory, config: SearchConfig) -> None:
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     sessions = [*began.get("resumed", []), {"at": when, **versions()}]
     run.write(VERSIONS, began | {"resumed": sessions})
-    run.write(SETTINGS, config.to_dict())
+    run.write_settings(config)
 
 
 def _last_session(run: RunDirectory) -> dict[str, Any]:

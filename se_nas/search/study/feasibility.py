@@ -48,7 +48,7 @@ def check_feasible(space: Space, price: Price, images: ImageShape, seed: int) ->
         raise InputError(
             f"space {space.name!r}: no architecture keeps the constraints: "
             f"{explain_infeasible(space, price, seed=seed)}; counted at {images.image_size} px, "
-            "see --image-size"
+            "see `image_size`"
         )
     return share
 

@@ -11,7 +11,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from typing import Any
 
 import optuna
@@ -20,11 +20,12 @@ from rich.console import Console
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig, without_password
-from se_nas.search.run_dir.compatibility import check_settings, check_space, shared_settings
+from se_nas.search.run_dir.compatibility import check_settings, check_space
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import DRIVER, SETTINGS, SPACE, Record, records
 from se_nas.search.study.storage_errors import cannot_open, check_url, sqlite_file
+from se_nas.settings import by_option, settings_of, with_options
 from se_nas.space.space import Space
 
 # The first driver waits for the others so many times as long as the longest trial took so far.
@@ -44,7 +45,7 @@ def joined_config(
         InputError: there is no such study, or something is asked for that is not the study's.
     """
     if asked.storage is None or asked.name is None:
-        raise InputError("--join needs --storage URL and --name NAME: of the study to work on")
+        raise InputError("--join needs `storage` and `name`: of the study to work on")
     place = repr(without_password(asked.storage))
     attrs = _attributes(asked.storage, asked.name, place)
     where = f"the study {asked.name!r}"
@@ -64,25 +65,22 @@ def joined_config(
         )
     stored = SearchConfig.from_dict(attrs[SETTINGS])
     changes = check_settings(stored, asked, named, where)
-    shared = {field.name: getattr(stored, field.name) for field in fields(stored)}
-    shared = {name: value for name, value in shared.items() if name in shared_settings(stored)}
-    shared["data"] = replace(stored.data, folder=asked.data.folder)
-    shared["latency"] = replace(stored.latency, cache=asked.latency.cache)
-    own = {name: changes[name] for name in ("trials", "gpus_per_trial") if name in changes}
-    return space, replace(asked, **(shared | own))
+    table = settings_of(SearchConfig)
+    own = {name: value for name, value in by_option(asked).items() if not table[name].shared}
+    return space, with_options(stored, own | changes)
 
 
 def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
     check_url(url)
     if url.startswith("sqlite") and not sqlite_file(url).exists():  # opening it would make one
-        raise InputError(f"--join: the storage {place} is not there; see --storage")
+        raise InputError(f"--join: the storage {place} is not there; see `storage`")
     try:
         storage = optuna.storages.get_storage(url)
         return optuna.load_study(study_name=name, storage=storage).user_attrs
     except KeyError:
         raise InputError(
             f"--join: the storage {place} has no study {name!r}; start its first driver "
-            "without --join, or see --name"
+            "without --join, or see `name`"
         ) from None
     except Exception as error:  # the drivers behind a URL raise many types
         raise InputError(cannot_open(place, error)) from None

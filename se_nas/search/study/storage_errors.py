@@ -73,7 +73,7 @@ def check_url(url: str, mounts: str | None = None) -> None:
     if kind in NETWORK:
         raise InputError(
             f"storage {url!r} is SQLite on a network file system ({kind}), where its locks do not "
-            "hold; leave --storage out (a run's own journal may lie there), or give a PostgreSQL "
+            "hold; leave `storage` out (a run's own journal may lie there), or give a PostgreSQL "
             "or MySQL URL"
         )
 

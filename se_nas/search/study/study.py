@@ -87,12 +87,12 @@ def _open(space: Space, config: SearchConfig, run: RunDirectory, *, resume: bool
         raise InputError(
             f"the storage {_place(config, run)} has a study {name!r}: add --join to work on it "
             "beside the driver that began it, finish it with --resume RUN where its run is, or "
-            "give another --name"
+            "give another `name`"
         ) from None
     except KeyError:
         raise InputError(
             f"the study {name!r} of the run {run.shown} is not in {_place(config, run)}; if it was "
-            "moved, give its --storage"
+            "moved, give its `storage`"
         ) from None
 
 

@@ -35,7 +35,7 @@ class TensorBoardCallback(DriverCallback):
             from tensorboardX import SummaryWriter
         except ImportError:
             raise InputError(
-                "--tensorboard needs a package that is not installed: pip install tensorboardX"
+                "`tensorboard` needs a package that is not installed: pip install tensorboardX"
             ) from None
         self._writer = SummaryWriter
         self.folder = folder

@@ -105,7 +105,7 @@ def tune_trials(
     if searcher.abort_reason:
         raise InputError(
             f"{searcher.abort_reason}{last_error(run)}; mend that and go on with "
-            f"--resume {run.shown}, or raise --max-failed-share"
+            f"--resume {run.shown}, or raise `max_failed_share`"
         )
     if searcher.stopped:
         raise Interrupted(*signals)
@@ -114,15 +114,14 @@ def tune_trials(
 def _trial_settings(
     config: SearchConfig, slots: Slots, run: directory.RunDirectory
 ) -> TrialSettings:
-    return TrialSettings(
-        config.data,
-        config.recipe,
-        config.epochs,
-        config.seed,
-        on_gpu=slots.gpus > 0,
-        threads=max(1, int(slots.cpus / slots.processes)),
-        checkpoints=str(run.checkpoints),
+    return TrialSettings.of(
+        config,
+        epochs=config.epochs,
+        seed=config.seed,
+        gpus=slots.gpus,
+        cpus=slots.cpus,
         processes=slots.processes,
+        checkpoints=str(run.checkpoints),
     )
 
 

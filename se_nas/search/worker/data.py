@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from se_nas import data
 from se_nas.search.config import DataSettings
 from se_nas.search.worker.shared_data import SharedData
@@ -9,14 +11,7 @@ from se_nas.search.worker.shared_data import SharedData
 
 def load_data(settings: DataSettings, seed: int) -> data.Data:
     """Return the images that the settings name."""
-    return data.load(
-        settings.name,
-        settings.folder,
-        seed=seed,
-        image_size=settings.image_size,
-        val_images=settings.val_images,
-        limit_train=settings.limit_train,
-    )
+    return data.load(**asdict(settings), seed=seed)
 
 
 def worker_data(settings: DataSettings, seed: int, shared: SharedData | None) -> data.ImageShape:

@@ -62,9 +62,9 @@ def test_too_few_gpus_is_one_line_with_the_ways_on() -> None:
     with pytest.raises(InputError) as caught:
         plan_slots(SearchConfig(gpus=32), [{"CPU": 2.0, "GPU": 1.0}])
     message = str(caught.value)
-    assert "--gpus 32: the cluster has 1 GPU and 2 CPUs" in message
-    assert "--gpus 1, --gpus 0" in message
-    assert "--address" in message
+    assert "`gpus=32`: the cluster has 1 GPU and 2 CPUs" in message
+    assert "`gpus=1`, `gpus=0`" in message
+    assert "`address`" in message
     assert "\n" not in message
 
 
@@ -82,7 +82,7 @@ def test_a_trial_that_fits_nowhere_is_an_error(config: SearchConfig) -> None:
         (SearchConfig(gpus_per_trial=2), [{"CPU": 2.0}], "no node has more than 0"),
         (SearchConfig(gpus_per_trial=4), [{"CPU": 8.0, "GPU": 2.0}] * 3, "no node has more than 2"),
         (SearchConfig(gpus=8, gpus_per_trial=4), [{"CPU": 8.0, "GPU": 2.0}] * 4, "more than 2"),
-        (SearchConfig(gpus=1, gpus_per_trial=2), [{"CPU": 8.0, "GPU": 8.0}], "--gpus is 1"),
+        (SearchConfig(gpus=1, gpus_per_trial=2), [{"CPU": 8.0, "GPU": 8.0}], "`gpus` is 1"),
     ],
 )
 def test_the_gpus_of_a_trial_are_on_one_node(
@@ -90,7 +90,7 @@ def test_the_gpus_of_a_trial_are_on_one_node(
 ) -> None:
     with pytest.raises(InputError, match=words) as caught:
         plan_slots(config, nodes)
-    assert str(caught.value).startswith(f"--gpus-per-trial {config.gpus_per_trial:g}: ")
+    assert str(caught.value).startswith(f"`gpus_per_trial={config.gpus_per_trial:g}`: ")
 
 
 def test_a_trial_on_cpus_is_one_process() -> None:
@@ -105,7 +105,7 @@ def test_nodes_with_too_few_gpus_are_left_aside() -> None:
 
 def test_a_dashboard_host_of_another_machine_is_one_line() -> None:
     with (
-        pytest.raises(InputError, match=r"--dashboard-host '203\.0\.113\.7': .*0\.0\.0\.0"),
+        pytest.raises(InputError, match=r"`dashboard_host='203\.0\.113\.7'`: .*0\.0\.0\.0"),
         connected(SearchConfig(gpus=0, dashboard_host="203.0.113.7")),
     ):
         pass

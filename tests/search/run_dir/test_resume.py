@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from se_nas import SE, InputError, Space, choice, params, trunk
-from se_nas.search.config import DataSettings, SearchConfig
+from se_nas import SE, InputError, Space, choice, load_space, params, trunk
+from se_nas.latency.settings import LatencySettings
+from se_nas.search.config import DataSettings, SearchConfig, config_from_options
+from se_nas.search.config_file import read_settings
 from se_nas.search.run_dir import compatibility, directory, resume
 from se_nas.search.run_dir.lock import run_lock
 from se_nas.training.recipes import RECIPES
@@ -47,26 +49,26 @@ def test_options_that_are_not_written_change_nothing(tmp_path: Path) -> None:
 def test_what_may_change_is_taken(tmp_path: Path) -> None:
     run = make(tmp_path)
     asked = SearchConfig(
-        trials=50, concurrency=1, address="a:1", data=DataSettings(folder="/moved"), top=9
+        trials=50, concurrency=1, address="a:1", data=DataSettings(data_dir="/moved"), top=9
     )
     config = resume.resumed_config(
         run, asked, ["trials", "concurrency", "address", "data_dir", "top"]
     )
     assert (config.trials, config.concurrency, config.address) == (50, 1, "a:1")
-    assert config.data == DataSettings(folder="/moved", limit_train=200)
+    assert config.data == DataSettings(data_dir="/moved", limit_train=200)
     assert config.top == 9
 
 
 @pytest.mark.parametrize(
     ("asked", "name", "expected"),
     [
-        (SearchConfig(epochs=9), "epochs", "--epochs is 9, in the run"),
-        (SearchConfig(seed=1), "seed", "--seed is 1"),
-        (SearchConfig(sampler="random"), "sampler", "--sampler is 'random'"),
-        (SearchConfig(data=DataSettings(limit_train=9)), "limit_train", "--limit-train is 9"),
+        (SearchConfig(epochs=9), "epochs", "`epochs` is 9, in the run"),
+        (SearchConfig(seed=1), "seed", "`seed` is 1"),
+        (SearchConfig(sampler="random"), "sampler", "`sampler` is 'random'"),
+        (SearchConfig(data=DataSettings(limit_train=9)), "limit_train", "`limit_train` is 9"),
         (SearchConfig(recipe=replace(RECIPES["search"], batch_size=9)), "batch_size", "is 9"),
-        (SearchConfig(recipe=RECIPES["adamw"]), "recipe", "--recipe is"),
-        (SearchConfig(first_rung=1), "first_rung", "--first-rung is 1"),
+        (SearchConfig(recipe=RECIPES["adamw"]), "recipe", "`recipe` is"),
+        (SearchConfig(first_rung=1), "first_rung", "`first_rung` is 1"),
     ],
 )
 def test_what_the_results_depend_on_cannot_change(
@@ -83,7 +85,7 @@ def test_more_gpus_a_trial_are_refused_and_another_fraction_of_one_is_not(tmp_pa
     assert packed.gpus_per_trial == 0.25
     assert resume.resumed_config(run, SearchConfig(gpus=0), ["gpus"]).gpus == 0
     message = refused(run, SearchConfig(gpus_per_trial=2), "gpus_per_trial")
-    assert message.startswith("--gpus-per-trial is 2, in the run")
+    assert message.startswith("`gpus_per_trial` is 2, in the run")
     assert "it is 0.5: every batch would be trained in 2 parts instead of 1" in message
 
     (tmp_path / "wide").mkdir()
@@ -103,24 +105,45 @@ def test_the_same_value_again_is_no_change(tmp_path: Path) -> None:
     assert resume.resumed_config(run, SearchConfig(epochs=3), ["epochs", "seed"]).epochs == 3
 
 
-def test_every_setting_has_the_name_of_its_option() -> None:
-    import inspect
-
-    from se_nas.cli.search import search
-
-    options = (
-        set(inspect.signature(search).parameters) - compatibility.APART - {"context", "version"}
+def test_what_may_change_is_said_at_the_setting() -> None:
+    assert sorted(compatibility.MAY_CHANGE) == sorted(
+        [
+            *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),
+            *("dashboard", "dashboard_host", "tensorboard", "storage"),
+            *("top", "final_seeds", "final_epochs", "max_failed_share"),
+            *("data_dir", "latency_cache"),
+        ]
     )
-    assert options <= set(compatibility.by_option(SearchConfig()))
-    assert options >= compatibility.MAY_CHANGE
+    assert sorted(compatibility.APART) == ["name", "out", "space"]
+
+
+def test_drivers_of_a_study_share_what_results_depend_on() -> None:
+    config = SearchConfig(
+        data=DataSettings("cifar10", "/here"),
+        latency=LatencySettings(cache="/there", batch=8),
+        gpus_per_trial=0.5,
+        gpus=4,
+        top=9,
+        space="mobile_se",
+    )
+    shared = compatibility.shared_settings(config)
+    assert sorted(shared) == sorted(
+        [
+            *("data", "recipe", "latency", "trials", "epochs", "first_rung"),
+            *("gpus_per_trial", "sampler", "enqueue", "seed"),
+        ]
+    )
+    assert shared["data"] == asdict(DataSettings("cifar10"))
+    assert shared["latency"] == asdict(LatencySettings(batch=8))
+    assert shared["gpus_per_trial"] == 0.5
 
 
 def test_a_password_is_asked_for_again(tmp_path: Path) -> None:
     run = make(tmp_path, storage="postgresql://me:secret@host/db")
     assert "secret" not in (run.path / "settings.json").read_text()
-    assert "give --storage postgresql://me:***@host/db" in refused(run, SearchConfig())
+    assert "give `storage='postgresql://me:***@host/db'`" in refused(run, SearchConfig())
     run.write("settings.json", SearchConfig(storage="mysql://h/db?password=secret&x=1").to_dict())
-    assert "give --storage mysql://h/db?password=***&x=1" in refused(run, SearchConfig())
+    assert "give `storage='mysql://h/db?password=***&x=1'`" in refused(run, SearchConfig())
     url = "postgresql://me:secret@host/db"
     assert resume.resumed_config(run, SearchConfig(storage=url), ["storage"]).storage == url
 
@@ -188,6 +211,31 @@ def test_a_command_again_finds_the_run_like_it_that_was_cut(tmp_path: Path) -> N
         assert resume.find_interrupted(SPACE, config) is None
     run.write("results.json", {"winner": "resnet8_small"})
     assert resume.find_interrupted(SPACE, config) is None
+
+
+def test_the_settings_file_of_a_run_repeats_it(tmp_path: Path) -> None:
+    config = SearchConfig(
+        out=str(tmp_path),
+        space="digits_se",
+        data=DataSettings("cifar10", "/data"),
+        recipe=replace(RECIPES["adamw"], batch_size=7),
+        enqueue=("resnet8_small",),
+    )
+    run = directory.create(SPACE, config)
+    values = read_settings(str(run.path / "run.toml"))
+    assert config_from_options(values) == config
+    again = directory.create(SPACE, replace(config_from_options(values), name="again"))
+    assert read_settings(str(again.path / "run.toml")) == values  # not with the name
+
+    resume.note_session(run, replace(config, trials=77))
+    assert read_settings(str(run.path / "run.toml")) == values | {"trials": 77}
+
+
+def test_a_space_without_a_name_is_that_of_the_run(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    config = config_from_options(read_settings(str(run.path / "run.toml")))
+    assert config.space == str(run.path / "space.json")
+    assert load_space(config.space) == SPACE
 
 
 def test_a_resumed_session_is_written_down_with_what_differs(tmp_path: Path) -> None:

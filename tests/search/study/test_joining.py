@@ -32,7 +32,7 @@ def settings(tmp_path: Path) -> SearchConfig:
         trials=3,
         epochs=5,
         recipe=replace(RECIPES["search"], batch_size=7),
-        data=DataSettings(limit_train=200, folder="/of/the/first"),
+        data=DataSettings(limit_train=200, data_dir="/of/the/first"),
         storage=f"sqlite:///{tmp_path}/study.db",
         name="big",
         out=str(tmp_path),
@@ -84,12 +84,12 @@ def test_one_that_joins_has_the_studys_settings_and_its_own_machine(tmp_path: Pa
         name="big",
         concurrency=1,
         out="mine",
-        data=DataSettings(folder="/here"),
+        data=DataSettings(data_dir="/here"),
     )
     space, joined = joining.joined_config(None, asked, ["storage", "name", "join", "concurrency"])
     assert space == SPACE
     assert (joined.trials, joined.epochs, joined.recipe) == (3, 5, config.recipe)
-    assert joined.data == DataSettings(limit_train=200, folder="/here")
+    assert joined.data == DataSettings(limit_train=200, data_dir="/here")
     assert (joined.concurrency, joined.out, joined.gpus) == (1, "mine", None)
     again = replace(config, trials=9)
     assert (
@@ -104,9 +104,9 @@ def test_another_space_or_other_settings_are_refused_with_the_difference(tmp_pat
     wider = Space("s", trunk=trunk("resnet8_small", width=choice(8, 32)), se=SPACE.se)
     assert "trunk.trunk.width.choice[1]: 16 → 32" in refused(wider, config, "space")
     line = refused(None, replace(config, epochs=6), "epochs")
-    assert "--epochs is 6, in the study 'big' it is 5: that cannot change" in line
+    assert "`epochs` is 6, in the study 'big' it is 5: that cannot change" in line
     line = refused(None, replace(config, gpus=None, gpus_per_trial=2), "gpus_per_trial")
-    assert "--gpus-per-trial is 2, in the study 'big' it is 1: every batch" in line
+    assert "`gpus_per_trial` is 2, in the study 'big' it is 1: every batch" in line
     packed = replace(config, gpus=None, gpus_per_trial=0.5)
     assert joining.joined_config(None, packed, ["gpus_per_trial"])[1].gpus_per_trial == 0.5
     assert joining.joined_config(None, packed, [])[1].gpus_per_trial == 1
@@ -114,8 +114,8 @@ def test_another_space_or_other_settings_are_refused_with_the_difference(tmp_pat
 
 def test_a_study_that_cannot_be_joined_is_one_line(tmp_path: Path) -> None:
     config = settings(tmp_path)
-    assert "--storage URL and --name NAME" in refused(None, replace(config, storage=None))
-    assert "/study.db' is not there; see --storage" in refused(None, config)
+    assert "`storage` and `name`" in refused(None, replace(config, storage=None))
+    assert "/study.db' is not there; see `storage`" in refused(None, config)
     assert not (tmp_path / "study.db").exists()
     optuna.create_study(study_name="another", storage=config.storage)
     assert "has no study 'big'; start its first driver without --join" in refused(None, config)

@@ -1,0 +1,89 @@
+"""Settings in a file, by the names of their options: TOML or YAML is read, TOML is written."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from se_nas.errors import InputError
+from se_nas.search.config import SearchConfig, without_password
+from se_nas.settings import PANELS, by_option, check_options, settings_of
+
+
+def read_settings(file: str, kind: type[SearchConfig] = SearchConfig) -> dict[str, Any]:
+    """Return the settings in a file, as ``config_from_options`` takes them.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else than settings.
+    """
+    parse = PARSERS.get(Path(file).suffix.lower())
+    if parse is None:
+        raise InputError(f"config is {file!r}; give a file of settings, {', '.join(PARSERS)}")
+    try:
+        values = parse(Path(file).read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise InputError("it holds no settings by name, such as trials = 20")
+        check_options(kind, values)
+    except OSError as error:
+        raise InputError(f"config {file!r}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # of the parsers, InputError, no UTF-8
+        raise InputError(f"config {file!r}: {' '.join(str(error).split())}") from None
+    return values
+
+
+def to_toml(config: SearchConfig) -> str:
+    """Return all settings that are not None as TOML, without the password of the storage."""
+    values = by_option(config)
+    values["storage"] = config.storage and without_password(config.storage)
+    table = settings_of(type(config))
+    lines = ["# se-nas search --config run.toml"]
+    for panel in PANELS:
+        lines += ["", f"# {panel}"]
+        lines += [
+            f"{name} = {_toml(value)}"
+            for name, value in values.items()
+            if table[name].panel == panel and value is not None
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):  # JSON's escapes are TOML's, which knows one character more
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _from_toml(text: str) -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    return tomllib.loads(text)
+
+
+def _from_yaml(text: str) -> Any:
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """PyYAML takes 1e-3 for a text."""
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), [*"-+0123456789"]
+    )
+    try:
+        found = yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    return {} if found is None else found
+
+
+PARSERS = {".toml": _from_toml, ".yaml": _from_yaml, ".yml": _from_yaml}

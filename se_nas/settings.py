@@ -1,0 +1,264 @@
+"""Settings as fields of frozen dataclasses: all that is to be known of one stands at its field.
+
+>>> @dataclass(frozen=True)
+... class Sampling:
+...     trials: int = setting(20, "Architectures to train.", "space and sampling")
+>>> with_options(Sampling(), {"trials": 30})
+Sampling(trials=30)
+>>> settings_of(Sampling)["trials"].help
+'Architectures to train.'
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import reduce
+from numbers import Integral, Real
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from se_nas.errors import InputError, unknown
+
+T = TypeVar("T")
+KEY, GROUP = "se_nas.setting", "se_nas.group"
+PANELS = ("space and sampling", "data", "training", "resources", "latency", "results")
+OnResume = Literal["fixed", "may change", "apart"]
+WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a list of texts",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What there is to know of a setting.
+
+    Attributes:
+        name: of its option, in a file and as a keyword; with ``_`` between words.
+        path: of its field, through the dataclasses that hold it.
+        kind: ``bool``, ``int``, ``float``, ``str``, or ``tuple`` for a list of texts.
+        optional: whether it can be None.
+        default: None also where another setting has the value, as a recipe has a batch size.
+        help, panel: its text in ``--help``, and under which heading of ``PANELS``.
+        on_resume: whether it may change when a run is taken up; ``apart`` if it says which run
+            that is, or where, and is not compared.
+        shared: whether all drivers of a study have the same.
+        named: values by name, where it is a name.
+        convert: makes the field's value of the given one.
+    """
+
+    name: str
+    help: str
+    panel: str
+    on_resume: OnResume
+    shared: bool
+    named: Mapping[str, Any] | None
+    convert: Callable[[Any], Any] | None
+    path: tuple[str, ...] = ()
+    kind: type[Any] = str
+    optional: bool = False
+    default: Any = None
+
+    def read(self, value: Any) -> Any:
+        """Return a value as the field has it; NumPy's numbers become Python's.
+
+        Raises:
+            InputError: it is of another type, or an unknown name.
+        """
+        if getattr(value, "shape", None) == ():
+            value = value.item()
+        if value is None and self.optional:
+            return None
+        if self.named is not None:
+            return self._by_name(self.named, value)
+        read = READERS[self.kind](value)
+        if read is None:
+            raise InputError(f"{self.name} is {value!r}; give {WORDS[self.kind]}")
+        return read if self.convert is None else self.convert(read)
+
+    def _by_name(self, named: Mapping[str, Any], value: Any) -> Any:
+        kind: Any = type(next(iter(named.values())))
+        if isinstance(value, kind):
+            return value
+        if isinstance(value, Mapping):
+            return kind.from_dict(value)
+        if value not in [*named]:
+            raise unknown(self.name, value, named)
+        return named[value]
+
+
+def setting(
+    default: T,
+    help: str,
+    panel: str,
+    *,
+    option: str = "",
+    on_resume: OnResume = "fixed",
+    shared: bool | None = None,
+    named: Mapping[str, Any] | None = None,
+    convert: Callable[[Any], Any] | None = None,
+) -> T:
+    """Return a dataclass field that is a setting; the arguments are those of ``Setting``.
+
+    Args:
+        option: its name where that is not the field's.
+        shared: as ``on_resume`` says if not given: what is fixed is shared.
+    """
+    assert panel in PANELS, panel
+    shared = on_resume == "fixed" if shared is None else shared
+    found = Setting(option, help, panel, on_resume, shared, named, convert)
+    return field(default=default, metadata={KEY: found})
+
+
+def group(default: T, prefix: str = "") -> T:
+    """Return a dataclass field that holds settings of its own, their names behind ``prefix``."""
+    return field(default=default, metadata={GROUP: prefix})
+
+
+def settings_of(kind: type[Any]) -> dict[str, Setting]:
+    """Return the settings of a dataclass and of the dataclasses in it, by name."""
+    found: dict[str, Setting] = {}
+    hints = get_type_hints(kind)
+    for each in fields(kind):
+        prefix = each.metadata.get(GROUP)
+        own: Setting | None = each.metadata.get(KEY)
+        if own is not None:
+            named = own.named
+            of = (str, False) if named is not None else _kind(hints[each.name])
+            default = each.default if named is None else _name(each.default, own)
+            found[own.name or each.name] = replace(
+                own,
+                name=own.name or each.name,
+                path=(each.name,),
+                kind=of[0],
+                optional=of[1],
+                default=default,
+            )
+        if not is_dataclass(each.default):
+            continue
+        for name, inner in settings_of(type(each.default)).items():
+            path = (each.name, *inner.path)
+            assert len(path) == 2, f"{name}: with_options goes no deeper"
+            name = f"{prefix or ''}{name}"
+            if own is not None:  # None: as the named value has it
+                found[name] = replace(inner, name=name, path=path, optional=True, default=None)
+            else:
+                default = reduce(getattr, inner.path, each.default)
+                found[name] = replace(inner, name=name, path=path, default=default)
+    return found
+
+
+def check_options(kind: type[Any], values: Mapping[Any, Any]) -> None:
+    """Refuse names that ``kind`` does not have, and values of another type than theirs.
+
+    Raises:
+        InputError: with the nearest name, or what the value is to be.
+    """
+    table = settings_of(kind)
+    for name, value in values.items():
+        if name not in table:
+            raise unknown("setting", name, table)
+        table[name].read(value)
+
+
+def by_option(config: Any) -> dict[str, Any]:
+    """Return the values of all settings by name, as ``with_options`` takes them."""
+    found: dict[str, Any] = {}
+    for name, own in settings_of(type(config)).items():
+        value = reduce(getattr, own.path, config)
+        found[name] = value if own.named is None else _name(value, own)
+    return found
+
+
+def with_options(config: T, values: Mapping[str, Any]) -> T:
+    """Return a copy of a dataclass with some settings, given by name.
+
+    Raises:
+        InputError: an unknown name, a value of another type, or one that is not allowed.
+    """
+    check_options(type(config), values)
+    table = settings_of(type(config))
+    changes: dict[str, Any] = {}
+    inside: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        own = table[name]
+        read = own.read(value)
+        if len(own.path) == 1:
+            changes[own.path[0]] = read
+        elif read is not None or not _inherits(own, table):
+            inside.setdefault(own.path[0], {})[own.path[1]] = read
+    for holder, inner in inside.items():
+        changes[holder] = replace(changes.get(holder, getattr(config, holder)), **inner)
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def absolute_path(path: str) -> str:
+    """Return a path as it is to be written down: a worker has another working directory."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def absolute_if_python(name: str) -> str:
+    """Return the absolute path of a Python file, and any other name as it is."""
+    return absolute_path(name) if name.endswith(".py") else name
+
+
+def _inherits(own: Setting, table: Mapping[str, Setting]) -> bool:
+    """Return whether None means: as the named value that holds this setting has it."""
+    holder = table.get(own.path[0])
+    return holder is not None and holder.named is not None
+
+
+def _name(value: Any, own: Setting) -> Any:
+    """Return the name of a value, apart from what are settings in it; else its fields."""
+    inner = {each.path[-1] for each in settings_of(type(value)).values()}
+
+    def rest(value: Any) -> dict[str, Any]:
+        return {name: each for name, each in asdict(value).items() if name not in inner}
+
+    named = own.named or {}
+    return next((name for name, each in named.items() if rest(each) == rest(value)), rest(value))
+
+
+def _kind(hint: Any) -> tuple[type[Any], bool]:
+    """Return a setting's type and whether it can be None: ``(int, True)`` for ``int | None``."""
+    kinds = [each for each in get_args(hint) if each is not type(None)]
+    optional = type(None) in get_args(hint)
+    kind = kinds[0] if optional else hint
+    kind = get_origin(kind) or kind
+    assert kind in WORDS, f"no reader for {hint}"
+    return kind, optional
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+    except OverflowError:
+        return None
+
+
+def _text(value: Any) -> str | None:
+    path = isinstance(value, os.PathLike) and isinstance(os.fspath(value), str)
+    return str(value) if path or isinstance(value, str) else None
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    listed = isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)
+    return tuple(map(str, value)) if listed else None
+
+
+# A value of each type, None if it is of another.
+READERS: dict[type[Any], Callable[[Any], Any]] = {
+    bool: lambda value: value if isinstance(value, bool) else None,
+    int: _whole,
+    float: _number,
+    str: _text,
+    tuple: _texts,
+}

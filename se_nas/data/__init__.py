@@ -36,6 +36,7 @@ __all__ = [
     "train_loader",
 ]
 
+OWN = ", or a path to your own FILE.py; what was given as a Python object is to be given again"
 AnyImages = TypeVar("AnyImages", bound=Images)
 
 
@@ -73,7 +74,7 @@ def load(
         given = {"val_share": val_share, "val_images": val_images, "image_size": image_size}
         return _own(Path(data_dir or "", name), given, limit_train, seed)
     if name not in DATASETS:
-        raise unknown("data set", name, DATASETS, "; or give a path to your own file.py")
+        raise unknown("data set", name, DATASETS, OWN)
     seed = whole("seed", seed, 0, 2**32 - 1)
     if image_size is not None:
         image_size = whole("image_size", image_size, 4, 4096)

@@ -37,7 +37,7 @@ class DataSettings:
     # Another name is that of a data set that was given as a Python object.
     name: str = setting(
         "digits",
-        "digits, fashion_mnist, cifar10, cifar100 or imagefolder, or a path to your own file.py.",
+        "digits, fashion_mnist, cifar10, cifar100, imagefolder, or your own FILE.py.",
         "data",
         option="data",
         convert=absolute_if_python,

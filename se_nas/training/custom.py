@@ -1,4 +1,4 @@
-"""What a user's own training function is given, and what it gives.
+"""A user's own training function: what it is given, and what it gives.
 
 >>> def train(architecture, report, resources):
 ...     model = se_nas.materialize(architecture, num_classes=10).to(resources.device)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from se_nas.nn.insertion import insert_se as insert_se
     from se_nas.nn.squeeze_excitation import SqueezeExcitation as SqueezeExcitation
     from se_nas.se import SE as SE
+    from se_nas.search import run_search as run_search
+    from se_nas.search.results.search_result import SearchResult as SearchResult
     from se_nas.space.files import load_space as load_space
     from se_nas.space.objectives import latency_ms as latency_ms
     from se_nas.space.objectives import macs as macs
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from se_nas.space.objectives import peak_activations as peak_activations
     from se_nas.space.space import Space as Space
     from se_nas.space.space import trunk as trunk
+    from se_nas.training.custom import StopTraining as StopTraining
+    from se_nas.training.custom import TrainResult as TrainResult
 
 __version__ = "0.1.0"
 
@@ -59,6 +63,8 @@ _HOME = {
     "insert_se": "nn.insertion",
     "SqueezeExcitation": "nn.squeeze_excitation",
     "SE": "se",
+    "run_search": "search",
+    "SearchResult": "search.results.search_result",
     "load_space": "space.files",
     "latency_ms": "space.objectives",
     "macs": "space.objectives",
@@ -68,6 +74,8 @@ _HOME = {
     "peak_activations": "space.objectives",
     "Space": "space.space",
     "trunk": "space.space",
+    "StopTraining": "training.custom",
+    "TrainResult": "training.custom",
 }
 
 __all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]

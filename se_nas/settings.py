@@ -192,6 +192,11 @@ def absolute_path(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+def absolute_if_python(name: str) -> str:
+    """Return the absolute path of a Python file, and any other name as it is."""
+    return absolute_path(name) if name.endswith(".py") else name
+
+
 def _inherits(own: Setting, table: Mapping[str, Setting]) -> bool:
     """Return whether None means: as the named value that holds this setting has it."""
     holder = table.get(own.path[0])

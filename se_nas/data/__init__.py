@@ -5,14 +5,18 @@ Validation is cut from the training part; the test part is the official one and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from torch import Tensor
 
-from se_nas.data.images import FolderImages, Images, RamImages, Statistics
+from se_nas.data.data_set import Data, Images, ImageShape
+from se_nas.data.dataset_images import DatasetImages
+from se_nas.data.images import FolderImages, RamImages, StoredImages
 from se_nas.data.loaders import eval_loader, train_loader
+from se_nas.data.own import DEFAULT_SHARE, from_datasets, load_data_file
 from se_nas.data.sources import DATASETS, Source
 from se_nas.data.split import stratified_split
 from se_nas.errors import InputError, unknown, whole
@@ -20,62 +24,20 @@ from se_nas.errors import InputError, unknown, whole
 __all__ = [
     "DATASETS",
     "Data",
+    "DatasetImages",
     "FolderImages",
+    "ImageShape",
     "Images",
     "RamImages",
     "eval_loader",
+    "from_datasets",
     "load",
+    "load_data_file",
     "train_loader",
 ]
 
-DEFAULT_VAL_SHARE = 0.2
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """A data set, ready to train on.
-
-    Attributes:
-        name: its name in ``DATASETS``.
-        num_classes: classes of the head.
-        in_channels, image_size: an image is (in_channels, image_size, image_size).
-        train: training images, augmented where the set wants it.
-        val: validation images, by which a search compares networks.
-        test: the official test part, for the chosen networks only.
-        statistics: mean and standard deviation by channel, with which images are normalised.
-        classes: names in the order of the labels, where the data set has names.
-    """
-
-    name: str
-    num_classes: int
-    in_channels: int
-    image_size: int
-    train: Images
-    val: Images
-    test: Images
-    statistics: Statistics
-    classes: tuple[str, ...] = ()
-
-    def preprocessing(self) -> dict[str, Any]:
-        """Describe as JSON values what a network trained on this data expects of an image.
-
-        Pixels in [0, 1], resized to ``image_size``, minus ``mean`` and over ``std`` by channel.
-        """
-        mean, std = self.statistics
-        return {
-            "image_size": self.image_size,
-            "mean": list(mean),
-            "std": list(std),
-            "classes": list(self.classes),
-        }
-
-    def summary(self) -> str:
-        """Write one line: classes, shape, images of each part."""
-        size = f"{self.in_channels}×{self.image_size}×{self.image_size}"
-        return (
-            f"{self.name}: {self.num_classes} classes, {size}, "
-            f"{len(self.train)} train, {len(self.val)} val, {len(self.test)} test"
-        )
+OWN = ", or a path to your own FILE.py; what was given as a Python object is to be given again"
+AnyImages = TypeVar("AnyImages", bound=Images)
 
 
 def load(
@@ -91,7 +53,7 @@ def load(
     """Read a data set and cut the validation part, stratified by class, from its training part.
 
     Args:
-        name: one of ``DATASETS``.
+        name: one of ``DATASETS``, or a Python file that ``load_data_file`` reads.
         data_dir: the folder with the files; digits come with scikit-learn and do without.
         seed: of the cut. Runs that are to be compared need the same; how a network is trained
             has seeds of its own.
@@ -108,31 +70,48 @@ def load(
     >>> load("digits").summary()
     'digits: 10 classes, 1×8×8, 1150 train, 287 val, 360 test'
     """
+    if name.endswith(".py"):
+        given = {"val_share": val_share, "val_images": val_images, "image_size": image_size}
+        return _own(Path(data_dir or "", name), given, limit_train, seed)
     if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
+        raise unknown("data set", name, DATASETS, OWN)
     seed = whole("seed", seed, 0, 2**32 - 1)
     if image_size is not None:
         image_size = whole("image_size", image_size, 4, 4096)
     source = DATASETS[name](None if data_dir is None else Path(data_dir), image_size)
     _check_classes(name, source)
     train_part, val_part = _cut(source, seed, val_share, val_images)
-    if limit_train is not None:
-        limit_train = whole("limit_train", limit_train, source.num_classes)
-        if limit_train < len(train_part):
-            kept, _ = stratified_split(train_part.labels, limit_train, seed, "limited part", keep=0)
-            train_part = train_part.select(kept)
+    train_part = _limited(train_part, limit_train, source.num_classes, seed)
     statistics = train_part.statistics()
     return Data(
-        name,
-        source.num_classes,
-        source.in_channels,
-        source.image_size,
         train_part.prepared(statistics, augment=True),
         val_part.prepared(statistics, augment=False),
         source.test.prepared(statistics, augment=False),
         statistics,
-        source.classes,
+        name=name,
+        num_classes=source.num_classes,
+        in_channels=source.in_channels,
+        image_size=source.image_size,
+        classes=source.classes,
     )
+
+
+def _own(path: Path, given: Mapping[str, object], limit_train: int | None, seed: int) -> Data:
+    for field, value in given.items():
+        if value is not None:
+            raise InputError(f"{field} is {value!r}; {path.name} decides that of its own data")
+    data = load_data_file(path)
+    return replace(data, train=_limited(data.train, limit_train, data.num_classes, seed))
+
+
+def _limited(part: AnyImages, limit: int | None, num_classes: int, seed: int) -> AnyImages:
+    """Return at most so many images of a part, stratified."""
+    if limit is not None:
+        limit = whole("limit_train", limit, num_classes)
+    if limit is None or limit >= len(part):
+        return part
+    kept, _ = stratified_split(part.labels, limit, seed, "limited part", keep=0)
+    return cast(AnyImages, part.select(kept))
 
 
 def _check_classes(name: str, source: Source) -> None:
@@ -148,7 +127,7 @@ def _check_classes(name: str, source: Source) -> None:
 
 def _cut(
     source: Source, seed: int, val_share: float | None, val_images: int | None
-) -> tuple[Images, Images]:
+) -> tuple[StoredImages, StoredImages]:
     if val_share is not None and val_images is not None:
         raise InputError(
             f"val_share is {val_share!r} and val_images is {val_images!r}; give only one of them"
@@ -163,7 +142,7 @@ def _cut(
     if val_images is not None:
         count = whole("val_images", val_images, 1)
     else:
-        share = DEFAULT_VAL_SHARE if val_share is None else val_share
+        share = DEFAULT_SHARE if val_share is None else val_share
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
             raise InputError(f"val_share is {val_share!r}; give a number between 0 and 1")
         count = round(share * len(source.train))

@@ -212,4 +212,5 @@ def _read(path: str) -> Image.Image:
         raise ImageError(f"image {path!r} cannot be read ({reason}); remove or repair it") from None
 
 
-Images = RamImages | FolderImages
+# Of the data sets that are known by name.
+StoredImages = RamImages | FolderImages

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from se_nas.data.images import Batch, Images
+from se_nas.data.data_set import Images
+from se_nas.data.images import Batch
 
 
 def mixed_seed(*numbers: int) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms.v2 import functional as v2F
 
-from se_nas.data.images import FolderImages, Images, RamImages
+from se_nas.data.images import FolderImages, RamImages, StoredImages
 from se_nas.data.split import stratified_split
 from se_nas.errors import InputError
 
@@ -40,9 +40,9 @@ class Source:
     num_classes: int
     in_channels: int
     image_size: int
-    train: Images
-    test: Images
-    val: Images | None = None
+    train: StoredImages
+    test: StoredImages
+    val: StoredImages | None = None
     classes: tuple[str, ...] = ()
 
 

@@ -5,16 +5,70 @@ Only this package imports ray and optuna. ``run.py`` is the way through it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from rich.console import Console
 
+    from se_nas.data import ImageShape
     from se_nas.search.config import SearchConfig
+    from se_nas.search.results.search_result import SearchResult
     from se_nas.search.run_dir.directory import RunDirectory
     from se_nas.space.space import Space
+    from se_nas.training.custom import TrainFunction
+
+
+def run_search(
+    space: Space | str | os.PathLike[str] | None = None,
+    data: ImageShape | str | os.PathLike[str] | None = None,
+    *,
+    train: TrainFunction | str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    resume: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> SearchResult:
+    """Search a space on a data set; retrain and test the best beside two controls.
+
+    In a script call it under ``if __name__ == "__main__":``.
+
+    Args:
+        space: a space, its name, or a path to a file with one; with ``resume`` it may be left out.
+        data: a name such as ``"cifar10"``, a folder of images, ``se_nas.data.from_datasets(…)``, a
+            path to a Python file with such a value, or, with ``train``, an ``ImageShape``.
+        train: your own training function, or a path to a file that defines it; see
+            ``se_nas.training.custom``.
+        progress: print what the search does; nothing is printed without.
+        resume: finish this run, by its folder or by its name in ``out``. What was given as a Python
+            object is to be given again.
+        settings: those of the command line by the names of its options: ``trials=50, gpus=4``.
+
+    Raises:
+        InputError: something that is given cannot be used, or no trial came to its end.
+        KeyboardInterrupt: the user stopped the search; ``resume`` goes on with it.
+    """
+    from se_nas.errors import InputError
+    from se_nas.search.cluster.ray_environment import configure_ray
+    from se_nas.search.config import config_from_options
+    from se_nas.search.user_input import console_for, read_space, user_options
+
+    options, user = user_options(space, data, train, settings)
+    config = config_from_options(options)
+    found = read_space(space)
+    configure_ray(config.address)
+    from se_nas.search import run as way
+    from se_nas.search.results.search_result import SearchResult
+
+    console = console_for(progress)
+    if resume is not None:
+        directory = way.resume(os.fspath(resume), found, config, options, console, user)
+    elif found is not None:
+        directory = way.search(found, config, console, user=user)
+    else:
+        raise InputError("space is missing: give a space, or resume=RUN")
+    return SearchResult.load(directory.path, storage=config.storage)
 
 
 def search(space: Space, config: SearchConfig, console: Console) -> RunDirectory:

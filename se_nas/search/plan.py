@@ -10,16 +10,19 @@ from rich.console import Console
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Price, cost
-from se_nas.data import Data
+from se_nas.data import Data, ImageShape
+from se_nas.errors import InputError
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.feasibility import check_feasible
 from se_nas.search.study.initial_points import initial_points, parse_enqueued
+from se_nas.search.study.ranking import training_objective
 from se_nas.search.study.samplers import Sampler, build_sampler
 from se_nas.search.worker.data import load_data
-from se_nas.search.worker.shared_data import SharedData, share
+from se_nas.search.worker.shared_data import NO_OBJECTS, SharedData, UserObjects, share
 from se_nas.space.space import Space
+from se_nas.training.custom import load_train_file
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,9 @@ class Plan:
     """A space and settings with all that follows from them, each made once.
 
     Attributes:
-        images: the data set, read.
-        shared: the same for the workers of a node to share; None for image files.
+        images: the data set, read; with a user's own training perhaps only their shape.
+        shared: the same for the workers of a node to share, and the user's training; None for image
+            files and ours.
         price: the cost of an architecture on these images.
         feasible_share: of random architectures, in [0, 1].
         enqueued: the networks that the user names, all of the space.
@@ -38,7 +42,7 @@ class Plan:
 
     space: Space
     config: SearchConfig
-    images: Data
+    images: ImageShape
     shared: SharedData | None
     price: Price
     feasible_share: float
@@ -47,20 +51,24 @@ class Plan:
     sampler: Sampler
 
     @classmethod
-    def of(cls, space: Space, config: SearchConfig) -> Plan:
+    def of(cls, space: Space, config: SearchConfig, user: UserObjects = NO_OBJECTS) -> Plan:
         """Make the plan of a search.
+
+        Args:
+            user: what is given as Python objects; ``config`` has their names.
 
         Raises:
             InputError: something in the settings cannot be used.
         """
-        images = load_data(config.data, config.seed)
+        images = load_data(config.data, config.seed) if user.data is None else user.data
+        train_file = check_train(config.train, user, images)
         price = price_on(images)
         enqueued = parse_enqueued(space, config.enqueue)
         return cls(
             space,
             config,
             images,
-            share(images),
+            share(images, user, train_file, training_objective(space).metric),
             price,
             check_feasible(space, price, images, config.seed),
             enqueued,
@@ -79,7 +87,7 @@ class SearchRun:
     console: Console
 
 
-def price_on(images: Data) -> Price:
+def price_on(images: ImageShape) -> Price:
     """Return the function that gives the cost of an architecture on these images."""
     return partial(
         cost,
@@ -87,3 +95,21 @@ def price_on(images: Data) -> Price:
         in_channels=images.in_channels,
         num_classes=images.num_classes,
     )
+
+
+def check_train(name: str | None, user: UserObjects, images: ImageShape) -> str | None:
+    """Return the file with the user's training function, if it comes from one.
+
+    Raises:
+        InputError: the function is lacking, or nothing can train on these images.
+    """
+    if name is None and not isinstance(images, Data):
+        raise InputError(
+            f"data is {images.summary()}, without images; give train= that brings its own"
+        )
+    if name is None or user.train is not None:
+        return None
+    if not name.endswith(".py"):
+        raise InputError(f"train {name!r} was given as a Python function; give it again, as train=")
+    load_train_file(name)
+    return name

@@ -40,14 +40,22 @@ from se_nas.search.study.storage_errors import storage_errors_as_input_errors
 from se_nas.search.study.study import create_study
 from se_nas.search.tuning.tune import tune_trials
 from se_nas.search.worker import checkpoints
+from se_nas.search.worker.shared_data import NO_OBJECTS, UserObjects
 from se_nas.space.space import Space
 
 
-def search(space: Space, config: SearchConfig, console: Console, driver: str = "") -> RunDirectory:
+def search(
+    space: Space,
+    config: SearchConfig,
+    console: Console,
+    driver: str = "",
+    user: UserObjects = NO_OBJECTS,
+) -> RunDirectory:
     """Run a search and print its table.
 
     Args:
         driver: the name of one that joins the study of another driver.
+        user: what is given as Python objects.
 
     Returns:
         The run directory with the study, the results and the winner's weights.
@@ -56,7 +64,7 @@ def search(space: Space, config: SearchConfig, console: Console, driver: str = "
         InputError: something in the settings cannot be used, and nothing was trained; or no trial
             reached its end.
     """
-    plan = Plan.of(space, config)
+    plan = Plan.of(space, config, user)
     run = directory.create(space, config, driver)
     with _driving(run), ExitStack() as stack:
         console.print(summary.opening(space, plan.images, run), soft_wrap=True)
@@ -73,7 +81,12 @@ def search(space: Space, config: SearchConfig, console: Console, driver: str = "
 
 
 def resume(
-    which: str, space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
+    which: str,
+    space: Space | None,
+    asked: SearchConfig,
+    named: Collection[str],
+    console: Console,
+    user: UserObjects = NO_OBJECTS,
 ) -> RunDirectory:
     """Take up a run that was cut, and finish it.
 
@@ -81,6 +94,7 @@ def resume(
         which: its folder, or its name in ``asked.out``.
         space: one that must be the run's; None takes the run's without a question.
         asked, named: the settings that are given, and the options that the user wrote.
+        user: what is given as Python objects, the same as at the start.
 
     Raises:
         InputError: there is no such run, another driver has it, or something is asked for that
@@ -88,7 +102,7 @@ def resume(
     """
     run = directory.find(which, asked.out)
     with _driving(run):
-        plan = Plan.of(read_space(run, space), resumed_config(run, asked, named))
+        plan = Plan.of(read_space(run, space), resumed_config(run, asked, named), user)
         run.make_folders()
         repaired = repair_journal(run.journal)
         console.print(summary.opening(plan.space, plan.images, run), soft_wrap=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import runpy
-import traceback
 from pathlib import Path
 
 from se_nas.errors import InputError, unknown
 from se_nas.space.space import Space
+from se_nas.user_files import read_python_file
 
 
 def space_files() -> dict[str, Path]:
@@ -31,10 +30,7 @@ def load_space(name_or_path: str) -> Space:
     18
     """
     if is_path(name_or_path):
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise InputError(f"space {name_or_path!r}: there is no such file")
-        return _read(path)
+        return _read(Path(name_or_path))
     files = space_files()
     if name_or_path not in files:
         raise unknown("space", name_or_path, files, "; or give a path to your own file.py")
@@ -49,18 +45,7 @@ def is_path(name_or_path: str) -> bool:
 def _read(path: Path) -> Space:
     if path.suffix == ".json":
         return _read_json(path)
-    try:
-        values = runpy.run_path(str(path))
-    except InputError as error:
-        raise InputError(f"space file {str(path)!r}{_line(error, path)}: {error}") from None
-    except SyntaxError as error:
-        raise InputError(
-            f"space file {str(path)!r}, line {error.lineno}: syntax error: {error.msg}"
-        ) from None
-    except (Exception, SystemExit) as error:  # whatever the user's file raises
-        raise InputError(
-            f"space file {str(path)!r}{_line(error, path)}: {_described(error)}"
-        ) from None
+    values = read_python_file(path, "space")
     spaces = {name: value for name, value in values.items() if isinstance(value, Space)}
     if len(spaces) == 1:
         return next(iter(spaces.values()))
@@ -72,17 +57,9 @@ def _read(path: Path) -> Space:
 
 
 def _read_json(path: Path) -> Space:
+    if not path.is_file():
+        raise InputError(f"space {str(path)!r}: there is no such file")
     try:
         return Space.from_json(path.read_text(encoding="utf-8"))
     except (InputError, ValueError) as error:
         raise InputError(f"space file {str(path)!r}: {error}") from None
-
-
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def _line(error: BaseException, path: Path) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    return f", line {lines[-1]}" if lines else ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -57,6 +57,10 @@ class EpochMetrics:
     val_acc: float
     seconds: float
     learning_rate: float
+
+    def curve(self) -> dict[str, float]:
+        """Return what a search keeps of an epoch."""
+        return {"val_acc": self.val_acc, "val_loss": self.val_loss}
 
 
 class NonFiniteLoss(RuntimeError):
@@ -152,6 +156,14 @@ class Training:
     def test(self) -> Metrics:
         """Evaluate on the official test part: once, at the end, for a chosen network."""
         return self._evaluate(self.data.test)
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the network's weights: the live tensors."""
+        return self.model.state_dict()
+
+    def close(self) -> bool:
+        """Nothing is left to end: True."""
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to go on: tensors and plain values, for ``torch.save``.

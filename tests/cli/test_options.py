@@ -61,7 +61,7 @@ def test_help_shows_every_option_with_its_text_under_its_heading(
 
 def test_the_help_names_every_data_set() -> None:
     words = set(re.findall(r"\w+", settings_of(SearchConfig)["data"].help))
-    assert set(DATASETS) | {"or"} == words
+    assert set(DATASETS) | {"or", "your", "own", "FILE", "py"} == words
 
 
 def test_options_reach_the_search(asked: list[Any]) -> None:

@@ -20,17 +20,19 @@ class Slots:
         count: trials at once.
         cpus, gpus: what one trial reserves.
         dashboard: address of the Ray dashboard, empty without one.
+        one_process: whether a trial has all its GPUs in one process, as a user's training has.
     """
 
     count: int
     cpus: float
     gpus: float
     dashboard: str = ""
+    one_process: bool = False
 
     @property
     def processes(self) -> int:
         """Processes of a trial: one a GPU."""
-        return max(1, int(self.gpus))
+        return 1 if self.one_process else max(1, int(self.gpus))
 
     @property
     def resources(self) -> list[dict[str, float]]:
@@ -70,7 +72,8 @@ def plan_slots(
             f"a trial needs {cpus:g} CPUs{beside} on one node, where there are {most:g} at most; "
             "lower `cpus_per_trial`"
         )
-    return Slots(min(count, config.concurrency or count), cpus, share, dashboard)
+    at_once = min(count, config.concurrency or count)
+    return Slots(at_once, cpus, share, dashboard, one_process=config.train is not None)
 
 
 def _gpus(config: SearchConfig, nodes: Sequence[Mapping[str, float]]) -> int:
@@ -91,7 +94,7 @@ def _gpus(config: SearchConfig, nodes: Sequence[Mapping[str, float]]) -> int:
             "them"
         )
     together = min(gpus, max(each, default=0))
-    if config.processes > max(1, together):
+    if int(config.gpus_per_trial) > max(1, together):
         have = (
             f"`gpus` is {gpus}" if config.gpus == together else f"no node has more than {together}"
         )

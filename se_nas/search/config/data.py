@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from se_nas.settings import absolute_path, setting
+from se_nas.settings import absolute_if_python, absolute_path, setting
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """Which images a trial trains on: the arguments of ``se_nas.data.load``."""
 
+    # Another name is that of a data set that was given as a Python object.
     name: str = setting(
-        "digits", "digits, fashion_mnist, cifar10, cifar100 or imagefolder.", "data", option="data"
+        "digits",
+        "digits, fashion_mnist, cifar10, cifar100, imagefolder, or your own FILE.py.",
+        "data",
+        option="data",
+        convert=absolute_if_python,
     )
     data_dir: str | None = setting(
         None,
@@ -28,3 +34,8 @@ class DataSettings:
         None, "Images cut from train for validation [default: a fifth].", "data"
     )
     limit_train: int | None = setting(None, "Train on so many images only [default: all].", "data")
+
+    @property
+    def title(self) -> str:
+        """A short name, fit for a file: of a path its last part."""
+        return Path(self.name).stem if self.name.endswith(".py") else self.name

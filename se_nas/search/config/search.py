@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from se_nas.errors import InputError, unknown
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config.data import DataSettings
-from se_nas.settings import absolute_path, group, setting, with_options
+from se_nas.settings import absolute_if_python, absolute_path, group, setting, with_options
 from se_nas.training.recipes import RECIPES, Recipe
 
 T = TypeVar("T")
@@ -52,6 +52,13 @@ class SearchConfig:
         "space and sampling",
         "may change",
         shared=True,
+    )
+    # Or the name of a function that was given as a Python object.
+    train: str | None = setting(
+        None,
+        "A Python file that defines train(architecture, report, resources), in place of a recipe.",
+        "training",
+        convert=absolute_if_python,
     )
     epochs: int = setting(8, "Epochs of a trial.", "training")
     first_rung: float = setting(
@@ -170,8 +177,11 @@ class SearchConfig:
 
     @property
     def processes(self) -> int:
-        """Processes of a trial, one a GPU, each with a slice of every batch."""
-        return max(1, int(self.gpus_per_trial))
+        """Processes of a trial, one a GPU, each with a slice of every batch.
+
+        A user's own training is one process with all its GPUs.
+        """
+        return max(1, int(self.gpus_per_trial)) if self.train is None else 1
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as JSON values; a password in the storage URL is left out."""

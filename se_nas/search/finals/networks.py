@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isnan
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, Price
@@ -68,7 +69,8 @@ class FinalNetwork:
             "latency": self.latency and asdict(self.latency),
             "search_value": self.search_value,
             "val_accs": [run.val_acc for run in self.complete],
-            "val_losses": [run.val_loss for run in self.complete],
+            # A user's own training may report none.
+            "val_losses": [None if isnan(run.val_loss) else run.val_loss for run in self.complete],
             "test_accs": self.test_accs,
             "ends": [run.end for run in self.runs],
             "reasons": [run.reason for run in self.runs],

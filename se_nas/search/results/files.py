@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.data import Data
+from se_nas.data import ImageShape
 from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
@@ -46,9 +46,16 @@ def of_run(
     return dict(zip(ENDING, ending, strict=True)) | searched
 
 
-def keep_winner(best: networks.FinalNetwork, images: Data, run: RunDirectory) -> None:
-    """Write the winner's weights, its architecture and how it wants its images."""
-    replace_atomically(run.winner, networks.best_weights(best))
+def keep_winner(best: networks.FinalNetwork, images: ImageShape, run: RunDirectory) -> None:
+    """Write the winner's weights, its architecture and how it wants its images.
+
+    A user's own training may have given no weights: then there is no file of them.
+    """
+    weights = networks.best_weights(best)
+    if weights:
+        replace_atomically(run.winner, weights)
+    else:
+        run.winner.unlink(missing_ok=True)
     described = json.loads(best.architecture.to_json())
     run.write(WINNER, described | {"preprocessing": images.preprocessing()})
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.console import ArchitectureCell
-from se_nas.data import Data
+from se_nas.data import Data, ImageShape
 from se_nas.errors import InputError
 from se_nas.latency.table import TimedCost
 from se_nas.search.cluster.slots import Slots
@@ -31,7 +31,7 @@ from se_nas.space.templates import trunk_values
 SO_FAR = 5
 
 
-def opening(space: Space, images: Data, run: RunDirectory) -> str:
+def opening(space: Space, images: ImageShape, run: RunDirectory) -> str:
     """Space, data, and where the results go."""
     limits = f", with {', '.join(map(str, space.constraints))}" if space.constraints else ""
     goals = ", ".join(map(str, space.objectives))
@@ -44,7 +44,7 @@ def opening(space: Space, images: Data, run: RunDirectory) -> str:
     return "\n".join([*lines, *small_images(space, images)])
 
 
-def small_images(space: Space, images: Data) -> list[str]:
+def small_images(space: Space, images: ImageShape) -> list[str]:
     """A note where the images are far smaller than what the trunks are made for."""
     made_for = min(value.input_size for value in islice(trunk_values(space.trunk), 100))
     if images.image_size >= made_for / 4:
@@ -183,25 +183,37 @@ def show_results(
     console.print(verdict.verdict(rows, objective), soft_wrap=True)
     for note in [*at_chance(best, images), *notes(proposals, run)]:
         console.print(f"note: {note}", soft_wrap=True)
+    trained = run.winner.exists()
+    weights = f', weights="{display_path(run.winner)}"' if trained else ""
     call = (
         f'se_nas.materialize("{best.architecture}", num_classes={images.num_classes}, '
-        f'in_channels={images.in_channels}, weights="{display_path(run.winner)}")'
+        f"in_channels={images.in_channels}{weights})"
     )
-    mean, std = (", ".join(f"{v:.4f}" for v in part) for part in images.statistics)
+    what = "trained" if trained else "untrained: train() returned no model"
     console.print(
-        f"\nthe winner, trained (images in [0, 1] of {images.image_size} px, minus {mean}, over "
-        f"{std}; also in winner.json):\n  {call}",
+        f"\nthe winner, {what} ({_images_in_words(images)}; also in winner.json):\n  {call}",
         soft_wrap=True,
         highlight=False,
     )
 
 
-def at_chance(best: networks.FinalNetwork, images: Data) -> list[str]:
+def _images_in_words(images: ImageShape) -> str:
+    """How a network wants its images."""
+    size = f"of {images.image_size} px"
+    if not isinstance(images, Data) or images.is_own:
+        return f"images {size}, as the data set gives them"
+    mean, std = (", ".join(f"{v:.4f}" for v in part) for part in images.statistics)
+    return f"images in [0, 1] {size}, minus {mean}, over {std}"
+
+
+def at_chance(best: networks.FinalNetwork, images: ImageShape) -> list[str]:
     """A note where the winner knows no more than one answer for all: then no ranking means much.
 
     The bound is the share of the most frequent class among the validation images, and two standard
     errors of it.
     """
+    if not isinstance(images, Data):
+        return []
     labels = images.val.labels
     share = float(labels.bincount().max()) / len(labels)
     bound = share + 2 * math.sqrt(share * (1 - share) / len(labels))

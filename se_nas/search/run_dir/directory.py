@@ -175,7 +175,7 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
         InputError: the folder exists, or cannot be made.
     """
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
-    name = config.name or f"{space.name}-{config.data.name}-{now}"
+    name = config.name or f"{space.name}-{config.data.title}-{now}"
     path = (Path(config.out) / (driver or name)).absolute()
     made = tuple(parent for parent in path.parents if not parent.exists())
     try:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from se_nas.cost.network_cost import Price
-from se_nas.data import Data
+from se_nas.data import ImageShape
 from se_nas.errors import InputError
 from se_nas.search.study.random_draws import RANDOM_DRAWS
 from se_nas.space.space import Space
@@ -36,7 +36,7 @@ def explain_infeasible(space: Space, price: Price, *, draws: int = 2000, seed: i
     return "; ".join(parts)
 
 
-def check_feasible(space: Space, price: Price, images: Data, seed: int) -> float:
+def check_feasible(space: Space, price: Price, images: ImageShape, seed: int) -> float:
     """The share of random architectures that pass the constraints; an error if none does.
 
     Small spaces are listed; in a large one a share below 1 in 20,000 draws counts as none.

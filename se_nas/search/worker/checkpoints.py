@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import shutil
 import socket
 import zipfile
 from collections.abc import Mapping
@@ -24,6 +25,11 @@ SHARE = 0.05
 def file_of(folder: Path | str, number: int) -> Path:
     """Return where the trial of this number is saved."""
     return Path(folder) / f"trial-{number:05d}.pt"
+
+
+def folder_of(folder: Path | str, number: int) -> Path:
+    """Return where a user's own training of this trial keeps what it wants."""
+    return Path(folder) / f"trial-{number:05d}"
 
 
 def save(file: Path, state: Mapping[str, object]) -> bool:
@@ -57,11 +63,14 @@ def remove(folder: Path | str, number: int) -> None:
     """Remove the checkpoint of a trial that is over."""
     with contextlib.suppress(OSError):
         file_of(folder, number).unlink(missing_ok=True)
+    shutil.rmtree(folder_of(folder, number), ignore_errors=True)
 
 
 def tidy(folder: Path, running: set[int]) -> None:
     """Remove what a killed run left: half-written files, checkpoints of trials that are over."""
-    kept = {file_of(folder, number) for number in running}
-    for file in folder.glob("trial-*"):
-        if file not in kept:
+    kept = {of(folder, number) for number in running for of in (file_of, folder_of)}
+    for file in set(folder.glob("trial-*")) - kept:
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
             file.unlink(missing_ok=True)

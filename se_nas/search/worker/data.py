@@ -6,13 +6,20 @@ from dataclasses import asdict
 
 from se_nas import data
 from se_nas.search.config import DataSettings
+from se_nas.search.worker.shared_data import SharedData
 
 
 def load_data(settings: DataSettings, seed: int) -> data.Data:
-    """The images that the settings name."""
+    """Return the images that the settings name."""
     return data.load(**asdict(settings), seed=seed)
 
 
+def worker_data(settings: DataSettings, seed: int, shared: SharedData | None) -> data.ImageShape:
+    """Return the images that the driver shares, else those that the settings name."""
+    found = None if shared is None else shared.data()
+    return load_data(settings, seed) if found is None else found
+
+
 def loader_workers(images: data.Data, threads: int) -> int:
-    """Processes that decode image files for one trial: no more than its share of the CPUs."""
+    """Return how many processes decode image files for a trial: its share of the CPUs at most."""
     return min(images.train.default_workers, threads)

@@ -115,6 +115,7 @@ class RankActor:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         images = data if isinstance(data, Data) else data.data()
+        assert isinstance(images, Data), "our own training has images"
         self.training = DistributedTraining(
             Architecture.from_json(architecture),
             images,

@@ -48,7 +48,9 @@ class TrialReport(TypedDict, total=False):
     Attributes:
         ready: the worker is up; nothing was trained.
         epoch: epochs done.
-        val_acc, val_loss: of the last epoch; ``WORST`` where there is none.
+        val_acc, val_loss: of the last epoch; ``WORST`` where there is none. A user's own training
+            may do without val_loss.
+        other: further metrics of the last epoch, from a user's own training.
         earlier: the metrics of epochs before this process, in its first report of a trial.
         unpreserved: SE blocks that could not start as if they were not there.
         seconds: wall time of the trial.
@@ -63,6 +65,7 @@ class TrialReport(TypedDict, total=False):
     epoch: int
     val_acc: float
     val_loss: float
+    other: dict[str, float]
     earlier: list[dict[str, float]]
     unpreserved: int
     seconds: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from se_nas.architecture.architecture import Architecture
 from se_nas.errors import first_line
 from se_nas.search.config import TrialSettings
-from se_nas.search.worker.data import load_data
+from se_nas.search.worker.data import worker_data
 from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.reports import End
 from se_nas.search.worker.shared_data import SharedData
@@ -46,7 +47,7 @@ class RetrainPayload:
 
     Attributes:
         result: without the weights.
-        state: those, on the CPU; None if the run is not complete.
+        state: those, on the CPU; None if the run is not complete, or a user's gave none.
         num_classes, in_channels: of the network.
     """
 
@@ -62,15 +63,18 @@ def train_and_test(
     """Train one network and test it once, on all processes that the settings name."""
     torch.set_num_threads(settings.threads)
     ranks: RankActors | None = None
+    curve: dict[str, float] = {}
     try:
-        data = load_data(settings.data, data_seed) if images is None else images.data()
+        data = worker_data(settings.data, data_seed, images)
         ranks = start_ranks(settings)
         training = start_training(
-            Architecture.from_json(architecture), data, settings, ranks, images
+            Architecture.from_json(architecture), data, settings, ranks, images, final=True
         )
-        for _ in range(settings.epochs):
+        while not training.finished:
             metrics = training.epoch()
+            curve = curve if metrics is None else metrics.curve()
         test = training.test()
+        weights = training.weights()
     except NonFiniteLoss as error:
         return RetrainPayload(RetrainResult("not_finite", reason=str(error)))
     except Exception as error:
@@ -80,8 +84,8 @@ def train_and_test(
         if ranks is not None:
             ranks.close()
     return RetrainPayload(
-        RetrainResult("complete", metrics.val_acc, metrics.val_loss, test.accuracy),
-        {key: value.cpu() for key, value in training.model.state_dict().items()},
+        RetrainResult("complete", curve["val_acc"], curve.get("val_loss", nan), test.accuracy),
+        weights and {key: value.cpu() for key, value in weights.items()},
         data.num_classes,
         data.in_channels,
     )

@@ -1,40 +1,66 @@
-"""Images in memory once a node: read by the driver, shared by the node's workers.
+"""What a run gives its workers by Ray's object store: images in memory, a training function.
 
-The arrays are in Ray's object store. A worker maps them and copies nothing; a node of a cluster
-gets them over the network once, and needs no data folder. Image files stay where they are: each
-node needs them under the same path.
+Arrays are there once a node. A worker maps them and copies nothing; a node of a cluster gets them
+over the network once, and needs no data folder. Image files stay where they are: each node needs
+them under the same path, and so it does a Python file with a data set or a training function. What
+a user gives as Python objects travels by value, and each worker has a copy.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
-from se_nas.data import Data, RamImages
+from se_nas.data import Data, ImageShape, RamImages
+from se_nas.training.custom import TrainFunction
 
 PARTS = ("train", "val", "test")
 TENSORS = ("images_nchw", "labels", "indices")
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
-@dataclass(frozen=True, eq=False)
-class SharedData:
-    """A data set whose arrays Ray keeps outside of the pickle.
+@dataclass(frozen=True)
+class UserObjects:
+    """What a user gives a search as Python objects, in place of a name or a file.
 
     Attributes:
-        frame: the data set with empty tensors.
-        arrays: ``arrays["train"]["images_nchw"]``.
+        data: a data set, or the shape of the images that ``train`` brings.
+        train: a training function in place of ours.
     """
 
-    frame: Data
-    arrays: dict[str, dict[str, Array]]
+    data: ImageShape | None = None
+    train: TrainFunction | None = None
 
-    def data(self) -> Data:
+
+NO_OBJECTS = UserObjects()
+
+
+@dataclass(frozen=True, eq=False)
+class SharedData:
+    """A data set whose arrays Ray keeps outside of the pickle, and a user's training function.
+
+    Attributes:
+        frame: the data set with empty tensors where there are arrays; None where each worker loads
+            it by the settings.
+        arrays: ``arrays["train"]["images_nchw"]``.
+        train: a function, or the path of a file that defines it; None for our training.
+        needed: the metric that the search compares.
+    """
+
+    frame: ImageShape | None = None
+    arrays: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    train: TrainFunction | str | None = None
+    needed: str = "val_acc"
+
+    def data(self) -> ImageShape | None:
         """The data set on these arrays. In a worker they are read-only: index, never assign."""
+        if self.frame is None or not self.arrays:
+            return self.frame
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             parts = {
@@ -47,19 +73,35 @@ class SharedData:
         return replace(self.frame, **parts)
 
 
-def share(data: Data) -> SharedData | None:
-    """What to give to Ray; None for image files, which every worker opens itself.
+def share(
+    data: ImageShape,
+    user: UserObjects = NO_OBJECTS,
+    train_file: str | None = None,
+    needed: str = "val_acc",
+) -> SharedData | None:
+    """What to give to Ray; None where every worker loads all that it needs.
+
+    Args:
+        user: what cannot be loaded from a file.
+        train_file: which defines a training function, if there is one.
+        needed: the metric that the search compares.
 
     >>> from se_nas.data import load
     >>> share(load("digits")).data().summary() == load("digits").summary()
     True
     """
-    if not all(isinstance(getattr(data, part), RamImages) for part in PARTS):
-        return None
+    train = user.train or train_file
+    in_memory = isinstance(data, Data) and all(
+        isinstance(getattr(data, part), RamImages) for part in PARTS
+    )
+    if not in_memory:
+        if user.data is None and train is None:
+            return None
+        return SharedData(user.data, train=train, needed=needed)
     arrays: dict[str, dict[str, Array]] = {}
     empty: dict[str, Any] = {}
     for part in PARTS:
         images = getattr(data, part)
         arrays[part] = {name: getattr(images, name).numpy() for name in TENSORS}
         empty[part] = replace(images, **{name: torch.empty(0) for name in TENSORS})
-    return SharedData(replace(data, **empty), arrays)
+    return SharedData(replace(data, **empty), arrays, train, needed)

@@ -1,19 +1,57 @@
-"""Begin a training as its settings say: in this process, or in one for each GPU."""
+"""Begin a training as its settings say: in this process, in one for each GPU, or a user's own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+
+import torch
+from torch import Tensor
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.data import Data
+from se_nas.data import Data, ImageShape
+from se_nas.errors import InputError
 from se_nas.search.config import TrialSettings
+from se_nas.search.worker.custom_training import CustomTraining
 from se_nas.search.worker.data import loader_workers
 from se_nas.search.worker.device import device
 from se_nas.search.worker.shared_data import SharedData
+from se_nas.training.custom import Resources, TrainFunction, load_train_file
+from se_nas.training.evaluation import Metrics
 from se_nas.training.train import Training
 
 if TYPE_CHECKING:
     from se_nas.search.worker.process_group import RankActors
+
+
+class Epoch(Protocol):
+    """What an epoch of a training gave."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def val_acc(self) -> float: ...
+    def curve(self) -> dict[str, float]: ...
+
+
+class AnyTraining(Protocol):
+    """What a worker does with a training: ``Training``, or ``CustomTraining`` of a user's function.
+
+    ``epoch`` returns None where a training ended before its budget.
+    """
+
+    @property
+    def unpreserved(self) -> Sequence[object]: ...
+    @property
+    def finished(self) -> bool: ...
+    def epoch(self) -> Epoch | None: ...
+    def test(self) -> Metrics: ...
+    def weights(self) -> Mapping[str, Tensor] | None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any], /) -> None: ...
+    def close(self) -> bool: ...
 
 
 class Options(TypedDict):
@@ -49,18 +87,67 @@ def start_ranks(settings: TrialSettings) -> RankActors | None:
 
 def start_training(
     architecture: Architecture,
-    data: Data,
+    data: ImageShape,
     settings: TrialSettings,
     ranks: RankActors | None,
     shared: SharedData | None,
-) -> Training:
+    *,
+    checkpoint: Path | None = None,
+    final: bool = False,
+) -> AnyTraining:
     """Begin a training.
 
     Args:
         ranks: take part in it, if given.
         shared: what they get their data from; None sends them ``data``.
+        checkpoint: folder of a user's training, for its own checkpoints.
+        final: whether the network is to be tested.
     """
+    if shared is not None and shared.train is not None:
+        return start_custom(architecture, data, settings, shared, checkpoint, final)
+    if not isinstance(data, Data):
+        raise InputError(f"data is {data.summary()}, without images; only train= brings its own")
     if ranks is None:
         options = training_options(data, settings)
         return Training(architecture, data, settings.recipe, **options)
     return ranks.start_training(architecture, data, settings, shared)
+
+
+def start_custom(
+    architecture: Architecture,
+    data: ImageShape,
+    settings: TrialSettings,
+    shared: SharedData,
+    checkpoint: Path | None,
+    final: bool,
+) -> CustomTraining:
+    """Begin a training by the user's function."""
+    train = shared.train
+    assert train is not None, "start_training asks for it"
+    if checkpoint is not None and checkpoint.parent.is_dir():
+        checkpoint.mkdir(exist_ok=True)
+    where = device(settings.on_gpu)
+    resources = Resources(
+        device=where,
+        threads=settings.threads,
+        gpus=torch.cuda.device_count() if where == "cuda" else 0,
+        seed=settings.seed,
+        epochs=settings.epochs,
+        data=data if isinstance(data, Data) else None,
+        checkpoint=checkpoint if checkpoint is not None and checkpoint.is_dir() else None,
+        final=final,
+    )
+    return CustomTraining(
+        _function_in(train) if isinstance(train, str) else train,
+        architecture,
+        resources,
+        needed=shared.needed,
+        num_classes=data.num_classes,
+        in_channels=data.in_channels,
+    )
+
+
+@functools.cache
+def _function_in(path: str) -> TrainFunction:
+    """Once a worker: the file may read its own images."""
+    return load_train_file(path)

@@ -12,19 +12,19 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import torch
 from ray import tune
 
-from se_nas import data
 from se_nas.architecture.architecture import Architecture
+from se_nas.data import ImageShape
 from se_nas.errors import first_line
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker import checkpoints, process_title
-from se_nas.search.worker.data import load_data
+from se_nas.search.worker.data import worker_data
 from se_nas.search.worker.device import device
 from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.reports import (
@@ -36,8 +36,8 @@ from se_nas.search.worker.reports import (
     ready_first,
 )
 from se_nas.search.worker.shared_data import SharedData
-from se_nas.search.worker.start_training import start_ranks, start_training
-from se_nas.training.train import NonFiniteLoss, Training
+from se_nas.search.worker.start_training import AnyTraining, Epoch, start_ranks, start_training
+from se_nas.training.train import NonFiniteLoss
 
 if TYPE_CHECKING:
     from se_nas.search.worker.process_group import RankActors
@@ -69,7 +69,8 @@ class SETrial(tune.Trainable):
         self.device = device(settings.on_gpu)
         self.shared = images
         self.ranks: RankActors | None = start_ranks(settings)
-        self.data: data.Data | None = None if images is None else images.data()
+        self.data: ImageShape | None = None if images is None else images.data()
+        self.training: AnyTraining | None = None
         self.broken = False
         torch.set_num_threads(settings.threads)
         self._begin(read_config(config))
@@ -77,10 +78,11 @@ class SETrial(tune.Trainable):
     def reset_config(self, new_config: Mapping[str, object]) -> bool:
         """Take the next trial in this process.
 
-        After an error of the CUDA driver the process is of no use. Tune drops the trial that a
-        worker declines, but starts the trial of a worker that dies again: so this one dies.
+        After an error of the CUDA driver the process is of no use, nor is it with a user's training
+        that does not end. Tune drops the trial that a worker declines, but starts the trial of a
+        worker that dies again: so this one dies.
         """
-        if self.broken:
+        if self.broken or not (self.training is None or self.training.close()):
             os._exit(1)
         self._begin(read_config(new_config))
         return True
@@ -99,7 +101,7 @@ class SETrial(tune.Trainable):
     def _begin(self, config: TrialConfig) -> None:
         self.architecture = Architecture.from_json(config["architecture"])
         self.name = str(self.architecture)
-        self.training: Training | None = None
+        self.training = None
         self.measured: dict[str, int] = {}
         self.epochs: list[dict[str, float]] = []  # what each epoch gave
         self.number = config.get("number")
@@ -131,29 +133,49 @@ class SETrial(tune.Trainable):
             self._load()
             return self._end("out_of_memory", "its worker was killed when the host ran short")
         if self.data is None:
-            self.data = load_data(self.settings.data, self.settings.seed)
+            self.data = worker_data(self.settings.data, self.settings.seed, self.shared)
         if self.training is None:
             saved = self._load()
             self.training = start_training(
-                self.architecture, self.data, self.settings, self.ranks, self.shared
+                self.architecture,
+                self.data,
+                self.settings,
+                self.ranks,
+                self.shared,
+                checkpoint=self._file(checkpoints.folder_of),
             )
             self.measured["unpreserved"] = len(self.training.unpreserved)
             if saved is not None:
                 self.training.load_state_dict(saved["training"])
         metrics = self.training.epoch()
-        self.epochs.append({"val_acc": metrics.val_acc, "val_loss": metrics.val_loss})
+        if metrics is None:  # a user's training that stopped early by itself
+            return self._last_epoch(done=True, end="complete")
+        self._add(metrics)
         process_title.log(self.name, f"epoch {metrics.epoch}, val_acc {metrics.val_acc:.4f}")
         done = metrics.epoch >= self.settings.epochs
         if not done:
             self._save()
-        return {
-            **self._so_far(),
-            "val_acc": metrics.val_acc,
-            "val_loss": metrics.val_loss,
-            "device": self.device,
-            "done": done,
-            "end": "",
-        }
+        return self._last_epoch(done, end="")
+
+    def _add(self, metrics: Epoch) -> None:
+        """Note an epoch: the next one, or where a user's training says that it is.
+
+        That went on from a checkpoint of its own, which may be older than ours, or newer by an
+        epoch that was not reported: then that one counts as this.
+        """
+        before, curve = metrics.epoch - 1, metrics.curve()
+        missing = before - len(self.epochs)
+        self.epochs[before:] = [curve] * (1 + max(0, missing))
+        if self.taken_up:
+            self.taken_up = self.epochs[:before]
+
+    def _last_epoch(self, done: bool, end: End | Literal[""]) -> TrialReport:
+        other = dict(self.epochs[-1])
+        report: TrialReport = {**self._so_far(), "device": self.device, "done": done, "end": end}
+        report["val_acc"] = other.pop("val_acc")
+        if "val_loss" in other:
+            report["val_loss"] = other.pop("val_loss")
+        return {**report, "other": other} if other else report
 
     def _end(self, end: End, reason: str) -> TrialReport:
         process_title.log(self.name, f"ended: {end} {reason}")
@@ -175,10 +197,10 @@ class SETrial(tune.Trainable):
     def _seconds(self) -> float:
         return self.earlier_s + time.monotonic() - self.began
 
-    def _file(self) -> Path | None:
+    def _file(self, of: Callable[[str, int], Path] = checkpoints.file_of) -> Path | None:
         if self.settings.checkpoints is None or self.number is None:
             return None
-        return checkpoints.file_of(self.settings.checkpoints, self.number)
+        return of(self.settings.checkpoints, self.number)
 
     def _load(self) -> SavedTrial | None:
         file = self._file()
@@ -205,4 +227,4 @@ class SETrial(tune.Trainable):
 
     def __repr__(self) -> str:
         # The dashboard keeps the first answer for as long as the process lives.
-        return f"SETrial({self.settings.data.name} on {self.device}, pid {os.getpid()})"
+        return f"SETrial({self.settings.data.title} on {self.device}, pid {os.getpid()})"

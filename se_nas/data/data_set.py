@@ -1,0 +1,90 @@
+"""A data set as a value: its three parts, or only the shape of its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from se_nas.data.dataset_images import DatasetImages
+from se_nas.data.images import Statistics, StoredImages
+from se_nas.errors import whole
+
+Images = StoredImages | DatasetImages
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageShape:
+    """What a network must know of its images: enough to build it and to price it.
+
+    In place of a data set it serves a search whose training function brings its own images.
+
+    Attributes:
+        num_classes: classes of the head.
+        in_channels, image_size: an image is (in_channels, image_size, image_size).
+        name: of the data set, for the run's name.
+        classes: names in the order of the labels, where the data set has names.
+
+    Raises:
+        InputError: fewer than two classes, no channel or no pixel.
+    """
+
+    num_classes: int
+    in_channels: int
+    image_size: int
+    name: str = "images"
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field, least in (("num_classes", 2), ("in_channels", 1), ("image_size", 1)):
+            object.__setattr__(self, field, whole(field, getattr(self, field), least))
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Describe as JSON values what a network on these images expects, as far as is known."""
+        return {"image_size": self.image_size, "classes": list(self.classes)}
+
+    def summary(self) -> str:
+        """Write one line: classes and shape."""
+        size = f"{self.in_channels}×{self.image_size}×{self.image_size}"
+        return f"{self.name}: {self.num_classes} classes, {size}"
+
+
+@dataclass(frozen=True, eq=False)
+class Data(ImageShape):
+    """A data set, ready to train on.
+
+    Attributes:
+        train: training images, augmented where the set wants it.
+        val: validation images, by which a search compares networks.
+        test: the official test part, for the chosen networks only.
+        statistics: mean and standard deviation by channel, with which images are normalised.
+        note: what a reader of its line has to know of it; empty for nothing.
+    """
+
+    train: Images
+    val: Images
+    test: Images
+    statistics: Statistics
+    note: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether images are as the user's own data set gives them, not normalised by us."""
+        return isinstance(self.train, DatasetImages)
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Describe as JSON values what a network trained on this data expects of an image.
+
+        Pixels in [0, 1], resized to ``image_size``, minus ``mean`` and over ``std`` by channel.
+        """
+        mean, std = self.statistics
+        return {
+            "image_size": self.image_size,
+            "mean": list(mean),
+            "std": list(std),
+            "classes": list(self.classes),
+        }
+
+    def summary(self) -> str:
+        """Write one line: classes, shape, images of each part."""
+        parts = f"{len(self.train)} train, {len(self.val)} val, {len(self.test)} test"
+        return f"{super().summary()}, {parts}{self.note and f' ({self.note})'}"

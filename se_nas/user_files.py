@@ -1,0 +1,59 @@
+"""Read Python files that users write: spaces, data sets, training functions."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from se_nas.errors import InputError
+
+
+def read_python_file(path: Path, what: str) -> dict[str, Any]:
+    """Run a file and return what it defines; it may import files beside it, as a script may.
+
+    Args:
+        what: is in the file, for messages: ``space``.
+
+    Raises:
+        InputError: there is no such file, or an error in it, with its line.
+    """
+    if not path.is_file():
+        raise InputError(f"{what} {str(path)!r}: there is no such file")
+    beside = str(path.absolute().parent)
+    sys.path.insert(0, beside)
+    try:
+        with errors_of_file(path, what):
+            return runpy.run_path(str(path))
+    finally:
+        if beside in sys.path:
+            sys.path.remove(beside)
+
+
+@contextmanager
+def errors_of_file(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a user's code raises into one line that names its file and line."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what} file {str(path)!r}{_line(error, path)}: {error}") from None
+    except SyntaxError as error:
+        where = f"{what} file {str(path)!r}, line {error.lineno}"
+        raise InputError(f"{where}: syntax error: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        where = f"{what} file {str(path)!r}{_line(error, path)}"
+        raise InputError(f"{where}: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _line(error: BaseException, path: Path) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""

@@ -5,8 +5,6 @@
 ...     trials: int = setting(20, "Architectures to train.", "space and sampling")
 >>> with_options(Sampling(), {"trials": 30})
 Sampling(trials=30)
->>> settings_of(Sampling)["trials"].help
-'Architectures to train.'
 """
 
 from __future__ import annotations
@@ -95,9 +93,9 @@ def setting(
     default: T,
     help: str,
     panel: str,
+    on_resume: OnResume = "fixed",
     *,
     option: str = "",
-    on_resume: OnResume = "fixed",
     shared: bool | None = None,
     named: Mapping[str, Any] | None = None,
     convert: Callable[[Any], Any] | None = None,
@@ -119,35 +117,28 @@ def group(default: T, prefix: str = "") -> T:
     return field(default=default, metadata={GROUP: prefix})
 
 
-def settings_of(kind: type[Any]) -> dict[str, Setting]:
+def settings_of(holder: type[Any]) -> dict[str, Setting]:
     """Return the settings of a dataclass and of the dataclasses in it, by name."""
     found: dict[str, Setting] = {}
-    hints = get_type_hints(kind)
-    for each in fields(kind):
-        prefix = each.metadata.get(GROUP)
+    hints = get_type_hints(holder)
+    for each in fields(holder):
         own: Setting | None = each.metadata.get(KEY)
         if own is not None:
-            named = own.named
-            of = (str, False) if named is not None else _kind(hints[each.name])
-            default = each.default if named is None else _name(each.default, own)
-            found[own.name or each.name] = replace(
-                own,
-                name=own.name or each.name,
-                path=(each.name,),
-                kind=of[0],
-                optional=of[1],
-                default=default,
-            )
+            name, named = own.name or each.name, own.named is not None
+            kind, optional = (str, False) if named else _kind(hints[each.name])
+            default = _name(each.default, own) if named else each.default
+            own = replace(own, name=name, path=(each.name,), default=default)
+            found[name] = replace(own, kind=kind, optional=optional)
         if not is_dataclass(each.default):
             continue
         for name, inner in settings_of(type(each.default)).items():
             path = (each.name, *inner.path)
             assert len(path) == 2, f"{name}: with_options goes no deeper"
-            name = f"{prefix or ''}{name}"
+            name = each.metadata.get(GROUP, "") + name
             if own is not None:  # None: as the named value has it
                 found[name] = replace(inner, name=name, path=path, optional=True, default=None)
             else:
-                default = reduce(getattr, inner.path, each.default)
+                default = getattr(each.default, path[1])
                 found[name] = replace(inner, name=name, path=path, default=default)
     return found
 

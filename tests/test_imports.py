@@ -21,7 +21,7 @@ MODULES = {
 # The rooms of the package: each imports only from rooms that stand before it.
 HOUSE = (
     ("errors", "layers", "files"),
-    ("dsl", "settings"),
+    ("dsl", "settings", "user_files"),
     ("se",),
     ("trunks",),
     ("architecture",),
@@ -42,12 +42,12 @@ ROOMS = (
     ("plan",),
     ("pricing", "tuning", "finals"),
     ("results",),
-    ("run", "replay", "dry_run"),
+    ("run", "replay", "dry_run", "user_input"),
     ("",),
 )
 HEAVY = {"torch", "torchvision", "numpy", "timm", "safetensors", "scipy", "sklearn"}
 LIGHT_ROOMS = (
-    *("errors", "dsl", "settings", "layers", "files", "se", "trunks", "architecture"),
+    *("errors", "dsl", "settings", "user_files", "layers", "files", "se", "trunks", "architecture"),
     *("cost", "space", "spaces", "zoo"),
 )
 LIGHT_IN_LATENCY = ("blocks", "measure_missing", "cache", "cover", "settings", "table")

@@ -26,7 +26,7 @@ class Warmth:
 
 @dataclass(frozen=True)
 class WithMore(SearchConfig):
-    patience: int | None = setting(None, "Epochs to wait.", "training", on_resume="may change")
+    patience: int | None = setting(None, "Epochs to wait.", "training", "may change")
     warmth: Warmth = group(Warmth(), prefix="warmth_")
     inner: int = field(default=1)
 

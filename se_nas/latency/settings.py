@@ -56,7 +56,7 @@ class LatencySettings:
         None,
         "Folder of earlier measurements [default: in the user's cache folder].",
         "latency",
-        on_resume="may change",
+        "may change",
     )
 
     def __post_init__(self) -> None:

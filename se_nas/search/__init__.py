@@ -50,14 +50,13 @@ def run_search(
         KeyboardInterrupt: the user stopped the search; ``resume`` goes on with it.
     """
     from se_nas.errors import InputError
-    from se_nas.search.cluster.ray_environment import configure_ray
     from se_nas.search.config import config_from_options
     from se_nas.search.user_input import console_for, read_space, user_options
 
     options, user = user_options(space, data, train, settings)
     config = config_from_options(options)
     found = read_space(space)
-    configure_ray(config.address)
+    _configure(config.address)
     from se_nas.search import run as way
     from se_nas.search.results.search_result import SearchResult
 
@@ -72,13 +71,8 @@ def run_search(
 
 
 def search(space: Space, config: SearchConfig, console: Console) -> RunDirectory:
-    """Run a search and print its table; ``se_nas.search.run.search`` has the details.
-
-    Ray reads its environment when it is imported, so that is prepared first.
-    """
-    from se_nas.search.cluster.ray_environment import configure_ray
-
-    configure_ray(config.address)
+    """Run a search and print its table; ``se_nas.search.run.search`` has the details."""
+    _configure(config.address)
     from se_nas.search import run
 
     return run.search(space, config, console)
@@ -88,9 +82,7 @@ def resume(
     which: str, space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
 ) -> RunDirectory:
     """Take up a run that was cut; ``se_nas.search.run.resume`` has the details."""
-    from se_nas.search.cluster.ray_environment import configure_ray
-
-    configure_ray(asked.address)
+    _configure(asked.address)
     from se_nas.search import run
 
     return run.resume(which, space, asked, named, console)
@@ -100,9 +92,14 @@ def join(
     space: Space | None, asked: SearchConfig, named: Collection[str], console: Console
 ) -> RunDirectory:
     """Work on a study that another driver began; ``se_nas.search.run.join`` has the details."""
-    from se_nas.search.cluster.ray_environment import configure_ray
-
-    configure_ray(asked.address)
+    _configure(asked.address)
     from se_nas.search import run
 
     return run.join(space, asked, named, console)
+
+
+def _configure(address: str | None) -> None:
+    """Prepare Ray's environment, which Ray reads as it is imported: before ``run.py`` is."""
+    from se_nas.search.cluster.ray_environment import configure_ray
+
+    configure_ray(address)

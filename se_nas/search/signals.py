@@ -15,7 +15,7 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # SIGKILL comes 30 s after Slurm's or Kubernetes' SIGTERM.
-PATIENCE_S = 20.0
+EXIT_TIMEOUT_S = 20.0
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -28,7 +28,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def raise_on_signal(patience: float = PATIENCE_S) -> Iterator[None]:
+def raise_on_signal(patience: float = EXIT_TIMEOUT_S) -> Iterator[None]:
     """Raise ``Interrupted`` at a signal; what Ray's start sets instead ends with the block.
 
     Python gives signals to the main thread; elsewhere this does nothing. If the block has not
@@ -50,7 +50,7 @@ def raise_on_signal(patience: float = PATIENCE_S) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stop_on_signal(
-    stop: Callable[[], None], run: str, patience: float = PATIENCE_S
+    stop: Callable[[], None], run: str, patience: float = EXIT_TIMEOUT_S
 ) -> Iterator[list[int]]:
     """The first signal calls ``stop``; a second one raises ``Interrupted``.
 

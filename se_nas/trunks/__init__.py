@@ -27,7 +27,7 @@ from se_nas.trunks import (
     shufflenet_v2,
     vgg,
 )
-from se_nas.trunks.base import PLACEMENTS, Family, Layout, Placed, Trunk, place
+from se_nas.trunks.base import PLACEMENTS, Family, Layout, Placed, Staged, Trunk, place
 
 __all__ = [
     "FAMILIES",
@@ -35,6 +35,7 @@ __all__ = [
     "Family",
     "Layout",
     "Placed",
+    "Staged",
     "Trunk",
     "aliases",
     "families",

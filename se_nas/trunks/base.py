@@ -3,7 +3,8 @@
 To add a family write one file like ``resnet.py``: a frozen dataclass with the members of
 ``Trunk`` and a ``Family`` that names some of its values. Inside this package it goes into
 ``FAMILIES`` in ``trunks/__init__.py``; anyone else's package offers it as an entry point of the
-group ``se_nas.trunks`` (``tests/trunks/test_entry_point.py`` has one, whole).
+group ``se_nas.trunks`` (``tests/trunks/test_entry_point.py`` has one, whole), and checks it with
+``se_nas.testing.check_family``.
 """
 
 from __future__ import annotations

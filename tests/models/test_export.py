@@ -33,14 +33,12 @@ TINY = [
     "shake_even_29_2x4x64d-depths2.2.1-width4-groups2",
 ]
 BOTTLENECKS = "resnet50-depths1.1-width8-stem.small"
-EVERY = [
-    SE(4, placement, squeeze, gate)
-    for placement, squeeze, gate in itertools.product(
-        SE_FIELDS["placement"], SE_FIELDS["squeeze"], SE_FIELDS["gate"]
-    )
-]
+OPTIONS = [tuple(SE_FIELDS[field]) for field in ("placement", "squeeze", "gate")]
+EVERY = [SE(4, *options) for options in itertools.product(*OPTIONS)]
 # Each placement, squeeze and gate at least once; the slow test has every combination.
-SOME = [EVERY[i] for i in (0, 26, 52, 78, 99)]
+SOME = [
+    SE(4, *(values[i % len(values)] for values in OPTIONS)) for i in range(max(map(len, OPTIONS)))
+]
 
 
 def built(architecture: Architecture | str, **sizes: int) -> Model:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import se_nas
 from se_nas import SE, Architecture, trunks
 from se_nas.cost.network_cost import cost
 from se_nas.errors import InputError
+from se_nas.testing import check_family
 
 SOURCE = '''
 """A network of plain 3×3 convolutions, two stages."""
@@ -144,6 +146,17 @@ def test_a_family_of_another_package_is_used_like_ours(installer: Installer) -> 
     assert Architecture.from_json(wide.to_json()) == wide
     with pytest.raises(InputError, match=r"placement 'post' in stage 1.*allowed: standard, pre"):
         Architecture("plainnet", SE(placement="post"))
+
+
+def test_a_family_of_another_package_is_checked_like_ours(installer: Installer) -> None:
+    """As the author's own test does it: the kit needs no more than the family."""
+    installer.install("plainnet_package:FAMILY")
+    family = trunks.families()["plainnet"]
+    check_family(family, tiny=[replace(family.named["plainnet"], width=4)])  # type: ignore[type-var]
+    forget()
+    (installer.folder / "plainnet_package-1.0.dist-info" / "entry_points.txt").unlink()
+    with pytest.raises(AssertionError, match="'plainnet' is not among the installed ones"):
+        check_family(family)
 
 
 def test_it_is_gone_when_it_is_not_installed() -> None:

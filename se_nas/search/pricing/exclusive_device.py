@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import cast
+
+import ray
+from ray import ObjectRef
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError
+from se_nas.errors import InputError, first_line
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
 from se_nas.search.cluster.connection import living_nodes
 from se_nas.search.cluster.slots import Slots
+from se_nas.search.worker import ray_api
 from se_nas.search.worker.latency_worker import LatencyWorker
+from se_nas.search.worker.ray_api import ActorHandle
 
 Note = Callable[[str], None]
 WAIT_S = 20.0  # before the search says what it waits for
@@ -29,35 +34,34 @@ class RayMeasurer:
         patience: seconds for an answer; None waits as long as it takes.
     """
 
-    def __init__(self, actor: Any, ray: Any, patience: float | None = None) -> None:
-        self.actor, self.ray, self.patience = actor, ray, patience
+    def __init__(self, actor: ActorHandle, patience: float | None = None) -> None:
+        self.actor, self.patience = actor, patience
 
-    def identity(self) -> dict[str, Any]:
-        return dict(self._get(self.actor.identity.remote()))
+    def identity(self) -> dict[str, object]:
+        return cast("dict[str, object]", self._get(self.actor.identity.remote()))
 
     def measure(self, architecture: Architecture) -> Latency | None:
-        found: Latency | None = self._get(self.actor.measure.remote(architecture.to_json()))
-        return found
+        found = self._get(self.actor.measure.remote(architecture.to_json()))
+        return cast("Latency | None", found)
 
     def profile(self, architecture: Architecture) -> Profile | None:
-        found: Profile | None = self._get(self.actor.profile.remote(architecture.to_json()))
-        return found
+        found = self._get(self.actor.profile.remote(architecture.to_json()))
+        return cast("Profile | None", found)
 
-    def _get(self, reference: Any) -> Any:
-        """The actor's answer; None if the host had not the memory for it."""
-        exceptions = self.ray.exceptions
+    def _get(self, reference: ObjectRef[object]) -> object:
+        """Return the actor's answer; None if the host had not the memory for it."""
         try:
-            return self.ray.get(reference, timeout=self.patience)
-        except exceptions.OutOfMemoryError:
+            return ray.get(reference, timeout=self.patience)
+        except ray.exceptions.OutOfMemoryError:
             return None
-        except exceptions.GetTimeoutError:
+        except ray.exceptions.GetTimeoutError:
             reason = f"no answer for {self.patience:g} s"
-        except exceptions.RayTaskError as error:
+        except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, InputError):
                 raise InputError(str(error.cause)) from None
-            reason = _first_line(error.cause)
-        except exceptions.RayError as error:
-            reason = f"the worker died ({_first_line(error)})"
+            reason = first_line(error.cause)
+        except ray.exceptions.RayError as error:
+            reason = f"the worker died ({first_line(error)})"
         raise InputError(f"latency_ms cannot be measured: {reason}")
 
 
@@ -85,30 +89,27 @@ def exclusive_measurer(
     Raises:
         InputError: no device was free in time.
     """
-    import ray
-
-    api: Any = ray
     reserved = whole_device(slots, living_nodes())
-    actor = (
-        api.remote(LatencyWorker)
-        .options(max_restarts=3, max_task_retries=3, **reserved)
-        .remote(signature, settings, slots.gpus > 0)
+    actor = ray_api.start_actor(
+        LatencyWorker,
+        *(signature, settings, slots.gpus > 0),
+        max_restarts=3,
+        max_task_retries=3,
+        **reserved,
     )
     try:
         first = [actor.identity.remote()]
-        begun, _ = api.wait(first, timeout=WAIT_S if patience is None else min(WAIT_S, patience))
+        begun, _ = ray_api.wait(
+            first, timeout=WAIT_S if patience is None else min(WAIT_S, patience)
+        )
         if not begun:
             what = " and ".join(f"{n:g} {key[4:-1].upper()}" for key, n in reserved.items() if n)
             limit = "" if patience is None else f", {patience:g} s at most"
             note(f"waiting for a device that is free: {what} on one node{limit} (Ctrl-C ends it)")
             rest = None if patience is None else max(0.0, patience - WAIT_S)
-            begun, _ = api.wait(first, timeout=rest)
+            begun, _ = ray_api.wait(first, timeout=rest)
         if not begun:
             raise InputError(f"no device was free for {patience:g} s ({what} on one node)")
-        yield RayMeasurer(actor, api, patience)
+        yield RayMeasurer(actor, patience)
     finally:
-        api.kill(actor)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+        ray_api.kill(actor)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import ImageShape
+from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
 from se_nas.search.run_dir.directory import RESULTS, WINNER, RunDirectory
@@ -52,9 +53,7 @@ def keep_winner(best: networks.FinalNetwork, images: ImageShape, run: RunDirecto
     """
     weights = networks.best_weights(best)
     if weights:
-        part = run.winner.with_suffix(".part")
-        part.write_bytes(weights)
-        part.replace(run.winner)  # an earlier winner's are there until these are whole
+        replace_atomically(run.winner, weights)
     else:
         run.winner.unlink(missing_ok=True)
     described = json.loads(best.architecture.to_json())

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError, unknown
+from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.config_file import to_toml
 from se_nas.search.run_dir.provenance import versions
@@ -146,7 +147,7 @@ class RunDirectory:
             raise InputError(f"{display_path(self.path / name)!r} holds no JSON object")
         return data
 
-    def write(self, name: str, data: Any) -> None:
+    def write(self, name: str, data: object) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""
         self._write_text(name, json.dumps(data, indent=2) + "\n")
 
@@ -160,9 +161,8 @@ class RunDirectory:
         self._write_text("run.toml", to_toml(replace(config, space=space, name=None)))
 
     def _write_text(self, name: str, text: str) -> None:
-        part = self.path / f"{name}.part"
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(self.path / name)
+        content = text.encode("utf-8", errors="backslashreplace")
+        replace_atomically(self.path / name, content)
 
 
 def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory:

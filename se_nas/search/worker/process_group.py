@@ -148,20 +148,22 @@ class RankActors:
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
         self.actors: list[ray_api.ActorHandle] = []
-        self.server: object = None  # of the store: no process waits there for another without it
+        # Of the store: no process waits there for another when this, its one reference, is gone.
+        self.server: Any = None
 
     def open(self) -> None:
         """Start the peers and enter their group; nothing if they are there."""
         if self.actors:
             return
         size = self.settings.processes
-        self.server = server = make_store(size)
+        self.server = make_store(size)
+        port = self.server.port
         group = ray_api.own_group()
         for rank in range(1, size):
             bundle = group.bundle_specs[rank]
             actor = ray_api.start_actor(
                 self.actor_type,
-                *(self.settings, rank, size, server.port),
+                *(self.settings, rank, size, port),
                 num_cpus=bundle.get("CPU", 0),
                 num_gpus=bundle.get("GPU", 0),
                 scheduling_strategy=ray_api.in_group(group, rank),
@@ -171,7 +173,7 @@ class RankActors:
         if found is not None:
             self._fail(found)
         on_cuda = device(self.settings.on_gpu) == "cuda"
-        store = make_store(size, server.port)
+        store = make_store(size, port)
         self.run_on_all_ranks("join", partial(join, store, 0, size, on_cuda))
 
     def start_training(

@@ -15,7 +15,7 @@ TITLE = "ray::SETrial:{name}"  # without a space: the dashboard shows the first 
 
 
 def set_process_title(name: str) -> None:
-    """Set this worker's process title to an architecture's name; Ray overwrites it at a next call.
+    """Title this worker's process with an architecture's name; Ray overwrites it at the next call.
 
     Outside of a Ray worker this does nothing.
     """

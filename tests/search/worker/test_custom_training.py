@@ -282,7 +282,7 @@ def resumable(architecture: Architecture, report: Any, resources: Resources) -> 
 def test_a_function_goes_on_from_its_own_checkpoint(
     before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "SHARE", 1.0)
+    monkeypatch.setattr(checkpoints, "SHARE", float("inf"))
     settings = TrialSettings(
         SETTINGS.data, SETTINGS.recipe, 4, checkpoints=str(tmp_path), seed=SETTINGS.seed
     )

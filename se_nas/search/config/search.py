@@ -1,4 +1,4 @@
-"""What a search is asked to do: one frozen value from the command line to the worker."""
+"""Everything that a run depends on, from the command line on."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, TypeVar
 
 from se_nas.errors import InputError, unknown
 from se_nas.latency.settings import LatencySettings
+from se_nas.search.config.data import DataSettings
 from se_nas.settings import absolute_if_python, absolute_path, group, setting, with_options
 from se_nas.training.recipes import RECIPES, Recipe
-
-# A trial whose workers or nodes die goes on so many times; then it is lost.
-MAX_DEATHS = 3
 
 T = TypeVar("T")
 HIDDEN = "***"  # in the place of a password
@@ -31,39 +28,6 @@ def _absolute_if_path(space: str) -> str:
 
 
 @dataclass(frozen=True)
-class DataSettings:
-    """Which images a trial trains on: the arguments of ``se_nas.data.load``."""
-
-    # Another name is that of a data set that was given as a Python object.
-    name: str = setting(
-        "digits",
-        "digits, fashion_mnist, cifar10, cifar100, imagefolder, or your own FILE.py.",
-        "data",
-        option="data",
-        convert=absolute_if_python,
-    )
-    data_dir: str | None = setting(
-        None,
-        "Folder with the data's files; digits need none.",
-        "data",
-        on_resume="may change",
-        convert=absolute_path,
-    )
-    image_size: int | None = setting(
-        None, "Side of the images in pixels [default: the data set's].", "data"
-    )
-    val_images: int | None = setting(
-        None, "Images cut from train for validation [default: a fifth].", "data"
-    )
-    limit_train: int | None = setting(None, "Train on so many images only [default: all].", "data")
-
-    @property
-    def title(self) -> str:
-        """A short name, fit for a file: of a path its last part."""
-        return Path(self.name).stem if self.name.endswith(".py") else self.name
-
-
-@dataclass(frozen=True)
 class SearchConfig:
     """Everything that a search run depends on beside its space.
 
@@ -75,7 +39,7 @@ class SearchConfig:
         None,
         "A space in search_spaces/, or a path to a file.",
         "space and sampling",
-        on_resume="apart",
+        "apart",
         convert=_absolute_if_path,
     )
     data: DataSettings = group(DataSettings())
@@ -86,7 +50,7 @@ class SearchConfig:
         20,
         "Distinct architectures to train; rejected and repeated proposals are free.",
         "space and sampling",
-        on_resume="may change",
+        "may change",
         shared=True,
     )
     # Or the name of a function that was given as a Python object.
@@ -104,26 +68,23 @@ class SearchConfig:
         None,
         "GPUs to use in the whole cluster, 0: CPUs only [default: all there are].",
         "resources",
-        on_resume="may change",
+        "may change",
     )
     gpus_per_trial: float = setting(
         1.0,
         "A fraction packs trials on one GPU; a whole number trains each trial on so many.",
         "resources",
-        on_resume="may change",
+        "may change",
         shared=True,
     )
     cpus_per_trial: float | None = setting(
         None,
         "May be a fraction [default: 1, or an equal share beside GPUs].",
         "resources",
-        on_resume="may change",
+        "may change",
     )
     concurrency: int | None = setting(
-        None,
-        "Trials at once [default: what the resources hold].",
-        "resources",
-        on_resume="may change",
+        None, "Trials at once [default: what the resources hold].", "resources", "may change"
     )
     sampler: str = setting(
         "tpe",
@@ -138,44 +99,38 @@ class SearchConfig:
         None,
         "Optuna storage URL of the study [default: a journal in the run].",
         "results",
-        on_resume="may change",
+        "may change",
     )
-    top: int = setting(3, "How many of the best are retrained.", "results", on_resume="may change")
-    final_seeds: int = setting(3, "Seeds of each retraining.", "results", on_resume="may change")
+    top: int = setting(3, "How many of the best are retrained.", "results", "may change")
+    final_seeds: int = setting(3, "Seeds of each retraining.", "results", "may change")
     final_epochs: int | None = setting(
-        None, "Epochs of a retraining [default: a trial's].", "results", on_resume="may change"
+        None, "Epochs of a retraining [default: a trial's].", "results", "may change"
     )
     max_failed_share: float = setting(
-        0.5, "Stop when more of the trials fail than that.", "training", on_resume="may change"
+        0.5, "Stop when more of the trials fail than that.", "training", "may change"
     )
     name: str | None = setting(
         None,
         "Name of the run and its study [default: of space, data and time].",
         "results",
-        on_resume="apart",
+        "apart",
     )
-    out: str = setting("runs", "Folder of the runs.", "results", on_resume="apart")
+    out: str = setting("runs", "Folder of the runs.", "results", "apart")
     address: str | None = setting(
-        None,
-        "A running Ray cluster, or auto [default: start one here].",
-        "resources",
-        on_resume="may change",
+        None, "A running Ray cluster, or auto [default: start one here].", "resources", "may change"
     )
     dashboard: bool = setting(
-        True,
-        "Start the Ray dashboard with a cluster of our own.",
-        "resources",
-        on_resume="may change",
+        True, "Start the Ray dashboard with a cluster of our own.", "resources", "may change"
     )
     dashboard_host: str | None = setting(
         None,
         "Address that this dashboard listens on [default: 127.0.0.1].",
         "resources",
-        on_resume="may change",
+        "may change",
     )
     latency: LatencySettings = group(LatencySettings(), prefix="latency_")
     tensorboard: bool = setting(
-        False, "Write a TensorBoard run for every trial.", "results", on_resume="may change"
+        False, "Write a TensorBoard run for every trial.", "results", "may change"
     )
 
     def __post_init__(self) -> None:
@@ -252,51 +207,6 @@ class SearchConfig:
             return _known(cls, {**data, **changed})
         except (AttributeError, TypeError) as error:
             raise InputError(f"the settings of a run cannot be read: {error}") from None
-
-
-@dataclass(frozen=True)
-class TrialSettings:
-    """What a worker needs beside the architecture: the same for every trial of a run.
-
-    Attributes:
-        on_gpu: train on the GPU that was reserved. Logical GPUs have no device: then on the CPU,
-            and the search says so.
-        checkpoints: folder of the trials' checkpoints; None saves none.
-        processes: of a trial, one a GPU.
-    """
-
-    data: DataSettings
-    recipe: Recipe
-    epochs: int
-    seed: int = 0
-    on_gpu: bool = False
-    threads: int = 1
-    checkpoints: str | None = None
-    processes: int = 1
-
-    @classmethod
-    def of(
-        cls,
-        config: SearchConfig,
-        *,
-        epochs: int,
-        seed: int,
-        gpus: float,
-        cpus: float,
-        processes: int,
-        checkpoints: str | None = None,
-    ) -> TrialSettings:
-        """Return the settings of a training on ``gpus`` and ``cpus``, in so many processes."""
-        return cls(
-            config.data,
-            config.recipe,
-            epochs,
-            seed,
-            on_gpu=gpus > 0,
-            threads=max(1, int(cpus / processes)),
-            checkpoints=checkpoints,
-            processes=processes,
-        )
 
 
 def config_from_options(

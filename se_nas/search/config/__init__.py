@@ -1,4 +1,4 @@
-"""What a search is asked to do: frozen values, from the command line to the worker."""
+"""Settings of a search: frozen values, from the command line to the worker."""
 
 from se_nas.search.config.data import DataSettings
 from se_nas.search.config.search import (

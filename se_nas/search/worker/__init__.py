@@ -1,4 +1,4 @@
-"""What runs on a worker: numpy, torch, torchvision and Ray alone.
+"""Code that runs on workers: it needs numpy, torch, torchvision and Ray alone.
 
 Of the search it imports nothing but the configuration.
 """

@@ -1,1 +1,1 @@
-"""Optuna, the one source of truth: what is proposed, and what is told. Never Ray."""
+"""The Optuna study, the one source of truth: proposals and outcomes. Never Ray."""

@@ -1,1 +1,1 @@
-"""What an architecture costs: arithmetic, and latency measured on a reserved device."""
+"""Prices of architectures: costs by arithmetic, latency measured on a reserved device."""

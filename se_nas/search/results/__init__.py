@@ -1,1 +1,1 @@
-"""What a search writes and prints at its end."""
+"""The results of a search: written, printed, and read back as a value."""

@@ -99,7 +99,7 @@ def join(
 
 
 def _configure(address: str | None) -> None:
-    """Prepare Ray's environment, which Ray reads as it is imported: before ``run.py`` is."""
+    """Set the environment that Ray reads when it is imported: call it before importing ``run``."""
     from se_nas.search.cluster.ray_environment import configure_ray
 
     configure_ray(address)

@@ -1,4 +1,9 @@
-"""Settings of a search: frozen values, from the command line to the worker."""
+"""Settings of a search: frozen values, from the command line to the worker.
+
+search   ``SearchConfig``: all settings of a run
+data     ``DataSettings``: the images
+trial    ``TrialSettings``: one training on a worker
+"""
 
 from se_nas.search.config.data import DataSettings
 from se_nas.search.config.search import (

@@ -1,1 +1,6 @@
-"""The results of a search: written, printed, and read back as a value."""
+"""The results of a search: written, printed, and read back as a value.
+
+files           results.json, the winner and its weights
+summary         lines and tables on the console
+search_result   ``SearchResult``, read from a run directory
+"""

@@ -2,6 +2,13 @@
 
 A family of another package is an entry point of the group ``se_nas.trunks`` whose object is a
 ``Family``.
+
+base                   ``Trunk``, ``Family`` and ``place``, which puts SE into a block
+checks                 checks of settings that several families have
+resnet_layouts         other libraries' names of its parameters
+mobilenet_v3_layouts   the same
+
+Every other file is a family.
 """
 
 from __future__ import annotations

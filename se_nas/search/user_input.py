@@ -34,9 +34,7 @@ def user_options(
     if isinstance(data, ImageShape):
         for name in LOADED:
             if options.get(name) is not None:
-                raise InputError(
-                    f"{name} is {options[name]!r}; the data that is given decides that"
-                )
+                raise InputError(f"{name} is {options[name]!r}; the data set decides that itself")
         options["data"] = data.name
     elif isinstance(data, (str, os.PathLike)):
         options |= _named_data(os.fspath(data), isinstance(data, os.PathLike))

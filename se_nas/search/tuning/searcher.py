@@ -207,7 +207,7 @@ def _point(report: TrialReport) -> dict[str, float]:
         point["val_acc"] = float(report["val_acc"])
     if "val_loss" in report:
         point["val_loss"] = float(report["val_loss"])
-    return point | report.get("other", {})
+    return point | dict(report.get("other", ()))
 
 
 def _measured(report: TrialReport) -> dict[str, float]:

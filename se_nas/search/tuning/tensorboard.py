@@ -60,7 +60,7 @@ class TensorBoardCallback(DriverCallback):
         for scalar, value in (
             ("val_acc", report.get("val_acc")),
             ("val_loss", report.get("val_loss")),
-            *report.get("other", {}).items(),
+            *report.get("other", ()),
         ):
             if value is not None and math.isfinite(value):
                 writer.add_scalar(scalar, value, report["epoch"])

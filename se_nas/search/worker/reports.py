@@ -50,7 +50,8 @@ class TrialReport(TypedDict, total=False):
         epoch: epochs done.
         val_acc, val_loss: of the last epoch; ``WORST`` where there is none. A user's own training
             may do without val_loss.
-        other: further metrics of the last epoch, from a user's own training.
+        other: further metrics of the last epoch, from a user's own training; in pairs, for Tune
+            makes one flat dict of dicts in dicts.
         earlier: the metrics of epochs before this process, in its first report of a trial.
         unpreserved: SE blocks that could not start as if they were not there.
         seconds: wall time of the trial.
@@ -65,7 +66,7 @@ class TrialReport(TypedDict, total=False):
     epoch: int
     val_acc: float
     val_loss: float
-    other: dict[str, float]
+    other: list[tuple[str, float]]
     earlier: list[dict[str, float]]
     unpreserved: int
     seconds: float

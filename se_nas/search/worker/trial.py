@@ -175,7 +175,7 @@ class SETrial(tune.Trainable):
         report["val_acc"] = other.pop("val_acc")
         if "val_loss" in other:
             report["val_loss"] = other.pop("val_loss")
-        return {**report, "other": other} if other else report
+        return {**report, "other": [*other.items()]} if other else report
 
     def _end(self, end: End, reason: str) -> TrialReport:
         process_title.log(self.name, f"ended: {end} {reason}")

@@ -214,7 +214,7 @@ def test_a_trial_reports_epochs_and_the_numbers_beside_them() -> None:
         (3, True, ""),
     ]
     assert [r["val_acc"] for r in results] == pytest.approx([0.0, 0.1, 0.2])
-    assert all(r["other"] == {"f1": 0.5} and "val_loss" not in r for r in results)
+    assert all(r["other"] == [("f1", 0.5)] and "val_loss" not in r for r in results)
 
 
 def test_errors_are_ends_as_for_our_own_training() -> None:
@@ -282,7 +282,7 @@ def resumable(architecture: Architecture, report: Any, resources: Resources) -> 
 def test_a_function_goes_on_from_its_own_checkpoint(
     before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "SHARE", 1.0)
+    monkeypatch.setattr(checkpoints, "SHARE", float("inf"))
     settings = TrialSettings(
         SETTINGS.data, SETTINGS.recipe, 4, checkpoints=str(tmp_path), seed=SETTINGS.seed
     )

@@ -1,0 +1,205 @@
+"""The search as a Python function: what it is given, and the value that it returns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import se_nas
+from se_nas import SE, InputError, SearchResult, Space, choice, optional, per_stage
+from se_nas.data import ImageShape, from_datasets
+from se_nas.search.config import config_from_options
+from se_nas.search.user_input import read_space, user_options
+
+ROOT = Path(__file__).resolve().parents[2]
+SPACE = Space(
+    "mine",
+    trunk=se_nas.trunk("resnet8_small", width=choice(8, 16)),
+    se=per_stage(optional(SE(reduction=choice(2, 4)))),
+)
+SMALL: dict[str, Any] = {"epochs": 2, "top": 1, "final_seeds": 1, "gpus": 0, "dashboard": False}
+
+
+def own_data(name: str = "stripes") -> Any:
+    def image(i: int) -> torch.Tensor:
+        stripes = (torch.arange(8) % 2 == 0).float().expand(2, 8, 8)
+        return stripes if i % 2 else stripes.transpose(1, 2)
+
+    noisy = [(image(i), i % 2) for i in range(120)]
+
+    class Noisy(torch.utils.data.Dataset[Any]):
+        noise = staticmethod(lambda image: image + 0.1 * torch.randn_like(image))  # not picklable
+
+        def __len__(self) -> int:
+            return len(noisy)
+
+        def __getitem__(self, i: int) -> Any:
+            return self.noise(noisy[i][0]), noisy[i][1]
+
+    return from_datasets(Noisy(), name=name, classes=["across", "down"])
+
+
+def test_a_search_on_data_and_a_training_of_ones_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def train(architecture: Any, report: Any, resources: Any) -> Any:
+        data = resources.data
+        model = se_nas.materialize(architecture, num_classes=2, in_channels=data.in_channels)
+        for epoch in range(resources.epochs):
+            report(val_acc=0.5 + 0.1 * epoch + model.num_classes / 100, lines=epoch)
+        return model
+
+    data = own_data()
+    settings = {"trials": 2, "out": str(tmp_path), "name": "one", "first_rung": 1.0, **SMALL}
+    result = se_nas.run_search(SPACE, data, train=train, progress=False, **settings)
+    assert capfd.readouterr() == ("", "")
+
+    assert result.run == tmp_path / "one"
+    assert result.winner in SPACE
+    assert [trial.number for trial in result.trials] == [0, 1]
+    for trial in result.trials:
+        assert (trial.end, trial.epochs) == ("complete", 2)
+        assert trial.val_acc == pytest.approx(0.62)
+        assert trial.metrics["lines"] == 1
+        assert trial.params > 10_000
+        assert str(trial.architecture) == trial.name
+    assert result.finals[0].role.startswith("best 1")
+    assert all(0 <= final.test_mean <= 1 and final.test_spread == 0 for final in result.finals)
+    assert "no verdict" in result.verdict
+    model = result.model()
+    assert not model.training
+    assert model(torch.rand(3, 2, 8, 8)).shape == (3, 2)
+    assert repr(result).startswith(f"SearchResult({result.winner}, 2 trials, ")
+    assert list(result.to_dataframe()["name"]) == [trial.name for trial in result.trials]
+    assert SearchResult.load(result.run) == result
+
+    again: dict[str, Any] = {"resume": result.run, "progress": False, "trials": 3}
+    with pytest.raises(InputError, match=r"'stripes'.* is to be given again"):
+        se_nas.run_search(**again)
+    with pytest.raises(InputError, match=r"`data` is 'other', in the run .* it is 'stripes'"):
+        se_nas.run_search(data=own_data("other"), train=train, **again)
+    with pytest.raises(InputError, match=r"train .* was given as a Python function; give it again"):
+        se_nas.run_search(data=data, **again)
+    more = se_nas.run_search(data=data, train=train, **again)
+    assert [trial.number for trial in more.trials[:2]] == [0, 1]
+    assert len(more.trials) == 3
+
+
+OWN_DATA = """
+import torch
+from torch.utils.data import TensorDataset
+from se_nas.data import from_datasets
+
+def load_data():
+    return from_datasets(TensorDataset(torch.rand(60, 1, 8, 8), torch.arange(60) % 2))
+"""
+OWN_TRAIN = """
+import se_nas
+from accuracy import ACCURACY
+
+def train(architecture, report, resources):
+    for epoch in range(resources.epochs):
+        report(val_acc=ACCURACY, val_loss=1.0)
+    return se_nas.TrainResult(test_acc=0.25)
+"""
+
+
+def test_the_command_line_takes_files_with_data_and_training(tmp_path: Path) -> None:
+    (tmp_path / "my_data.py").write_text(OWN_DATA)
+    (tmp_path / "my_train.py").write_text(OWN_TRAIN)
+    (tmp_path / "accuracy.py").write_text("ACCURACY = 0.75")
+    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "digits_se"]
+    command += ["--data", "my_data.py", "--train", "my_train.py", "--trials", "2", "--epochs", "1"]
+    command += ["--gpus", "0", "--top", "1", "--final-seeds", "1", "--no-dashboard"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "data       own: 2 classes, 1×8×8, 36 train" in done.stdout
+    assert "the winner, untrained: train() returned no model" in done.stdout
+    [run] = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("digits_se-my_data-")
+    result = SearchResult.load(run)
+    assert {trial.val_acc for trial in result.trials} == {0.75}
+    assert {final.test_accs for final in result.finals} == {(0.25,)}
+    with pytest.raises(InputError, match="has no weights of its winner"):
+        result.model()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "space is missing: give a space, or resume=RUN"),
+        ({"space": 3}, "space is a int; give a Space, a name or a path"),
+        ({"space": "digit_se"}, "did you mean 'digits_se'"),
+        ({"space": "digits_se", "data": [1]}, "data is a list; give a name, a path, or se_nas"),
+        ({"space": "digits_se", "data": "cifar"}, "did you mean 'cifar10'"),
+        ({"space": "digits_se", "train": 3}, "train is a int; give a function train("),
+        ({"space": "digits_se", "train": "gone.py"}, "gone.py': there is no such file"),
+        ({"space": "digits_se", "trial": 3}, "unknown setting 'trial'; did you mean 'trials'"),
+        ({"space": "digits_se", "trials": "3"}, "trials is '3'; give a whole number"),
+        (
+            {"space": "digits_se", "data": ImageShape(num_classes=2, in_channels=1, image_size=8)},
+            "images: 2 classes, 1×8×8, without images; give train= that brings its own",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(
+    arguments: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as error:
+        se_nas.run_search(**arguments)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir()), "nothing began"
+
+
+def test_names_files_folders_and_objects_become_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "digits").mkdir()
+
+    def options(data: object = None, train: object = None, **settings: Any) -> dict[str, Any]:
+        return user_options(None, data, train, settings)[0]
+
+    assert options() == {}
+    assert options("digits") == {"data": "digits"}
+    assert options(Path("digits")) == {"data": "imagefolder", "data_dir": "digits"}
+    assert options("images") == {"data": "imagefolder", "data_dir": "images"}
+    assert config_from_options(options("mine.py")).data.name == str(tmp_path / "mine.py")
+    assert config_from_options(options("mine.py")).data.title == "mine"
+    assert options(own_data(), print) == {"data": "stripes", "train": "print"}
+    with pytest.raises(InputError, match="image_size is 32; the data set decides that itself"):
+        options(own_data(), image_size=32)
+    assert read_space(None) is None
+    assert read_space(SPACE) is SPACE
+
+
+def test_a_run_that_is_not_complete_has_no_result(tmp_path: Path) -> None:
+    for name in ("settings.json", "space.json", "versions.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match="has no result yet; go on with resume="):
+        SearchResult.load(tmp_path)
+
+
+def test_a_table_without_pandas_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    result = SearchResult(SPACE.sample(0), "", (), (), tmp_path)
+    with pytest.raises(InputError, match="pip install pandas, or use trials"):
+        result.to_dataframe()

@@ -1,0 +1,78 @@
+"""The examples run as a user runs them: each as a process of its own, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+NOTEBOOK = EXAMPLES / "search_in_a_notebook.ipynb"
+# What the output of each has to have in it.
+PRINTED = {
+    "own_data_set": (
+        r"data +shapes: 3 classes, 5×16×16, 450 train, 150 val, 150 test",
+        r"images of 16 px, as the data set gives them",
+        r"test accuracy 0\.[3-9]\d\d|test accuracy 1\.000",
+        r"it says (disc|square|cross)",
+    ),
+    "own_training_loop": (
+        r"complete +val_acc 0\.\d{3}",
+        r"weights=\"runs/own_loop-digits-\d+-\d+/winner\.safetensors\"",
+        r"test accuracy 0\.[4-9]",
+    ),
+    "own_optuna_study": (r"[1-9]\d? of 12 proposals were within", r"best: (se_)?resnet8_small-wid"),
+    "ray_cluster": (r"2 networks trained on 127\.0\.0\.1:\d+; the winner is (se_)?resnet8",),
+    "deploy_the_winner": (
+        r"0\.[5-9]\d\d of 360 test images are right in ONNX Runtime",
+        r"largest difference to PyTorch: \d\.\de-0[4-9]",
+    ),
+}
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(PRINTED)
+    assert list(EXAMPLES.glob("*.ipynb")) == [NOTEBOOK]
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_example(name: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / f"{name}.py")],
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for pattern in PRINTED[name]:
+        assert re.search(pattern, done.stdout), f"{pattern}\n{done.stdout}"
+
+
+def test_the_notebook_runs_and_its_output_can_be_read(tmp_path: Path) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # listens on no port
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, km=kernel, timeout=280, resources=where).execute()
+    text = "\n".join(
+        output.get("text", "") or output.get("data", {}).get("text/plain", "")
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
+    assert "search: 3/3 trials" in text
+    assert "SearchResult(" in text
+    assert re.search(r"no SE +0\.\d{3} ± 0\.\d{3}", text)
+    assert re.search(r"it says \[\d(, \d){7}\]", text)
+    assert set(re.findall(r"\x1b\[[\d;?]*(.)", text)) <= {"m"}, "no codes that move a cursor"
+    assert "ipywidgets" not in text

@@ -65,7 +65,6 @@ _HOME = {
     "SE": "se",
     "run_search": "search",
     "SearchResult": "search.results.search_result",
-    "load_space": "space.files",
     "latency_ms": "space.objectives",
     "macs": "space.objectives",
     "maximize": "space.objectives",
@@ -74,6 +73,7 @@ _HOME = {
     "peak_activations": "space.objectives",
     "Space": "space.space",
     "trunk": "space.space",
+    "load_space": "space.space_files",
     "StopTraining": "training.custom",
     "TrainResult": "training.custom",
 }

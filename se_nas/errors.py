@@ -9,7 +9,7 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used. The commands print it as one line and exit with 2."""
+    """Input that cannot be used. The commands print it as one line and exit with code 2."""
 
 
 class Unknown(InputError):
@@ -20,7 +20,7 @@ class Unknown(InputError):
         super().__init__(self.text())
 
     def text(self, near: str | None = None) -> str:
-        """The message, which offers ``near`` or else the nearest of the allowed words."""
+        """Return the message; it offers ``near``, or else the nearest of the allowed words."""
         close = difflib.get_close_matches(str(self.value), self.allowed, n=1, cutoff=0.5)
         near = near or (close[0] if close else None)
         guess = f"; did you mean {near!r}?" if near else ";"
@@ -31,7 +31,7 @@ class Unknown(InputError):
 
 
 def unknown(what: str, value: object, allowed: Iterable[object], hint: str = "") -> InputError:
-    """The error for a name that is not among ``allowed``; offers the nearest match.
+    """Return the error for a name that is not among ``allowed``; it offers the nearest match.
 
     >>> print(unknown("gate", "sigmiod", ["sigmoid", "tanh"]))
     unknown gate 'sigmiod'; did you mean 'sigmoid'? allowed: sigmoid, tanh
@@ -43,9 +43,9 @@ def whole(name: str, value: Any, least: int, most: int | None = None, hint: str 
     """Return ``value`` as a plain int: a whole number, numpy's too, within the bounds.
 
     Args:
-        name: what it is the value of, for the message.
+        name: of the value, for the message.
         least, most: the smallest and the largest number allowed; no largest if not given.
-        hint: what the message has to say behind that.
+        hint: further text at the end of the message.
 
     Raises:
         InputError: it is below ``least`` or above ``most``, or no whole number: ``2.0`` and

@@ -112,7 +112,7 @@ class Subsample:
 
 @dataclass(frozen=True)
 class SEBlock:
-    """An SE block with its widths resolved: what an ``SE`` value becomes at a given place.
+    """An SE block with its widths resolved: an ``SE`` value at one place of a network.
 
     ``squeeze`` and ``gate`` are names in ``se_nas.squeezes.SQUEEZES`` and ``GATES``.
     """
@@ -194,7 +194,7 @@ Chain: TypeAlias = tuple[tuple[str, Layer], ...]
 
 
 def chain(**layers: Layer) -> Chain:
-    """A chain written as keywords: ``chain(conv1=Conv(3, 64), bn1=Norm(64))``."""
+    """Return a chain written as keywords: ``chain(conv1=Conv(3, 64), bn1=Norm(64))``."""
     return tuple(layers.items())
 
 

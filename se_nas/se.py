@@ -17,14 +17,14 @@ from se_nas.gates import GATES
 from se_nas.layers import SEBlock, make_divisible
 from se_nas.squeezes import SQUEEZES
 
-# What a trunk's name must not contain: it would read as the SE part of an architecture's name.
+# Forbidden in a trunk's name: it would read as the SE part of an architecture's name.
 SE_TOKEN = re.compile(r"^(s\d+|r\d+(\.\d+)?)$")
 
 
 Placement: TypeAlias = Literal["standard", "pre", "post", "identity", "conv3x3"]
 Rounding: TypeAlias = Literal["floor", "round8", "mobile8"]
 CountedFrom: TypeAlias = Literal["channels", "block_input"]
-# A typing error beyond that: no network is so wide.
+# A larger one is a typing error: no network is so wide.
 MAX_REDUCTION = 65536
 SE_FIELDS: dict[str, Collection[Any]] = {
     "placement": get_args(Placement),
@@ -37,7 +37,7 @@ SE_FIELDS: dict[str, Collection[Any]] = {
 
 
 def tokens() -> dict[str, tuple[str, Any]]:
-    """The words of a name → the field and the value that each stands for, in a name's order."""
+    """Return word → (field, value) for the SE part of a name, in a name's order."""
     squeezes = {entry.token: ("squeeze", name) for name, entry in SQUEEZES.items() if entry.token}
     gates = {entry.token: ("gate", name) for name, entry in GATES.items() if entry.token}
     return {
@@ -55,7 +55,7 @@ def tokens() -> dict[str, tuple[str, Any]]:
 
 
 def squeeze_width(channels: int, reduction: float, rounding: Rounding = "floor") -> int:
-    """Width of the hidden FC layer: ``channels / reduction`` by a dialect's rounding, at least 1.
+    """Return the hidden FC layer's width: ``channels / reduction`` in a dialect's rounding, ≥ 1.
 
     * ``floor``: the paper, the released SENets and timm's legacy models, C // r;
     * ``round8``: timm's SEModule, to the nearest multiple of 8 and at least 8;
@@ -81,7 +81,7 @@ def _not_allowed(field: str, value: object, allowed: Collection[object]) -> Inpu
 
 @dataclass(frozen=True)
 class SE:
-    """How a stage recalibrates its channels (paper: section 3, eqs. 2–4; ablations: section 6).
+    """The SE setting of a stage (paper: section 3, eqs. 2–4; ablations: section 6).
 
     Attributes:
         reduction: the paper's ratio r ≥ 1: channels that the block rescales over squeeze width,
@@ -133,7 +133,7 @@ class SE:
             object.__setattr__(self, "reduction", int(self.reduction))
 
     def block(self, channels: int, block_input: int) -> SEBlock:
-        """The SE block on ``channels`` in a residual block that takes ``block_input`` channels."""
+        """Return the block on ``channels`` in a residual block with ``block_input`` channels in."""
         counted = channels if self.counted_from == "channels" else block_input
         width = squeeze_width(counted, self.reduction, self.rounding)
         return SEBlock(channels, width, self.squeeze, self.gate, self.bias)

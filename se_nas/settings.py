@@ -1,4 +1,4 @@
-"""Settings as fields of frozen dataclasses: all that is to be known of one stands at its field.
+"""Settings as fields of frozen dataclasses; a field holds all that is known of its setting.
 
 >>> @dataclass(frozen=True)
 ... class Sampling:
@@ -33,7 +33,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """What there is to know of a setting.
+    """Metadata of a setting: its option, type, default, help and rules.
 
     Attributes:
         name: of its option, in a file and as a keyword; with ``_`` between words.
@@ -46,7 +46,7 @@ class Setting:
             that is, or where, and is not compared.
         shared: whether all drivers of a study have the same.
         named: values by name, where it is a name.
-        convert: makes the field's value of the given one.
+        convert: turns the given value into the field's.
     """
 
     name: str
@@ -104,7 +104,7 @@ def setting(
 
     Args:
         option: its name where that is not the field's.
-        shared: as ``on_resume`` says if not given: what is fixed is shared.
+        shared: if not given, a setting is shared where ``on_resume`` is ``fixed``.
     """
     assert panel in PANELS, panel
     shared = on_resume == "fixed" if shared is None else shared
@@ -198,13 +198,13 @@ def absolute_if_python(name: str) -> str:
 
 
 def _inherits(own: Setting, table: Mapping[str, Setting]) -> bool:
-    """Return whether None means: as the named value that holds this setting has it."""
+    """Return whether None stands for the value in the named holder of this setting."""
     holder = table.get(own.path[0])
     return holder is not None and holder.named is not None
 
 
 def _name(value: Any, own: Setting) -> Any:
-    """Return the name of a value, apart from what are settings in it; else its fields."""
+    """Return the name of a value, whatever its fields that are settings; else its other fields."""
     inner = {each.path[-1] for each in settings_of(type(value)).values()}
 
     def rest(value: Any) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def _texts(value: Any) -> tuple[str, ...] | None:
     return tuple(map(str, value)) if listed else None
 
 
-# A value of each type, None if it is of another.
+# Each returns the value in its type, or None if it is of another.
 READERS: dict[type[Any], Callable[[Any], Any]] = {
     bool: lambda value: value if isinstance(value, bool) else None,
     int: _whole,

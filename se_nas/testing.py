@@ -1,6 +1,6 @@
-"""Checks for a family of trunks, ours or another package's: what all the rest relies on.
+"""Conformance checks for a family of trunks, ours or another package's.
 
-A test of the package that offers the family as an entry point, in whatever framework::
+A test in the package that offers the family as an entry point, in any test framework::
 
     def test_the_family() -> None:
         check_family(FAMILY, tiny=[PlainNet(width=4)])
@@ -37,7 +37,7 @@ from se_nas.se import SE
 from se_nas.space.space import Space
 from se_nas.trunks import PLACEMENTS, Family, Trunk, trunk_from_dict, trunk_to_dict
 
-CLASSES, CHANNELS = 10, 1  # other numbers than a trunk may have by heart
+CLASSES, CHANNELS = 10, 1  # unusual, so that a hard-coded 1000 or 3 shows
 
 
 def check_family(family: Family, tiny: Iterable[Trunk] = ()) -> None:
@@ -237,7 +237,7 @@ def _require(holds: bool, message: str) -> None:
 
 @contextmanager
 def _naming(what: str) -> Iterator[None]:
-    """Say of whatever a broken trunk raises where that was."""
+    """Raise an AssertionError that says where, in place of whatever a broken trunk raises."""
     try:
         yield
     except Exception as error:

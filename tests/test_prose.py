@@ -1,28 +1,23 @@
-"""Docstrings say what is done: of functions in the imperative, of modules without riddles."""
+"""Docstrings: functions in the imperative, modules without riddles, rooms with their files."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import se_nas
+from se_nas.trunks import FAMILIES
 
 PACKAGE = Path(se_nas.__file__).parent
-# Files and folders that still wait for their turn.
-EXEMPT = (
-    *("search", "cli/search.py", "trunks", "errors.py", "layers.py", "se.py"),
-    *("cost/layer_cost.py", "latency/blocks.py"),
-    *("nn/identity_init.py", "nn/squeeze_excitation.py"),
-)
 NOUNS = ("The", "A", "An", "What", "Whether", "How", "Which", "All", "Every", "Each")
+RIDDLES = ("What", "Whether", "How", "Who", "Where", "Which", "Nothing")
+ROOMS = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
+FAMILY_FILES = {family.trunk.__module__.rpartition(".")[2] for family in FAMILIES.values()}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def is_exempt(path: Path) -> bool:
-    return any(path.is_relative_to(PACKAGE / place) for place in EXEMPT)
 
 
 def functions(body: list[ast.stmt]) -> Iterator[Function]:
@@ -48,7 +43,7 @@ def begins_with(text: str | None, words: tuple[str, ...]) -> bool:
 def complaints(source: str) -> list[str]:
     """Return the names of what has a docstring with a wrong beginning."""
     module = ast.parse(source)
-    found = ["module"] if begins_with(ast.get_docstring(module), ("What",)) else []
+    found = ["module"] if begins_with(ast.get_docstring(module), RIDDLES) else []
     for function in functions(module.body):
         if begins_with(ast.get_docstring(function), NOUNS) and not is_free(function):
             found.append(function.name)
@@ -64,18 +59,37 @@ def complaints_of(path: Path) -> list[str]:
     [
         pytest.param(path, id=path.relative_to(PACKAGE).as_posix())
         for path in sorted(PACKAGE.rglob("*.py"))
-        if not is_exempt(path)
     ],
 )
 def test_docstrings_begin_with_what_is_done(path: Path) -> None:
     assert complaints_of(path) == []
 
 
-@pytest.mark.parametrize("place", EXEMPT)
-def test_exemptions_are_needed(place: str) -> None:
-    root = PACKAGE / place
-    paths = [root] if root.is_file() else sorted(root.rglob("*.py"))
-    assert any(complaints_of(path) for path in paths), f"{place} is clean: take it off EXEMPT"
+def listed(docstring: str) -> list[str]:
+    """Return the names in a list of files: columns of names and words, two spaces between."""
+    return [
+        name
+        for line in docstring.splitlines()
+        for name in re.findall(r"(?:^|\s{2,})(\w+)\s{2,}(?=\S)", line)
+    ]
+
+
+def files_of(room: Path) -> set[str]:
+    """Return the modules and rooms in a room, private ones and families of trunks aside."""
+    files = {path.stem for path in room.glob("[!_]*.py")}
+    rooms = {path.parent.name for path in room.glob("*/__init__.py")}
+    return (files | rooms) - (FAMILY_FILES if room.name == "trunks" else set())
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.relative_to(PACKAGE).as_posix())
+def test_every_room_lists_its_files(room: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+    assert sorted(listed(docstring or "")) == sorted(files_of(room))
+
+
+def test_the_list_of_files_is_read_in_columns() -> None:
+    lines = "Words of a room.\n\none       the first      second   the other\nthird_3   a last one"
+    assert listed(lines) == ["one", "second", "third_3"]
 
 
 def test_the_check_finds_functions_methods_and_modules() -> None:

@@ -1,6 +1,12 @@
 """The command ``se-nas``; ``runners/*.py`` are its parts. Heavy imports wait until they are needed.
 
 Bad input is one line on stderr and exit code 2.
+
+search        ``search`` and ``replay``
+materialize   ``materialize``
+write_model   its files, by their suffix
+options       options from the settings of a dataclass
+usage         ``--version``, and usage errors in one line
 """
 
 from __future__ import annotations

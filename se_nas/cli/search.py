@@ -73,7 +73,7 @@ add_settings(search, SearchConfig)
 
 
 def _named(context: typer.Context) -> list[str]:
-    """The options that the user wrote."""
+    """Return the options that the user wrote."""
     source = context.get_parameter_source
     return [name for name in context.params if getattr(source(name), "name", "") == "COMMANDLINE"]
 

@@ -1,7 +1,7 @@
-"""What layers cost: one formula for each kind, by arithmetic on shapes.
+"""Costs of layers: one formula for each kind, by arithmetic on shapes.
 
-Beside parameters and multiply-adds at batch 1 it follows the activation elements that the modules
-of ``se_nas.nn.blocks`` allocate and hold in an eager inference.
+They count parameters, multiply-adds at batch 1, and the activation elements that the modules of
+``se_nas.nn.blocks`` allocate and hold in an eager inference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Shape: TypeAlias = tuple[int, int, int]  # channels, height, width of one image
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What one piece costs: its output's shape, and the elements it allocates at its peak.
+    """The cost of one piece, its output's shape, and the elements it allocates at its peak.
 
     ``peak`` has the piece's output in it but not its input, which its caller holds.
     """
@@ -33,7 +33,7 @@ class LayerCost:
 
 
 def chain_cost(chain: Chain, shape: Shape) -> LayerCost:
-    """What a chain of layers costs behind an input of ``shape``, and the shape that comes out.
+    """Return the cost of a chain of layers on an input of ``shape``, with its output's shape.
 
     Raises:
         InputError: the input is too small, or branches that become one map differ in its sides.
@@ -105,7 +105,7 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> LayerCost:
 
 
 def _scale(se: layers.SEBlock, shape: Shape) -> LayerCost:
-    """The SE block up to its factors, before they scale the map."""
+    """Return the cost of an SE block up to its factors, before they scale the map."""
     c, h, w = shape
     at_once = h * w if se.squeeze == "none" else 1
     weights = 2 * se.channels * se.squeeze_width
@@ -142,7 +142,7 @@ def _residual(layer: layers.Residual, shape: Shape) -> LayerCost:
 def _side_by_side(
     branches: tuple[tuple[str, Chain], ...], shape: Shape, mixed: bool = False
 ) -> LayerCost:
-    """Branches that are all held until they become one map: a concatenation or a mixture."""
+    """Return the cost of branches that are all held until they are concatenated or mixed."""
     tallies: list[LayerCost] = []
     peak = held = 0
     for _, branch in branches:
@@ -164,7 +164,7 @@ def _side_by_side(
 
 
 def _side(side: int, kernel: int, stride: int, padding: int, ceil: bool = False) -> int:
-    """Output side of a window, PyTorch's rule: with ``ceil`` no window starts in the padding."""
+    """Return a window's output side by PyTorch's rule: with ``ceil`` none starts in the padding."""
     span = side + 2 * padding - kernel
     out = (-(-span // stride) if ceil else span // stride) + 1
     if ceil and (out - 1) * stride >= side + padding:

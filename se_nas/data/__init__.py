@@ -1,6 +1,15 @@
 """Data sets by name: training, validation and test images.
 
 Validation is cut from the training part; the test part is the official one and is left alone.
+
+sources          readers of the known data sets
+user_data        a user's own data sets
+data_set         a data set as a value
+images           images by index, in RAM or in files
+dataset_images   images of a ``torch.utils.data.Dataset``
+labels           labels of such a dataset
+split            stratified splits
+loaders          loaders in a reproducible order
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from se_nas.trunks import Trunk
 
 @dataclass(frozen=True)
 class Block:
-    """What tells a block's latency.
+    """A block of a network, by all that its latency depends on.
 
     Attributes:
         key: equal for blocks that take the same time.
@@ -43,7 +43,7 @@ class Block:
 
 
 def blocks(architecture: Architecture, signature: Signature) -> tuple[Block, ...]:
-    """The blocks in the order in which they run: stem, stages, head.
+    """Return the blocks in the order in which they run: stem, stages, head.
 
     Raises:
         InputError: the images are too small for the network.
@@ -61,7 +61,7 @@ def blocks(architecture: Architecture, signature: Signature) -> tuple[Block, ...
 def stage_blocks(
     trunk: Trunk, number: int, se: SE | None, shape: Shape
 ) -> tuple[tuple[Block, ...], Shape]:
-    """The blocks of one stage behind an input of ``shape``, and the shape that comes out."""
+    """Return the blocks of one stage on an input of ``shape``, and the output's shape."""
     found: list[Block] = []
     for piece in split(stage_layers(trunk, number, se)):
         block, shape = _block(piece, shape)
@@ -71,7 +71,7 @@ def stage_blocks(
 
 @lru_cache(maxsize=4096)
 def stage_shapes(trunk: Trunk, signature: Signature) -> tuple[Shape, ...]:
-    """The shape that goes into each stage; SE does not change it."""
+    """Return the shape that goes into each stage; SE does not change it."""
     _, shape = _stem(trunk, (signature.in_channels, signature.image_size, signature.image_size))
     shapes = [shape]
     for number in trunk.stages:
@@ -80,7 +80,7 @@ def stage_shapes(trunk: Trunk, signature: Signature) -> tuple[Shape, ...]:
 
 
 def split(stage: Chain) -> list[Chain]:
-    """A stage's chain in pieces: every unit is one, and every run of plain layers."""
+    """Split a stage's chain into pieces: every unit is one, and every run of plain layers."""
     pieces: list[Chain] = []
     open_run = False
     for name, layer in stage:
@@ -117,14 +117,17 @@ def _digest(chain: Chain, shape: Shape) -> str:
 
 
 def _alike(se: SEBlock) -> SEBlock:
-    """Sigmoid for every gate of one operation on a pooled vector: C values beside a whole map."""
+    """Return an SE block with a sigmoid for every gate of one operation on a pooled vector.
+
+    Such a gate takes C values beside a whole map: which one it is makes no difference in time.
+    """
     if se.squeeze == "none" or GATES[se.gate].held > 1:
         return se
     return replace(se, gate="sigmoid")
 
 
 def _rewritten(chain: Chain, change: Callable[[SEBlock], SEBlock | None]) -> Chain:
-    """The chain with each SE block, however deep, changed or, for None, left out."""
+    """Return the chain with each SE block, however deep, changed or, for None, left out."""
     found: list[tuple[str, Layer]] = []
     for name, layer in chain:
         match layer:

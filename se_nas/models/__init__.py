@@ -1,1 +1,9 @@
-"""Whole models: built by name, loaded, saved and exported."""
+"""Whole models: built by name, loaded, saved and exported.
+
+materialize        models by name or ``Architecture``
+weights            strict loading, also of torchvision's and timm's weights
+checkpoint_files   readers of files, down to the state dict
+diagnosis          the likely model of a checkpoint that does not fit
+saving             safetensors files that say which network they hold
+export             ONNX files and ``torch.export`` programs
+"""

@@ -1,4 +1,4 @@
-"""Function-preserving starts: SE blocks that at first compute as if they were not there."""
+"""Function-preserving initialisation: SE blocks that start as identities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 
 def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> list[str]:
-    """Start the SE blocks of ``model`` as if they were not there, wherever that is possible.
+    """Start the SE blocks of ``model`` as identities, wherever that is possible.
 
     W₂ becomes 0 and the gate constant; where the constant is ½, the layer before (a batch norm or
     a convolution, also behind a ReLU or pooling) or after (a convolution, or the classifier behind
@@ -50,7 +50,7 @@ def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> li
 
 
 def without_identity(model: nn.Module, blocks: Collection[str] | None = None) -> list[str]:
-    """Names of the SE blocks that ``init_identity`` cannot start as identities.
+    """Return the names of the SE blocks that ``init_identity`` cannot start as identities.
 
     These are tanh or relu gates without biases, gates that have no neutral logit, and places whose
     neighbours cannot be scaled (``post``, ``identity`` without projection, ``pre`` of
@@ -65,7 +65,7 @@ def without_identity(model: nn.Module, blocks: Collection[str] | None = None) ->
 
 
 def can_start_neutral(se: SqueezeExcitation, scalable: bool) -> bool:
-    """Whether the block can start as if it were not there.
+    """Return whether the block can start as an identity.
 
     Args:
         scalable: whether a layer beside it can take the gain of the gate's neutral logit.
@@ -79,7 +79,7 @@ def can_start_neutral(se: SqueezeExcitation, scalable: bool) -> bool:
 
 @torch.no_grad()
 def set_neutral(se: SqueezeExcitation) -> float:
-    """Hold the block's gate at 1 / gain, whatever it is shown, and return the gain."""
+    """Hold the block's gate at 1 / gain for every input, and return the gain."""
     neutral = GATES[se.gate].neutral
     assert neutral is not None, "asked before: can_start_neutral"
     gain, logit = neutral

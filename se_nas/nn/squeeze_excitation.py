@@ -19,7 +19,7 @@ from se_nas.squeezes import SQUEEZES
 
 
 def mean(u_nchw: Tensor) -> Tensor:
-    """(N, C, H, W) → (N, C): the mean over the map."""
+    """Return the mean over the map: (N, C, H, W) → (N, C)."""
     # In half precision the sum over a large map overflows: accumulate in single precision.
     half = u_nchw.dtype in (torch.float16, torch.bfloat16)
     dtype = torch.float32 if half else None
@@ -32,22 +32,22 @@ def mean(u_nchw: Tensor) -> Tensor:
 
 
 def largest(u_nchw: Tensor) -> Tensor:
-    """(N, C, H, W) → (N, C): the maximum over the map."""
+    """Return the maximum over the map: (N, C, H, W) → (N, C)."""
     return u_nchw.amax((2, 3))
 
 
 def mean_and_largest(u_nchw: Tensor) -> Tensor:
-    """(N, C, H, W) → (N, C): the mean plus the maximum."""
+    """Return the mean plus the maximum: (N, C, H, W) → (N, C)."""
     return mean(u_nchw) + u_nchw.amax((2, 3))
 
 
 def two_sigmoid(logits: Tensor) -> Tensor:
-    """Twice the sigmoid: 1 at a logit of 0."""
+    """Return twice the sigmoid: 1 at a logit of 0."""
     return 2 * torch.sigmoid(logits)
 
 
 def load_function(path: str) -> Callable[[Tensor], Tensor]:
-    """The function of a dotted path, as the tables of ``se_nas.se`` have them."""
+    """Return the function of a dotted path, as the tables of ``se_nas.se`` have them."""
     module, _, name = path.rpartition(".")
     return cast(Callable[[Tensor], Tensor], getattr(importlib.import_module(module), name))
 
@@ -85,7 +85,7 @@ class SqueezeExcitation(nn.Module):
         self.fc2 = nn.Linear(squeeze_width, channels, bias=bias)
 
     def scale(self, u_nchw: Tensor) -> Tensor:
-        """The factors: (N, C, 1, 1), or (N, C, H, W) with NoSqueeze."""
+        """Return the factors: (N, C, 1, 1), or (N, C, H, W) with NoSqueeze."""
         gate = self.gate_function
         if self.squeeze_function is None:
             w1, w2 = self.fc1.weight[:, :, None, None], self.fc2.weight[:, :, None, None]

@@ -1,6 +1,16 @@
 """The search: an Optuna study proposes, Ray Tune trains, the study is the one source of truth.
 
 Only this package imports ray and optuna. ``run.py`` is the way through it.
+
+run           the way through a search
+config        its settings                    config_file   TOML and YAML files of settings
+user_input    a Python caller's arguments     plan          ``Plan`` and ``SearchRun``
+run_dir       one run on disk                 cluster       Ray's cluster and its slots
+study         the Optuna study                pricing       costs and latencies
+tuning        trials through Ray Tune         worker        code that runs on workers
+finals        retraining and the verdict      results       files and tables of results
+signals       Ctrl-C and SIGTERM              dry_run       ``--dry-run``
+replay        the proposals asked again
 """
 
 from __future__ import annotations
@@ -99,7 +109,7 @@ def join(
 
 
 def _configure(address: str | None) -> None:
-    """Prepare Ray's environment, which Ray reads as it is imported: before ``run.py`` is."""
+    """Set the environment that Ray reads when it is imported: call it before importing ``run``."""
     from se_nas.search.cluster.ray_environment import configure_ray
 
     configure_ray(address)

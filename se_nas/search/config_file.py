@@ -74,7 +74,7 @@ def _from_yaml(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """PyYAML takes 1e-3 for a text."""
+        """PyYAML's safe loader, but 1e-3 is a number: PyYAML reads it as a text."""
 
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), [*"-+0123456789"]

@@ -1,4 +1,4 @@
-"""``--dry-run``: the space's size, what the constraints let through, a few architectures."""
+"""``--dry-run``: the space's size, its feasible share, a few random architectures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAMPLES = 8
 
 
 def show(space: Space, config: SearchConfig, console: Console) -> None:
-    """Print it; nothing is trained and no cluster is started."""
+    """Print a space's size, feasible share and a few architectures; train nothing."""
     images = load_data(config.data, config.seed)
     price = price_on(images)
     share = check_feasible(space, price, images, config.seed)

@@ -1,4 +1,4 @@
-"""What a search is about to do, checked once: ``Plan`` before Ray starts, ``SearchRun`` after."""
+"""The plan of a search, checked once: ``Plan`` before Ray starts, ``SearchRun`` after."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Plan:
 
     Attributes:
         images: the data set, read; with a user's own training perhaps only their shape.
-        shared: the same for the workers of a node to share, and the user's training; None for image
-            files and ours.
+        shared: images and a user's training in Ray's object store; None if each worker loads all
+            that it needs.
         price: the cost of an architecture on these images.
         feasible_share: of random architectures, in [0, 1].
         enqueued: the networks that the user names, all of the space.
-        initial: what is tried before the sampler is asked, those and perhaps a whole grid.
-        sampler: as a new study begins with it.
+        initial: networks to try before the sampler is asked: those, and perhaps a whole grid.
+        sampler: of a new study.
     """
 
     space: Space
@@ -55,7 +55,7 @@ class Plan:
         """Make the plan of a search.
 
         Args:
-            user: what is given as Python objects; ``config`` has their names.
+            user: the user's Python objects; ``config`` has their names.
 
         Raises:
             InputError: something in the settings cannot be used.
@@ -79,7 +79,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class SearchRun:
-    """A plan at work: its folder, its place in the cluster, and where it prints."""
+    """A plan with its run directory, its slots in the cluster, and its console."""
 
     plan: Plan
     run: RunDirectory

@@ -1,4 +1,4 @@
-"""Replay the asks and tells of a run in their order, and compare the proposals.
+"""Replay of a run's asks and tells in their order, to compare the proposals.
 
 With many workers the order of results depends on time, and with it what the sampler proposes. The
 study has that order (``asked`` and ``told`` of every trial, and where each driver began), so the
@@ -29,13 +29,13 @@ from se_nas.search.study.tell import exhausted_asks
 from se_nas.search.worker.data import load_data
 from se_nas.space.space import Space
 
-# What an ask gives that finds nothing: its trial's number and name.
+# The trial's number and name of an ask that finds nothing.
 NOTHING = (-1, "no proposal")
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay found.
+    """The result of a replay.
 
     Attributes:
         asks: proposals that were compared.
@@ -53,7 +53,7 @@ class Replayed:
 
 
 def replay(which: str, out: str = "runs") -> Replayed:
-    """Replay a run that is there, in memory; nothing in its folder changes.
+    """Replay an existing run in memory; nothing in its folder changes.
 
     Args:
         which: its folder, or its name in ``out``.
@@ -121,7 +121,7 @@ def _driver(
     price: Price,
     session: Mapping[str, int],
 ) -> Proposals:
-    """Proposals as a driver begins with them: a new run's, or one that takes a study up.
+    """Return proposals as a driver begins with them: a new run's, or one that takes a study up.
 
     Args:
         session: its number of trials and its sampler's seed, as the study has them; early versions

@@ -55,7 +55,7 @@ def search(
 
     Args:
         driver: the name of one that joins the study of another driver.
-        user: what is given as Python objects.
+        user: the user's Python objects.
 
     Returns:
         The run directory with the study, the results and the winner's weights.
@@ -94,7 +94,7 @@ def resume(
         which: its folder, or its name in ``asked.out``.
         space: one that must be the run's; None takes the run's without a question.
         asked, named: the settings that are given, and the options that the user wrote.
-        user: what is given as Python objects, the same as at the start.
+        user: the user's Python objects, the same as at the start.
 
     Raises:
         InputError: there is no such run, another driver has it, or something is asked for that

@@ -1,6 +1,6 @@
-"""Ctrl-C: once to end the search in good order, twice to end it at once.
+"""Signals: the first ends the search in good order, the second at once.
 
-What Slurm and Kubernetes send (SIGTERM) and a terminal that is closed (SIGHUP) are the same.
+Ctrl-C, SIGTERM (Slurm, Kubernetes) and SIGHUP (a closed terminal) are treated alike.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the search; ``exit_code`` is 128 and its number, as in a shell."""
+    """The end of a search by a signal; ``exit_code`` is 128 and its number, as in a shell."""
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def raise_on_signal(patience: float = EXIT_TIMEOUT_S) -> Iterator[None]:
-    """Raise ``Interrupted`` at a signal; what Ray's start sets instead ends with the block.
+    """Raise ``Interrupted`` at a signal; after the block all handlers are as before it.
 
     Python gives signals to the main thread; elsewhere this does nothing. If the block has not
     ended in ``patience`` seconds after SIGTERM, the process does.
@@ -52,7 +52,7 @@ def raise_on_signal(patience: float = EXIT_TIMEOUT_S) -> Iterator[None]:
 def stop_on_signal(
     stop: Callable[[], None], run: str, patience: float = EXIT_TIMEOUT_S
 ) -> Iterator[list[int]]:
-    """The first signal calls ``stop``; a second one raises ``Interrupted``.
+    """Call ``stop`` at the first signal; raise ``Interrupted`` at the second.
 
     A batch system sends SIGTERM to Ray's processes too, and Tune then waits for a cluster that is
     gone: if the block has not ended in ``patience`` seconds after it, the process does.
@@ -83,7 +83,7 @@ def stop_on_signal(
 
 @contextlib.contextmanager
 def _hurried(patience: float, line: str) -> Iterator[Callable[[int], None]]:
-    """For handlers to call: after SIGTERM the process ends, if the block does not in time."""
+    """Yield a function for handlers: after SIGTERM it ends the process if the block does not."""
 
     def give_up() -> None:
         with contextlib.suppress(OSError):  # a pipe whose reader is gone: ``2>&1 | tee log``
@@ -137,7 +137,7 @@ def _handled(handler: Handler) -> Iterator[None]:
 
 
 def _leave_terminal(number: int) -> None:
-    """A terminal that is gone takes no more lines: each would be an error, and end the search."""
+    """Send output nowhere once the terminal is gone: each line would raise and end the search."""
     if number != signal.SIGHUP:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)

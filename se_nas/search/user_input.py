@@ -1,4 +1,4 @@
-"""What a Python caller gives, as settings by name and the objects that have no text."""
+"""A Python caller's arguments, as settings by name and as objects that have no text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOADED = ("data_dir", "image_size", "val_images", "limit_train")
 def user_options(
     space: object, data: object, train: object, settings: Mapping[str, Any]
 ) -> tuple[dict[str, Any], UserObjects]:
-    """Return all that is given by the names of settings, objects under names of their own.
+    """Return the arguments as settings by name, where objects have names, and the objects.
 
     Raises:
         InputError: a kind of value that is not allowed, or a setting that an object decides.
@@ -71,7 +71,7 @@ def read_space(space: object) -> Space | None:
 
 
 def console_for(progress: bool) -> Console:
-    """Return where a search prints, or a console that prints nothing."""
+    """Return the console of a search; without ``progress`` one that prints nothing."""
     if progress:
         return Console(highlight=False)
     return Console(file=io.StringIO(), quiet=True)

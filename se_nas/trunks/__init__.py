@@ -2,6 +2,13 @@
 
 A family of another package is an entry point of the group ``se_nas.trunks`` whose object is a
 ``Family``.
+
+base                   ``Trunk``, ``Family`` and ``place``, which puts SE into a block
+checks                 checks of settings that several families have
+resnet_layouts         other libraries' names of its parameters
+mobilenet_v3_layouts   the same
+
+Every other file is a family.
 """
 
 from __future__ import annotations
@@ -65,7 +72,7 @@ FAMILIES: dict[str, Family] = {
 
 @lru_cache(maxsize=1)
 def families() -> dict[str, Family]:
-    """All families by name; other packages' entry points are loaded on the first call."""
+    """Return all families by name; other packages' entry points are loaded on the first call."""
     found = dict(FAMILIES)
     for entry in entry_points(group="se_nas.trunks"):
         try:
@@ -94,23 +101,23 @@ def families() -> dict[str, Family]:
 
 @lru_cache(maxsize=1)
 def named() -> dict[str, Trunk]:
-    """Every named trunk."""
+    """Return every named trunk, by its name."""
     return {name: trunk for family in families().values() for name, trunk in family.named.items()}
 
 
 @lru_cache(maxsize=1)
 def aliases() -> dict[str, str]:
-    """Public names that stand for a longer one: ``senet154`` → ``se_senet154_trunk_r16``."""
+    """Return public name → the longer one: ``senet154`` → ``se_senet154_trunk_r16``."""
     return {name: long for family in families().values() for name, long in family.aliases.items()}
 
 
 def trunk_to_dict(trunk: Trunk) -> dict[str, Any]:
-    """The settings as plain JSON values, with the family's name."""
+    """Return the settings as plain JSON values, with the family's name."""
     return {"family": trunk.family} | {f.name: getattr(trunk, f.name) for f in fields(trunk)}
 
 
 def trunk_from_dict(settings: dict[str, Any]) -> Trunk:
-    """The trunk of ``trunk_to_dict``; missing settings take the family's defaults."""
+    """Read a trunk from ``trunk_to_dict``; missing settings take the family's defaults."""
     given = dict(settings)
     name = given.pop("family", None)
     if name not in families():

@@ -1,4 +1,4 @@
-"""What a family gives: settings that are a value, and the layers that they stand for.
+"""The protocol of families: trunks as values, and the layers that their settings stand for.
 
 To add a family write one file like ``resnet.py``: a frozen dataclass with the members of
 ``Trunk`` and a ``Family`` that names some of its values. Inside this package it goes into
@@ -54,7 +54,7 @@ class Trunk(Protocol):
 
 
 class Staged:
-    """What most trunks have alike. A mixin: a trunk overrides what it has otherwise.
+    """A mixin with the members that most trunks share; a trunk overrides those that differ.
 
     It takes ``depths``, units in each stage, and ``stem``, ``small`` or not, from the trunk.
     """
@@ -78,13 +78,13 @@ class Staged:
         return tuple((str(i), self.unit(number, i == 0, se)) for i in range(depth))
 
     def unit(self, number: int, first: bool, se: SE | None) -> Layer:
-        """One unit of a stage; the first one changes the width and the resolution."""
+        """Return one unit of a stage; the first one changes the width and the resolution."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Somebody else's names for our parameters: how to know them and how to translate them.
+    """Another library's names for our parameters: a mark to know them by, and their translation.
 
     Attributes:
         source: whose layout it is, for messages.
@@ -92,9 +92,9 @@ class Layout:
         rename: their key → our key, or None for a key that we have no use for.
         trunk: the trunk that the layout's network has (the lineage: SPEC 3); None if no trunk of
             ours computes the same.
-        why: what makes that trunk different from the one that was asked about, for the message.
+        why: the difference of that trunk from the one that was asked about, for the message.
         se_placement, se_gate: of the layout's SE blocks, which pool by the mean. They leave no
-            trace in keys or shapes: weights would load into other SE blocks without a word.
+            trace in keys or shapes: weights would load into other SE blocks without an error.
     """
 
     source: str
@@ -122,7 +122,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Placed:
-    """Where the SE block went: the chains of a block with it put in."""
+    """The chains of a block with the SE block put in."""
 
     branch: Chain
     shortcut: Chain

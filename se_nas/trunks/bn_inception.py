@@ -140,14 +140,14 @@ class BNInception(Staged):
         return chain(pool=GlobalPool(), fc=Linear(self.c_out(5, 1), num_classes))
 
     def c_out(self, number: int, index: int) -> int:
-        """Channels out of a module."""
+        """Return the channels out of a module."""
         module = MODULES[number][index]
         last = (module.one, module.three[-1], module.double[-1], module.pool)
         own = sum(self.channels(channels) for channels in last if channels)
         return own if module.pool else own + self.c_in(number, index)
 
     def c_in(self, number: int, index: int) -> int:
-        """Channels into a module."""
+        """Return the channels into a module."""
         if index:
             return self.c_out(number, index - 1)
         if number > 3:
@@ -176,7 +176,7 @@ class BNInception(Staged):
         return Group(place(se, concat, c_in=c_in, c_out=self.c_out(number, index)).branch)
 
     def _convs(self, c_in: int, *convs: tuple[int, int, int]) -> Chain:
-        """Convolutions of (channels, kernel, stride), each with batch norm and ReLU."""
+        """Return convolutions of (channels, kernel, stride), each with batch norm and ReLU."""
         layers: Chain = ()
         for i, (channels, kernel, stride) in enumerate(convs, 1):
             c_out = self.channels(channels)

@@ -78,12 +78,12 @@ def check_kernels(trunk: Trunk, stages: int) -> None:
 
 
 def of_stage(values: tuple[int, ...], trunk: Trunk, number: int) -> int:
-    """The entry of stage ``number`` in a setting that has one for each stage."""
+    """Return the entry of stage ``number`` in a setting that has one for each stage."""
     return values[trunk.stages.index(number)]
 
 
 def by_module(prefixes: dict[str, str]) -> Callable[[str], str]:
-    """A ``Layout.rename`` from their module names to ours; other keys stay as they are.
+    """Return a ``Layout.rename`` from their module names to ours; other keys stay as they are.
 
     >>> by_module({"features.0.0": "conv_stem"})("features.0.0.weight")
     'conv_stem.weight'

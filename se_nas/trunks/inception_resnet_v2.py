@@ -2,7 +2,7 @@
 
 The graph that was released (TF-slim; timm has the same) differs from the figures of its paper: a
 shorter stem, 10, 20 and 10 blocks, 320, 1088 and 2080 channels. Its 13.16 G multiply-adds are not
-the 11.75 G that the SE paper prints, and no reading found has those: the schema of the figures has
+the 11.75 G that the SE paper prints, and no known reading has those: the schema of the figures has
 9.26 G with 5, 10 and 5 blocks and 14.14 G with 10, 20 and 10.
 
 Stages 1, 2 and 3 are the runs of Inception-ResNet-A, -B and -C blocks; 2 and 3 begin with their
@@ -121,7 +121,7 @@ class InceptionResNetV2(Staged):
         return make_divisible(channels * self.width)
 
     def c_out(self, number: int) -> int:
-        """Channels of a stage's blocks: what the mixed module or the reduction puts together."""
+        """Return the channels of a stage's blocks, as its mixed module or reduction gives them."""
         towers = MIXED if number == 1 else REDUCTIONS[number]
         own = sum(self.channels(tower[-1][0]) for tower in towers)
         return own if number == 1 else own + self.c_out(number - 1)
@@ -200,7 +200,7 @@ def _conv(number: int, conv: Conv) -> Chain:
 
 
 def _layouts(trunk: InceptionResNetV2) -> tuple[Layout, ...]:
-    """timm's names; its convolutions are numbered within a tower only if there are several."""
+    """Return timm's layout; it numbers the convolutions of a tower only if there are several."""
     prefixes = {"conv2d_7b.conv": "conv_head", "conv2d_7b.bn": "bn_head", "classif": "fc"}
     for i, name in enumerate(("1a", "2a", "2b", "3b", "4a"), 1):
         prefixes |= {f"conv2d_{name}.conv": f"conv{i}", f"conv2d_{name}.bn": f"bn{i}"}

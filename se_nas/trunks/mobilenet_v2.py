@@ -63,7 +63,7 @@ def inverted_residual(
     act: Act,
     norm: Norm,
 ) -> Residual | Group:
-    """The block of MobileNet v2 and v3: 1×1 expansion, depthwise, 1×1 projection.
+    """Return the block of MobileNet v2 and v3: 1×1 expansion, depthwise, 1×1 projection.
 
     No expansion layer where it would not widen; no shortcut where the shape changes. ``norm`` has
     the batch norms' eps and momentum, for any number of channels.
@@ -167,7 +167,10 @@ class MobileNetV2(Staged):
 
 
 def _layouts(trunk: MobileNetV2) -> tuple[Layout, ...]:
-    """torchvision numbers the blocks through (``features``), timm by stage (``blocks``)."""
+    """Return the layouts of known checkpoints.
+
+    torchvision numbers the blocks through (``features``), timm by stage (``blocks``).
+    """
     last = 1 + sum(trunk.depths)
     torchvision = {
         "features.0.0": "conv_stem",

@@ -190,7 +190,7 @@ class MobileNetV3(Staged):
         )
 
     def widths(self, number: int, index: int) -> tuple[int, int, int]:
-        """Channels in, expanded and out of block ``index`` of a stage."""
+        """Return the channels in, expanded and out of block ``index`` of a stage."""
         c_out = self.c_out(number)
         c_in = c_out
         if index == 0:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def layouts(trunk: MobileNetV3) -> tuple[Layout, ...]:
-    """torchvision numbers blocks and layers through (SE counts), timm by stage and by name."""
+    """Return the layouts of known checkpoints.
+
+    torchvision numbers blocks and layers through (SE counts), timm by stage and by name.
+    """
     torchvision, timm = _torchvision(trunk), _timm(trunk)
     tv, of_timm = replace(trunk, lineage="tv"), replace(trunk, lineage="timm")
     why_tv, why_timm = "its batch norms have an eps of 1e-3", "its batch norms have an eps of 1e-5"
@@ -42,7 +45,7 @@ def layouts(trunk: MobileNetV3) -> tuple[Layout, ...]:
 
 
 def _torchvision(trunk: MobileNetV3) -> dict[str, str]:
-    """Their modules → ours; an SE block moves the projection one further."""
+    """Return their modules → ours; an SE block moves the projection one further."""
     last = 1 + sum(trunk.depths)
     prefixes = {
         "features.0.0": "conv_stem",
@@ -73,7 +76,10 @@ def _torchvision(trunk: MobileNetV3) -> dict[str, str]:
 
 
 def _timm(trunk: MobileNetV3) -> dict[str, str]:
-    """Their modules → ours; a block without an expansion numbers its norms from the depthwise."""
+    """Return their modules → ours.
+
+    A block without an expansion numbers its norms from the depthwise convolution's.
+    """
     last = f"blocks.{len(trunk.stages)}.0"
     prefixes = {
         "conv_stem": "conv_stem",

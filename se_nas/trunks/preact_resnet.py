@@ -128,7 +128,7 @@ class PreActResNet(Staged):
         return Group(before + chain(residual=residual))
 
     def _branch(self, number: int, c_in: int, stride: int) -> Chain:
-        """What follows the first batch norm and ReLU."""
+        """Return the layers behind the first batch norm and ReLU."""
         width, c_out = self.width << (number - 2), self.c_out(number)
         if self.block == "basic":
             return chain(

@@ -120,7 +120,7 @@ class ResNet(Staged):
         return self.width << (number - 2)
 
     def conv_width(self, number: int) -> int:
-        """Channels of the 3×3 convolution."""
+        """Return the channels of the 3×3 convolution."""
         if self.group_width:
             return self.groups * self.group_width << (number - 2)
         return self.base_width(number)

@@ -23,7 +23,10 @@ DEEP_STEM = {
 
 
 def layouts(trunk: ResNet) -> tuple[Layout, ...]:
-    """torchvision and timm name alike; timm's legacy models are the paper's lineage (SPEC 3.2)."""
+    """Return the layouts of known checkpoints.
+
+    torchvision and timm name alike; timm's legacy models are the paper's lineage (SPEC 3.2).
+    """
 
     def modern(key: str) -> str:
         if trunk.stem == "deep":

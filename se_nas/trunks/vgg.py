@@ -119,7 +119,10 @@ class VGG(Staged):
 
 
 def _layouts(trunk: VGG) -> tuple[Layout, ...]:
-    """torchvision and timm number all layers; timm writes the hidden ones as convolutions."""
+    """Return the layouts of known checkpoints.
+
+    torchvision and timm number all layers; timm writes the hidden ones as convolutions.
+    """
     features: dict[str, str] = {}
     at = 0
     for number, depth in zip(trunk.stages, trunk.depths, strict=True):

@@ -1,1 +1,7 @@
-"""Ray: its environment, the connection to a cluster, and how trials share it."""
+"""Ray: its environment, the connection to a cluster, and the trials' shares of it.
+
+ray_environment   variables that Ray reads when it is imported
+connection        a cluster started or joined
+runtime_env       SE-NAS sent to the workers of a running cluster
+slots             trials at once, and the resources of each
+"""

@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 class _Context(Protocol):
-    """What ``ray.init`` returns, as far as it is used here."""
+    """The result of ``ray.init``, as far as it is used here."""
 
     @property
     def dashboard_url(self) -> str | None: ...
@@ -29,7 +29,7 @@ class _Context(Protocol):
 
 @contextlib.contextmanager
 def connected(config: SearchConfig) -> Iterator[Slots]:
-    """Ray, started or joined, for as long as the block lasts.
+    """Start or join Ray for as long as the block lasts, and yield the slots of trials.
 
     Raises:
         InputError: the cluster cannot be reached or lacks the resources asked for.
@@ -38,7 +38,7 @@ def connected(config: SearchConfig) -> Iterator[Slots]:
     if ray.is_initialized():  # it would be shut down with the search
         raise InputError("this process has a Ray cluster already: ray.shutdown() first")
     try:
-        with raise_on_signal():  # Ray's start sets a handler for SIGTERM: not to outlast it
+        with raise_on_signal():  # Ray's start sets a handler for SIGTERM, which ends here
             context = _start(config) if config.address is None else _join(config)
         yield plan_slots(config, living_nodes(), context.dashboard_url or "")
     finally:
@@ -56,7 +56,7 @@ def _start(config: SearchConfig) -> _Context:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, 0), family=family).close()
-    except OSError as error:  # Ray tries 50 ports, and then says much else
+    except OSError as error:  # Ray would try 50 ports, and its error is many lines
         raise InputError(
             f"`dashboard_host={host!r}`: {error.strerror or error}; give an address of this "
             "machine, or 0.0.0.0 for all of them"

@@ -1,4 +1,4 @@
-"""What Ray reads from the environment when it is imported: set before that, or not at all."""
+"""Environment variables that Ray reads when it is imported, so they must be set before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def configure_ray(address: str | None) -> None:
-    """Loopback only for a cluster of our own, the token for one that runs; no reports, no logs.
+    """Set Ray's variables: loopback for a cluster of our own, the token for a running one.
 
     Args:
         address: of a running cluster; None if one will be started on this machine.
@@ -44,9 +44,9 @@ def _stay_on_loopback() -> None:
 
 
 def head_address(address: str) -> str:
-    """``host:port`` of a cluster's head; ``auto`` is what ``ray start`` wrote down on this machine.
+    """Return ``host:port`` of a cluster's head.
 
-    Empty if there is no such note.
+    ``auto`` is the address that ``ray start`` wrote down on this machine; empty if there is none.
     """
     if address == "auto":
         noted = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir()), "ray/ray_current_cluster")

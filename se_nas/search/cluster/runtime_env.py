@@ -1,9 +1,9 @@
-"""This SE-NAS to the workers of a running cluster, by Ray's runtime environment.
+"""Ray's runtime environment, which carries this SE-NAS to the workers of a running cluster.
 
 The nodes need torch, torchvision and Ray (``ray[default,tune]``), and nothing else that SE-NAS
-depends on: only ``search/worker`` runs there. SE-NAS itself travels, so what runs there is what
-runs here, and nothing is installed. A user's space file stays: it is read
-on the driver, and workers get architectures as JSON.
+depends on: only ``search/worker`` runs there. SE-NAS itself is sent, so workers run the driver's
+version, and nothing is installed. A user's space file is not sent: it is read on the driver, and
+workers get architectures as JSON.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import se_nas
 
-# What Ray puts there when a driver is started by ``ray job submit``.
+# Ray sets it when ``ray job submit`` starts a driver.
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 def runtime_env(environment: Mapping[str, str] = os.environ) -> dict[str, object]:
-    """What ``ray.init`` is to give to every worker of a running cluster.
+    """Return the runtime environment for the workers of a running cluster.
 
     A driver that ``ray job submit`` started with a ``working_dir`` or ``py_modules`` has its code
     on the nodes already: then none is sent.

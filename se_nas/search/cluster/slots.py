@@ -1,4 +1,4 @@
-"""How trials share a cluster: arithmetic over the resources of its nodes."""
+"""Slots of trials in a cluster: arithmetic over the resources of its nodes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig
 
-# Beside a GPU: a trial's loaders need no more, and the machine's other users may.
+# CPUs beside a GPU: a trial's loaders need no more, and other users of the machine may.
 MOST_CPUS = 8
 
 
 @dataclass(frozen=True)
 class Slots:
-    """How trials share the cluster.
+    """The trials that run at once, and the resources of each.
 
     Attributes:
         count: trials at once.
@@ -36,7 +36,7 @@ class Slots:
 
     @property
     def resources(self) -> list[dict[str, float]]:
-        """Of each process of a trial, on one node."""
+        """The resources of each process of a trial, on one node."""
         share = {"CPU": self.cpus / self.processes}
         return [share | ({"GPU": self.gpus / self.processes} if self.gpus else {})] * self.processes
 
@@ -44,7 +44,7 @@ class Slots:
 def plan_slots(
     config: SearchConfig, nodes: Sequence[Mapping[str, float]], dashboard: str = ""
 ) -> Slots:
-    """Divide what the nodes have among trials; a trial stands on one node.
+    """Divide the nodes' resources among trials; a trial stands on one node.
 
     Args:
         nodes: the resources of each living node, ``{"CPU": 8.0, "GPU": 2.0}``.
@@ -54,7 +54,7 @@ def plan_slots(
     """
     gpus = _gpus(config, nodes)
     share = config.gpus_per_trial if gpus else 0.0
-    # The CPUs of each node that trials can stand on, and how many its GPUs have room for.
+    # Of each node that trials can stand on: its CPUs, and the trials that its GPUs have room for.
     per_node = [
         (node.get("CPU", 0.0), _on(int(node.get("GPU", 0)), share))
         for node in nodes
@@ -77,7 +77,7 @@ def plan_slots(
 
 
 def _gpus(config: SearchConfig, nodes: Sequence[Mapping[str, float]]) -> int:
-    """GPUs to use on all nodes.
+    """Return the number of GPUs to use on all nodes.
 
     Raises:
         InputError: there are not so many, or not so many together as a trial needs.
@@ -106,20 +106,20 @@ def _gpus(config: SearchConfig, nodes: Sequence[Mapping[str, float]]) -> int:
 
 
 def _on(gpus: int, share: float) -> int:
-    """Trials that fit on so many GPUs of a node: some on each, or each on some."""
+    """Return how many trials fit on the GPUs of a node: several on one, or one on several."""
     if not share:
         return 0
     return gpus // int(share) if share >= 1 else int(1 / share + 1e-9) * gpus
 
 
 def _share(per_node: Sequence[tuple[float, int]]) -> float:
-    """CPUs for each slot, as many as every node with GPUs can give: whole ones, or a fraction."""
+    """Return the CPUs of a slot, as many as every node with GPUs can give: whole or a fraction."""
     least = min(cpus / slot_count for cpus, slot_count in per_node)
     return float(min(MOST_CPUS, int(least))) if least >= 1 else max(0.001, int(least * 1000) / 1000)
 
 
 def slots_on(config: SearchConfig, given: Slots, nodes: Sequence[Mapping[str, float]]) -> int:
-    """Trials that these nodes have room for, each with the resources that were given at the start.
+    """Return how many trials these nodes have room for, with the resources given at the start.
 
     Args:
         nodes: the resources of each living node, as for ``plan_slots``.

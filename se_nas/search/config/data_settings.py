@@ -1,4 +1,4 @@
-"""Which images a search trains on."""
+"""``DataSettings``: the images that a search trains on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from se_nas.settings import absolute_if_python, absolute_path, setting
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which images a trial trains on: the arguments of ``se_nas.data.load``."""
+    """The images that a trial trains on: arguments of ``se_nas.data.load``."""
 
-    # Another name is that of a data set that was given as a Python object.
+    # Any other name is of a data set that was given as a Python object.
     name: str = setting(
         "digits",
         "digits, fashion_mnist, cifar10, cifar100, imagefolder, or your own FILE.py.",
@@ -37,5 +37,5 @@ class DataSettings:
 
     @property
     def title(self) -> str:
-        """A short name, fit for a file: of a path its last part."""
+        """A short name, fit for a file name: of a path its last part."""
         return Path(self.name).stem if self.name.endswith(".py") else self.name

@@ -1,4 +1,4 @@
-"""Everything that a run depends on, from the command line on."""
+"""``SearchConfig``: all settings of a run, and reading them from options or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from se_nas.training.recipes import RECIPES, Recipe
 T = TypeVar("T")
 HIDDEN = "***"  # in the place of a password
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
-# What earlier versions called a field.
+# Field names of earlier versions.
 OLD_NAMES = {"data": {"folder": "data_dir"}}
 
 
@@ -29,7 +29,7 @@ def _absolute_if_path(space: str) -> str:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """Everything that a search run depends on beside its space.
+    """All settings of a search run.
 
     A setting is written here and nowhere else: the command line, files of settings, what a resumed
     run may change and what drivers share are made from these fields.
@@ -184,12 +184,12 @@ class SearchConfig:
         return max(1, int(self.gpus_per_trial)) if self.train is None else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings as JSON values; a password in the storage URL is left out."""
+        """Return all settings as JSON values; a password in the storage URL is left out."""
         return asdict(self) | {"storage": self.storage and without_password(self.storage)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchConfig:
-        """The settings of ``to_dict``; those that it lacks have their defaults.
+        """Read the settings of ``to_dict``; those that are missing have their defaults.
 
         Raises:
             InputError: a setting that this version does not know, or a value that is not allowed.
@@ -239,7 +239,7 @@ def _known(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def without_password(url: str) -> str:
-    """A storage URL that may be shown.
+    """Return a storage URL without its password, so that it may be shown.
 
     >>> without_password("mysql://me:secret@host/db"), without_password("sqlite:///study.db")
     ('mysql://me:***@host/db', 'sqlite:///study.db')

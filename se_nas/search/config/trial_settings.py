@@ -1,4 +1,4 @@
-"""What a trial is asked to do: the same for every trial of a run."""
+"""``TrialSettings``: the settings of a training, the same for every trial of a run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from se_nas.search.config.data_settings import DataSettings
 from se_nas.search.config.search_config import SearchConfig
 from se_nas.training.recipes import Recipe
 
-# A trial whose workers or nodes die goes on so many times; then it is lost.
+# A trial whose workers or nodes die is taken up so many times; then it is lost.
 MAX_DEATHS = 3
 
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """What a worker needs beside the architecture: the same for every trial of a run.
+    """The settings of a worker beside the architecture: the same for every trial of a run.
 
     Attributes:
-        on_gpu: train on the GPU that was reserved. Logical GPUs have no device: then on the CPU,
-            and the search says so.
+        on_gpu: train on the GPU that was reserved. A logical GPU has no device: the worker then
+            trains on the CPU, and the search says so.
         checkpoints: folder of the trials' checkpoints; None saves none.
         processes: of a trial, one a GPU.
     """

@@ -1,1 +1,7 @@
-"""The best networks retrained beside the controls, and the verdict."""
+"""The best networks retrained beside the controls, and the verdict.
+
+networks     the best, the controls, the winner
+retraining   as Ray tasks
+cache        finished retrainings, kept until the run is complete
+verdict      whether SE won, by Welch's t-test
+"""

@@ -1,4 +1,4 @@
-"""Retrainings that are done are kept until the run is complete, so that none is repeated.
+"""Cache of finished retrainings: kept until the run is complete, so that none is repeated.
 
 finals/ID-seedS-epochsE.json  and  .safetensors: the network's canonical id, the seed, the budget
 """
@@ -15,7 +15,7 @@ from se_nas.files import replace_atomically
 from se_nas.search.worker.reports import End
 from se_nas.search.worker.retrain import RetrainResult
 
-# What would be the same again; a lost worker or an error that is mended by now would not.
+# Ends that a second run would repeat; an error or a lost worker may be mended by then.
 FINAL_ENDS: tuple[End, ...] = ("complete", "not_finite")
 Keep = Callable[[Architecture, int, RetrainResult], None]
 

@@ -53,7 +53,7 @@ class FinalNetwork:
         return [run.test_acc for run in self.complete]
 
     def mean(self, metric: str) -> float:
-        """Mean over the seeds of ``val_acc``, ``val_loss`` or ``test_acc``; NaN if all failed."""
+        """Return the seeds' mean ``val_acc``, ``val_loss`` or ``test_acc``; NaN if all failed."""
         values = [float(getattr(run, metric)) for run in self.complete]
         return statistics.fmean(values) if values else float("nan")
 
@@ -137,7 +137,7 @@ def _train_all(
 
 
 def control_architectures(winner: Architecture) -> list[tuple[str, Architecture]]:
-    """The winner's trunk without SE, and with SE everywhere at r = 16 where the trunk can."""
+    """Return the winner's trunk without SE, and, where it can, with SE everywhere at r = 16."""
     controls = [(NO_SE, Architecture(winner.trunk))]
     if "standard" in winner.trunk.placements:
         controls.append((SE_R16, Architecture(winner.trunk, SE(16))))
@@ -145,7 +145,7 @@ def control_architectures(winner: Architecture) -> list[tuple[str, Architecture]
 
 
 def winner(finals: Sequence[FinalNetwork], objective: Objective) -> FinalNetwork:
-    """The best of the search's own networks: by mean val_loss if that is sought, else val_acc."""
+    """Return the best network of the search: by mean val_loss if that is sought, else val_acc."""
     own = [final for final in finals if final.search_value is not None]
     complete = [final for final in own if final.complete] or own
     if objective.metric == "val_loss":
@@ -154,6 +154,6 @@ def winner(finals: Sequence[FinalNetwork], objective: Objective) -> FinalNetwork
 
 
 def best_weights(final: FinalNetwork) -> bytes:
-    """The weights of the seed that is best on validation images; empty if every seed failed."""
+    """Return the weights of the seed that is best on validation images; empty if all failed."""
     best = max(final.complete, key=lambda run: run.val_acc, default=None)
     return b"" if best is None else best.weights

@@ -1,4 +1,4 @@
-"""Retraining as plain Ray tasks, each on what a trial of the search had.
+"""Retraining as plain Ray tasks, each with the resources of a trial.
 
 A run whose process or node dies starts again, with a limit. Ray's own retries are off: those of
 tasks that it killed because a host ran out of memory have no limit.
@@ -34,7 +34,7 @@ Train = Callable[[str, TrialSettings, int, SharedData | None], RetrainPayload]
 
 @dataclass(frozen=True)
 class Retrainer:
-    """Retrains the networks of a run; those that are done are kept in its folder meanwhile."""
+    """The retraining of a run's networks; finished ones are kept in its folder meanwhile."""
 
     search_run: SearchRun
 
@@ -42,7 +42,7 @@ class Retrainer:
         """Return the result of every (architecture, seed) pair.
 
         Args:
-            what: a label for the line that says how far it is.
+            what: a label for the progress line.
         """
         plan = self.search_run.plan
         config = plan.config
@@ -81,7 +81,7 @@ def train_on_ray(
         keep: called with each that is done.
         images: for the workers of a node to share; None if each loads its own.
         on_done: called with the number of runs that are done, and of all.
-        train: what a task runs: ``train_and_test``, if not given.
+        train: the function of a task; ``train_and_test`` if not given.
     """
     shared = ray.put(images)
     todo = list(range(len(pairs)))[::-1]
@@ -117,7 +117,7 @@ def train_on_ray(
 
 
 def place(slots: Slots) -> tuple[dict[str, object], PlacementGroup | None]:
-    """Return what one run asks Ray for, and its placement group; None with one process a run."""
+    """Return Ray's options for one run, and its placement group; None with one process a run."""
     own = slots.resources[0]
     options: dict[str, object] = {
         "num_cpus": own["CPU"],
@@ -131,13 +131,13 @@ def place(slots: Slots) -> tuple[dict[str, object], PlacementGroup | None]:
 
 
 def remove(group: PlacementGroup | None) -> None:
-    """Give back what a run had, or waits for; with it goes what still runs there."""
+    """Give back the placement group that a run had or waits for; what still runs there ends."""
     if group is not None:
         ray_api.give_back(group)
 
 
 def settings_of(config: SearchConfig, slots: Slots, seed: int) -> TrialSettings:
-    """Return those of a trial, with the budget and the seed of a retraining."""
+    """Return a trial's settings with the budget and the seed of a retraining."""
     return TrialSettings.of(
         config,
         epochs=config.final_epochs or config.epochs,
@@ -151,7 +151,7 @@ def settings_of(config: SearchConfig, slots: Slots, seed: int) -> TrialSettings:
 def result_of(
     task: ObjectRef[RetrainPayload], architecture: Architecture
 ) -> tuple[RetrainResult, bool]:
-    """Return what a task that has ended gave, and whether its process or node died instead."""
+    """Return the result of a task that has ended, and whether its process or node died."""
     try:
         run = ray.get(task)
     except ray.exceptions.RayTaskError as error:

@@ -1,4 +1,4 @@
-"""Whether SE won, in one sentence: Welch's t-test over the seeds."""
+"""The verdict on SE in one sentence, by Welch's t-test over the seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from se_nas.space.objectives import Objective
 
 
 def verdict(finals: Sequence[FinalNetwork], objective: Objective) -> str:
-    """Whether SE won, in one sentence: Welch's t-test over the seeds at 5 %."""
+    """Return whether SE won, in one sentence: Welch's t-test over the seeds at 5 %."""
     best = winner(finals, objective)
     plain = next(final for final in finals if NO_SE in final.roles)
     if plain is not best:
@@ -25,7 +25,7 @@ def verdict(finals: Sequence[FinalNetwork], objective: Objective) -> str:
 
 
 def _compared(a: FinalNetwork, b: FinalNetwork, what: str, claim: str) -> str:
-    """The difference in mean test accuracy and whether the seeds support it."""
+    """Return the difference in mean test accuracy and whether the seeds support it."""
     if not a.complete or not b.complete:
         return f"{what}: no verdict, one of the two failed with every seed."
     gain = 100 * (a.mean("test_acc") - b.mean("test_acc"))
@@ -49,7 +49,7 @@ def _p_value(p: float) -> str:
 
 
 def _welch(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """The two-sided p-value of Welch's t-test; None where neither has a spread to judge by.
+    """Return the two-sided p-value of Welch's t-test; None where neither side has a spread.
 
     From moments, which ``statistics`` has exactly: scipy loses them, with a warning, where the
     values of one side are equal. What differs less than one image in a billion is rounding.

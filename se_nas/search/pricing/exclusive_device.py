@@ -24,11 +24,11 @@ from se_nas.search.worker.latency_worker import LatencyWorker
 from se_nas.search.worker.ray_api import ActorHandle
 
 Note = Callable[[str], None]
-WAIT_S = 20.0  # before the search says what it waits for
+WAIT_S = 20.0  # before the search prints that it waits
 
 
 class RayMeasurer:
-    """``build.Measurer`` through the actor; what goes wrong there is raised here as one line.
+    """A ``Measurer`` through the actor; its errors are raised here as one line.
 
     Args:
         patience: seconds for an answer; None waits as long as it takes.
@@ -66,7 +66,7 @@ class RayMeasurer:
 
 
 def whole_device(slots: Slots, nodes: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """What a measurement reserves: a GPU and a trial's CPUs, or all CPUs of the largest node."""
+    """Return the resources to reserve: a GPU and a trial's CPUs, or the largest node's CPUs."""
     if slots.gpus:
         return {"num_gpus": 1, "num_cpus": slots.cpus}
     return {"num_gpus": 0, "num_cpus": max(node.get("CPU", 0.0) for node in nodes)}
@@ -80,7 +80,7 @@ def exclusive_measurer(
     note: Note,
     patience: float | None = None,
 ) -> Iterator[RayMeasurer]:
-    """A measurer that has a device to itself, for as long as the block lasts.
+    """Yield a measurer that has a device to itself for as long as the block lasts.
 
     Args:
         note: told what is waited for, if no device is free.

@@ -1,4 +1,4 @@
-"""When a search measures latency: a table before any trial starts, the final networks at its end.
+"""Latency measurements of a search: a table before any trial, the final networks at its end.
 
 In between, predictions are arithmetic.
 """
@@ -24,8 +24,8 @@ from se_nas.search.run_dir.directory import LATENCY
 from se_nas.search.study.feasibility import check_feasible
 
 SAVE_S = 30.0  # between two writes of the cache
-# For the final networks: a trial of somebody else's may end in that time. The run is complete
-# without their latencies, and nobody watches a search that ends at night.
+# The final networks wait so long for a device: another user's trial may end in that time. The run
+# is complete without their latencies, so that a search never waits without end.
 DEVICE_TIMEOUT_S = 600.0
 
 
@@ -65,7 +65,7 @@ def _measure_table(search_run: SearchRun, signature: Signature) -> TimedPrice:
         cache = open_cache(settings.cache, identity)
         known = cache.load(note)
         missing = measure_missing.unmeasured(networks, signature, known)
-        # A logical GPU keeps nobody else from the CPU that is timed then.
+        # A logical GPU does not reserve the CPU that is timed in its place.
         shared = search_run.slots.gpus > 0 and identity.get("cudnn") is None
         how = "not alone, the reserved GPU is no CUDA device" if shared else "alone"
         note(
@@ -107,8 +107,8 @@ def measure_networks(
 ) -> list[Latency | None]:
     """Measure the final networks whole, alone: no trial runs any more.
 
-    What was trained is worth more than its latency: where there is no device, or anything goes
-    wrong, one line says so and there are none; as there are without latency in the search.
+    A search is not lost for lack of latencies: without a free device, or if anything goes wrong,
+    they are None, and one line says so. They are None too if the search is not about latency.
 
     Raises:
         KeyboardInterrupt: the user ended it.

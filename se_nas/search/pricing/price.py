@@ -1,4 +1,4 @@
-"""A price with the predicted latency in it, and the table behind it in the run directory."""
+"""Prices with the predicted latency in them, and the table behind them in the run directory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TimedPrice:
     Attributes:
         price: the cost by arithmetic.
         identity: the device, its versions and the settings that the table holds for.
-        held_out: the table's error, as ``build.report`` has it.
+        held_out: the table's error, as ``measure_missing.report`` has it.
     """
 
     price: Price
@@ -38,7 +38,7 @@ class TimedPrice:
         return self.table.timed(self.price(architecture), architecture)
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``latency.json`` says: settings, device, error, and the whole table."""
+        """Return the content of ``latency.json``: settings, device, error, and the whole table."""
         return {
             "settings": asdict(self.settings),
             "signature": asdict(self.table.signature),
@@ -71,7 +71,7 @@ def load_table(price: Price, settings: LatencySettings, run: RunDirectory) -> Ti
 
 
 def recorded_price(price: Price, space: Space, config: SearchConfig, run: RunDirectory) -> Price:
-    """The price that a run had, without measuring anything.
+    """Return the price that a run had, without measuring anything.
 
     Raises:
         InputError: the space asks for a latency and the run's table is gone or cannot be read.
@@ -86,12 +86,12 @@ def recorded_price(price: Price, space: Space, config: SearchConfig, run: RunDir
 
 
 def print_latency(console: Console, text: str) -> None:
-    """A line of the search's about latency."""
+    """Print a line of the search about latency."""
     console.print(f"latency    {text}", soft_wrap=True)
 
 
 def describe_table(price: TimedPrice) -> str:
-    """One line on the table and how far it is off."""
+    """Return one line on the table and its error."""
     error = price.held_out
     head = f"table of {len(price.table.measurements.blocks)} blocks"
     count = len(error["networks"])

@@ -1,1 +1,6 @@
-"""What a search writes and prints at its end."""
+"""The results of a search: written, printed, and read back as a value.
+
+run_results     results.json, the winner and its weights
+summary         lines and tables on the console
+search_result   ``SearchResult``, read from a run directory
+"""

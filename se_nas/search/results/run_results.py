@@ -1,4 +1,4 @@
-"""What a search found, in the run directory: results.json, winner.json, winner.safetensors."""
+"""Result files of a run: results.json, winner.json, winner.safetensors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from se_nas.search.run_dir.directory import RESULTS, WINNER, RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.space.objectives import Objective
 
-# What it has only of a run that is complete; JOINED in their place if another driver makes them.
 Searched: TypeAlias = dict[str, Any]
+# Keys that only a complete run has; a driver that joined writes JOINED instead.
 ENDING = ("winner", "verdict", "finals")
 JOINED = "joined"
 
@@ -25,7 +25,7 @@ JOINED = "joined"
 def of_search(
     ranked: Sequence[tuple[Architecture, list[float]]], proposals: Proposals, config: SearchConfig
 ) -> Searched:
-    """What the search itself found, before anything is retrained."""
+    """Return the results of the search itself, before anything is retrained."""
     return {
         "objectives": [str(objective) for objective in proposals.space.objectives],
         "ranking": [{"name": str(a), "values": values} for a, values in ranked],
@@ -37,7 +37,7 @@ def of_search(
 def of_run(
     rows: Sequence[networks.FinalNetwork], objective: Objective, searched: Searched
 ) -> Searched:
-    """What a complete run found: ``of_search`` and the final networks."""
+    """Return the results of a complete run: ``of_search`` and the final networks."""
     ending = (
         str(networks.winner(rows, objective).architecture),
         verdict.verdict(rows, objective),
@@ -47,7 +47,7 @@ def of_run(
 
 
 def keep_winner(best: networks.FinalNetwork, images: ImageShape, run: RunDirectory) -> None:
-    """Write the winner's weights, its architecture and how it wants its images.
+    """Write the winner's weights, its architecture and the preprocessing of its images.
 
     A user's own training may have given no weights: then there is no file of them.
     """
@@ -61,7 +61,7 @@ def keep_winner(best: networks.FinalNetwork, images: ImageShape, run: RunDirecto
 
 
 def clear_ending(run: RunDirectory) -> None:
-    """Take the ending out of a complete run's results: it has more to do now."""
+    """Take ``ENDING`` out of a complete run's results: the run goes on."""
     if run.complete:
         done = run.read(RESULTS)
         run.write(RESULTS, {k: v for k, v in done.items() if k not in (*ENDING, JOINED)})

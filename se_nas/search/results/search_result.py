@@ -49,7 +49,7 @@ class TrialRecord:
 
     @property
     def val_acc(self) -> float | None:
-        """Of the last epoch; None if no epoch came to its end."""
+        """Validation accuracy of the last epoch; None if no epoch came to its end."""
         return self.metrics.get("val_acc")
 
     @property
@@ -89,29 +89,29 @@ class FinalRecord:
 
     @property
     def val_mean(self) -> float:
-        """Over the seeds; NaN if all failed."""
+        """Mean validation accuracy over the seeds; NaN if all failed."""
         return statistics.fmean(self.val_accs) if self.val_accs else float("nan")
 
     @property
     def test_mean(self) -> float:
-        """Over the seeds; NaN if all failed."""
+        """Mean test accuracy over the seeds; NaN if all failed."""
         return statistics.fmean(self.test_accs) if self.test_accs else float("nan")
 
     @property
     def test_spread(self) -> float:
-        """Standard deviation over the seeds; 0 with one seed."""
+        """Standard deviation of the test accuracy over the seeds; 0 with one seed."""
         return statistics.stdev(self.test_accs) if len(self.test_accs) > 1 else 0.0
 
 
 @dataclass(frozen=True, repr=False)
 class SearchResult:
-    """What a complete search found.
+    """The result of a complete search.
 
     Attributes:
         winner: the best network, chosen on validation images.
         verdict: whether SE won, in one sentence.
         finals: the best and the controls, retrained and tested.
-        trials: all that was trained, by number.
+        trials: all networks that were trained, by number.
         run: the run directory.
     """
 

@@ -1,4 +1,4 @@
-"""What a search prints at its start and its end."""
+"""The lines and tables that a search prints at its start and its end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SO_FAR = 5
 
 
 def opening(space: Space, images: ImageShape, run: RunDirectory) -> str:
-    """Space, data, and where the results go."""
+    """Return the first lines: space, data, and where the results go."""
     limits = f", with {', '.join(map(str, space.constraints))}" if space.constraints else ""
     goals = ", ".join(map(str, space.objectives))
     size = f"{space.size:,} points"
@@ -45,7 +45,7 @@ def opening(space: Space, images: ImageShape, run: RunDirectory) -> str:
 
 
 def small_images(space: Space, images: ImageShape) -> list[str]:
-    """A note where the images are far smaller than what the trunks are made for."""
+    """Return a note if the images are far smaller than those that the trunks are made for."""
     made_for = min(value.input_size for value in islice(trunk_values(space.trunk), 100))
     if images.image_size >= made_for / 4:
         return []
@@ -56,7 +56,7 @@ def small_images(space: Space, images: ImageShape) -> list[str]:
 
 
 def resources(config: SearchConfig, slots: Slots) -> str:
-    """How many trials at once, on what, and how to watch them."""
+    """Return the lines on trials at once, their resources, and the dashboard."""
     device = f"{slots.gpus:g} GPU and {slots.cpus:g} CPU" if slots.gpus else f"{slots.cpus:g} CPU"
     lines = [
         f"trials     {config.trials} of {config.epochs} epochs, {slots.count} at once "
@@ -71,7 +71,7 @@ def resources(config: SearchConfig, slots: Slots) -> str:
 
 
 def taken_up(proposals: Proposals, run: RunDirectory) -> str:
-    """What a run that is resumed has already."""
+    """Return the line on a resumed run: trials that ended, and those that go on."""
     going_on = proposals.unfinished
     saved = sum(checkpoints.file_of(run.checkpoints, p.number).exists() for p in going_on)
     ended = proposals.counts.accepted - len(going_on)
@@ -113,7 +113,7 @@ def show_so_far(
     space: Space,
     run: RunDirectory,
 ) -> None:
-    """The best of a search that was interrupted, and how to go on."""
+    """Print the best networks of a search that was interrupted, and how to go on."""
     if ranked and len(space.objectives) > 1:
         console.print(_by_objective(f"Pareto front so far, {_networks(ranked)}", ranked, space))
     elif ranked:
@@ -128,7 +128,7 @@ def show_so_far(
 def show_front(
     console: Console, ranked: Sequence[tuple[Architecture, Sequence[float]]], space: Space
 ) -> None:
-    """The Pareto front of a search with several objectives."""
+    """Print the Pareto front of a search with several objectives."""
     console.print(_by_objective(f"Pareto front, {_networks(ranked)}", ranked, space))
 
 
@@ -198,7 +198,7 @@ def show_results(
 
 
 def _images_in_words(images: ImageShape) -> str:
-    """How a network wants its images."""
+    """Return the preprocessing of the images in words."""
     size = f"of {images.image_size} px"
     if not isinstance(images, Data) or images.is_own:
         return f"images {size}, as the data set gives them"
@@ -207,7 +207,7 @@ def _images_in_words(images: ImageShape) -> str:
 
 
 def at_chance(best: networks.FinalNetwork, images: ImageShape) -> list[str]:
-    """A note where the winner knows no more than one answer for all: then no ranking means much.
+    """Return a note if the winner is no better than one answer for all images.
 
     The bound is the share of the most frequent class among the validation images, and two standard
     errors of it.
@@ -227,7 +227,7 @@ def at_chance(best: networks.FinalNetwork, images: ImageShape) -> list[str]:
 
 
 def _times(row: networks.FinalNetwork) -> list[str]:
-    """Predicted and measured latency, with half the distance between its quartiles."""
+    """Return predicted and measured latency, with half the distance between its quartiles."""
     if not isinstance(row.cost, TimedCost):
         return []
     found = row.latency
@@ -237,7 +237,7 @@ def _times(row: networks.FinalNetwork) -> list[str]:
 
 
 def notes(proposals: Proposals, run: RunDirectory) -> list[str]:
-    """What a reader of the table has to know of the search behind it."""
+    """Return notes on the search behind the table: its end, failed trials, biased starts."""
     found: list[str] = []
     if proposals.exhausted:
         keeping = " within the constraints" if proposals.space.constraints else ""

@@ -1,1 +1,8 @@
-"""One run on disk: its files, its lock, and what a driver that takes it up may change."""
+"""One run on disk: its files, its lock, and what a driver that takes it up may change.
+
+directory       the paths and JSON files of a run
+lock            one driver at a time
+resume          a run that is taken up: space, settings, notes
+compatibility   spaces and settings of two drivers compared
+provenance      versions and the state of the checkout
+"""

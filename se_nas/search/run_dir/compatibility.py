@@ -1,4 +1,4 @@
-"""What may differ between two drivers of a run or a study."""
+"""Checks that the drivers of a run or a study agree on its space and settings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from se_nas.search.config import SearchConfig
 from se_nas.settings import by_option, settings_of, with_options
 from se_nas.space.space import Space
 
-# What the trials that are there do not depend on; ``SearchConfig.processes`` they do depend on.
+# Settings that existing trials do not depend on; they do on ``SearchConfig.processes``.
 MAY_CHANGE = frozenset(
     name for name, own in settings_of(SearchConfig).items() if own.on_resume == "may change"
 )
-# Which run it is, and where: not compared.
+# Settings that say which run it is, and where: not compared.
 APART = frozenset(
     name for name, own in settings_of(SearchConfig).items() if own.on_resume == "apart"
 )
@@ -40,7 +40,7 @@ def check_space(written: Any, space: Space, whose: str, where: str) -> None:
 def check_settings(
     stored: SearchConfig, asked: SearchConfig, named: Collection[str], where: str
 ) -> dict[str, Any]:
-    """The options that the user wrote and that differ from a run's or a study's settings.
+    """Return the options that the user wrote and that differ from a run's or study's settings.
 
     Raises:
         InputError: one of them cannot change.
@@ -67,7 +67,7 @@ def check_settings(
 
 
 def shared_settings(config: SearchConfig) -> dict[str, Any]:
-    """What the drivers of a study have in common: what results depend on, and how many trials."""
+    """Return the settings that all drivers of a study share: those of results, and ``trials``."""
     table, default = settings_of(SearchConfig), by_option(SearchConfig())
     own = {name: default[name] for name, each in table.items() if not each.shared}
     fields = {each.path[0] for name, each in table.items() if name in own and len(each.path) == 1}
@@ -80,7 +80,7 @@ def _plain(space: Space) -> Any:
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
-    """Where two JSON values differ: ``trunk.width: 8 → 16``."""
+    """Yield the differences of two JSON values: ``trunk.width: 8 → 16``."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in [*before, *(key for key in now if key not in before)]:
             inner = f"{path}.{key}" if path else key

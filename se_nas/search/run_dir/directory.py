@@ -45,7 +45,7 @@ class Driver:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths in one run's folder; ``made`` are the parents that it was the first to need."""
+    """Paths in one run's folder; ``made`` are the parent folders that were created for it."""
 
     path: Path
     made: tuple[Path, ...] = ()
@@ -72,10 +72,10 @@ class RunDirectory:
 
     @property
     def driver(self) -> Driver | None:
-        """Who works on a study in a database; None if the file is not there.
+        """The run's driver in a study in a database; None without the file ``driver.json``.
 
         Raises:
-            InputError: the file does not say it.
+            InputError: the file names no driver.
         """
         if not (self.path / DRIVER).exists():
             return None
@@ -99,7 +99,7 @@ class RunDirectory:
 
     @property
     def shown(self) -> str:
-        """As a user would write it: relative to the working directory if that is shorter."""
+        """The folder as a user would write it: relative to the working directory if shorter."""
         return display_path(self.path)
 
     @property
@@ -111,7 +111,7 @@ class RunDirectory:
             return False
 
     def make_folders(self) -> None:
-        """Those that are written into while the run goes."""
+        """Make the folders that are written into while the run goes."""
         for folder in (self.errors, self.checkpoints):
             folder.mkdir(exist_ok=True)
 
@@ -132,7 +132,7 @@ class RunDirectory:
             raise
 
     def read(self, name: str) -> dict[str, Any]:
-        """The JSON of ``write``.
+        """Read the JSON of ``write``.
 
         Raises:
             InputError: there is no such file, or it holds no JSON object.
@@ -152,9 +152,9 @@ class RunDirectory:
         self._write_text(name, json.dumps(data, indent=2) + "\n")
 
     def write_settings(self, config: SearchConfig) -> None:
-        """Write the settings twice: all of them, and those that ``--config`` repeats the run with.
+        """Write ``settings.json``, and ``run.toml``, with which ``--config`` repeats the run.
 
-        The latter without the run's name, and with the space that is here if none was named.
+        The latter has no name of the run, and names the space here if the settings name none.
         """
         self.write(SETTINGS, config.to_dict())
         space = config.space or str(self.path / SPACE)
@@ -166,7 +166,7 @@ class RunDirectory:
 
 
 def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory:
-    """Make the folder of a new run and write what it starts from.
+    """Make the folder of a new run and write its space, settings and versions.
 
     Args:
         driver: the name of a driver that joins the study of ``config.name``; also its folder's.
@@ -202,7 +202,7 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
 
 
 def _taken(run: RunDirectory) -> str:
-    """Why a new run cannot have this folder, and what to do."""
+    """Return why a new run cannot have this folder, and what to do."""
     head = f"the run {str(run.path)!r} exists already"
     if not (run.path / SETTINGS).is_file():
         return f"{head}; give another `name` or `out`"
@@ -212,7 +212,7 @@ def _taken(run: RunDirectory) -> str:
 
 
 def find(name_or_path: str, out: str) -> RunDirectory:
-    """The folder of a run, by its path or by its name in ``out``.
+    """Find the folder of a run, by its path or by its name in ``out``.
 
     Raises:
         InputError: there is no run.
@@ -235,12 +235,12 @@ def find(name_or_path: str, out: str) -> RunDirectory:
 
 
 def display_path(path: Path) -> str:
-    """Relative to the working directory if that is shorter."""
+    """Return a path relative to the working directory, if that is shorter."""
     relative = os.path.relpath(path)
     return relative if len(relative) < len(str(path)) else str(path)
 
 
 def last_error(run: RunDirectory) -> str:
-    """The last line of the newest traceback in a run, for a one-line message."""
+    """Return `` (LINE)``, the last line of the newest traceback in a run; empty without one."""
     files = sorted(run.errors.glob("*.txt"), key=lambda file: file.stat().st_mtime)
     return f" ({files[-1].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""

@@ -1,4 +1,4 @@
-"""One driver for a run: a lock that the system releases whatever happens to its holder."""
+"""A run's lock: one driver at a time; the system releases it even if its holder is killed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run_lock(run: RunDirectory) -> Iterator[None]:
 
 
 def is_held(run: RunDirectory) -> bool:
-    """Whether a driver has the run now, this one too."""
+    """Return whether a driver has the run now, this one included."""
     try:
         with run.lock.open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -67,9 +67,10 @@ def is_held(run: RunDirectory) -> bool:
 
 
 def _holder(run: RunDirectory) -> str:
-    """Who wrote itself into the lock; nothing if that is not to be read.
+    """Return the driver that is written in the lock; empty if it cannot be read.
 
-    A holder of this instant has not written yet: there may be nothing, or an earlier one's name.
+    A driver that just took the lock has not written yet: the file may be empty or name an earlier
+    one, so it is read several times.
     """
     name = ""
     for _ in range(LOOKS):

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, and the state of the checkout."""
+"""Provenance of a run: versions, and the state of the checkout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNKNOWN = "unknown"
 
 
 def versions() -> dict[str, str]:
-    """What the run was made with."""
+    """Return the versions of packages, Python and platform, and the checkout's commit."""
     packages = ("torch", "torchvision", "ray", "optuna", "numpy")
     return {name: version(name) for name in packages} | {
         "se-nas": __version__,
@@ -24,10 +24,10 @@ def versions() -> dict[str, str]:
 
 
 def git_state(file: Path = Path(__file__)) -> str:
-    """The commit of the checkout that a file is of, ``-dirty`` if it was changed since.
+    """Return the commit of the checkout that a file is in, ``-dirty`` if it was changed since.
 
-    ``unknown`` for a file that is in no repository, or lies in one that does not have it, as a
-    package does in a virtual environment.
+    It is ``unknown`` for a file outside of a repository, or one that its repository does not track,
+    as in a virtual environment.
     """
 
     def git(*arguments: str) -> str:

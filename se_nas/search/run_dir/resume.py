@@ -1,4 +1,4 @@
-"""Take up a run: its space and settings from its folder, and what may be different now."""
+"""Resumption of a run: its space and settings from its folder, and the changes allowed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from se_nas.space.space import Space
 
 
 def read_space(run: RunDirectory, given: Space | None) -> Space:
-    """The run's space.
+    """Return the run's space.
 
     Raises:
         InputError: another one is given, or this version reads the file as another one.
@@ -40,7 +40,7 @@ def read_space(run: RunDirectory, given: Space | None) -> Space:
 
 
 def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str]) -> SearchConfig:
-    """The run's settings with the changes that are asked for.
+    """Return the run's settings with the changes that are asked for.
 
     Args:
         asked: the settings of the command line.
@@ -66,7 +66,7 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
 
 
 def find_interrupted(space: Space, config: SearchConfig) -> RunDirectory | None:
-    """The newest run in ``config.out`` with this space and these settings that was cut."""
+    """Return the newest run with this space and these settings that was cut; None without one."""
     files = Path(config.out).glob(f"*/{SETTINGS}")
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         run = RunDirectory(file.parent)
@@ -86,7 +86,7 @@ def _fixed(config: SearchConfig) -> dict[str, Any]:
 
 
 def resume_notes(run: RunDirectory, repaired: str = "") -> list[str]:
-    """What a user should know of a run that is taken up: what was mended, other versions."""
+    """Return notes on a run that is taken up: a repaired journal, versions that changed."""
     last, now = _last_session(run), versions()
     different = [
         f"{name} was {last.get(name, 'unknown')} and is {value}"
@@ -97,7 +97,7 @@ def resume_notes(run: RunDirectory, repaired: str = "") -> list[str]:
 
 
 def note_session(run: RunDirectory, config: SearchConfig) -> None:
-    """Write the settings that hold from now on, and with which versions."""
+    """Write the settings and the versions that hold from now on."""
     began = run.read(VERSIONS)
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     sessions = [*began.get("resumed", []), {"at": when, **versions()}]

@@ -1,1 +1,18 @@
-"""Optuna, the one source of truth: what is proposed, and what is told. Never Ray."""
+"""The Optuna study, the one source of truth: proposals and outcomes. Never Ray.
+
+study              made or opened: storage, sampler, directions
+samplers           samplers by name or import path
+proposals          each checked before anything trains
+initial_points     networks to try before the sampler is asked
+random_draws       architectures drawn without a sampler
+feasibility        the share that the constraints let through
+records            trials as the study keeps them
+tell               constraints and ends of trials told to Optuna
+ranking            the best so far
+recovery           an earlier driver's trials
+drivers            one driver or many
+joining            a further driver on a study
+journal            Optuna's journal file, in batches
+storage_errors     disks and databases that fail
+optuna_internals   Optuna's internals that a study relies on
+"""

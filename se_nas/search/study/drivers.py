@@ -53,7 +53,7 @@ class Drivers(Protocol):
         ...
 
     def forget_failed(self) -> None:
-        """Let failed trials of before not count: what made them fail may be mended by now."""
+        """Do not count earlier trials that failed: their cause may be mended by now."""
         ...
 
     def changed_trials(self) -> Iterable[FrozenTrial]:
@@ -61,17 +61,17 @@ class Drivers(Protocol):
         ...
 
     def claim(self, trial: optuna.Trial, attributes: Mapping[str, object], trials: int) -> Claim:
-        """Note in a trial what is to be trained, if that is nobody's and there is room for it.
+        """Note in a trial the network to train, if no driver has it and the budget has room.
 
         Args:
             attributes: of ``new_attributes``.
-            trials: that the study may have, failed ones that are forgotten aside.
+            trials: how many the study may have, without the failed ones that are forgotten.
         """
         ...
 
 
 class OneDriver:
-    """The only driver of a study: all trials are its own, and nobody is faster."""
+    """The only driver of a study: all trials are its own, and every claim succeeds."""
 
     alone = True
     first_driver = ""
@@ -108,7 +108,7 @@ class SharedStudy:
     Args:
         study: in a database.
         own: this driver's name in the study.
-        first_driver: trials of versions that knew one driver only are its.
+        first_driver: its name; trials without a driver's name, of early versions, are its own.
     """
 
     alone = False
@@ -130,7 +130,7 @@ class SharedStudy:
         return str(trial.user_attrs.get(DRIVER, self.first_driver))
 
     def owns(self, trial: FrozenTrial) -> bool:
-        # What waits was enqueued by a version that knew one driver only, and is nobody's now.
+        # A waiting trial was enqueued by an early version, with one driver; nobody owns it now.
         return trial.state is not TrialState.WAITING and self.driver_of(trial) == self.own
 
     def forget_failed(self) -> None:
@@ -161,7 +161,7 @@ def shared_study(study: optuna.Study, run: RunDirectory) -> Drivers:
 def publish_metadata(
     study: optuna.Study, space: Space, config: SearchConfig, run: RunDirectory
 ) -> None:
-    """Write into a study what a driver that joins it must know."""
+    """Write into a study what a joining driver needs: first driver, space, shared settings."""
     known = study.user_attrs
     for key, value in ((DRIVER, driver_name(run)), (SPACE, json.loads(space.to_json()))):
         if key not in known:
@@ -179,5 +179,5 @@ def driver_name(run: RunDirectory) -> str:
 
 
 def new_driver_name(run: str) -> str:
-    """Return a run's name with something behind it that no other driver has."""
+    """Return a run's name with a random suffix, which no other driver has."""
     return f"{run}-{uuid.uuid4().hex[:8]}"

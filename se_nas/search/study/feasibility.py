@@ -1,4 +1,4 @@
-"""How much of a space its constraints let through, and why it is so little."""
+"""Feasibility of a space: the share that its constraints let through, and why it is small."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LITTLE = 0.02
 
 
 def feasible_share(space: Space, price: Price, *, draws: int = 2000, seed: int = 0) -> float:
-    """The share of random architectures that the constraints let through, in [0, 1]."""
+    """Return the share of random architectures that the constraints let through, in [0, 1]."""
     rng = random.Random(seed)
     return sum(space.admits(price(space.sample(rng))) for _ in range(draws)) / draws
 
 
 def explain_infeasible(space: Space, price: Price, *, draws: int = 2000, seed: int = 0) -> str:
-    """For a space that nothing gets through: the constraints and the nearest value seen."""
+    """Return the constraints that nothing passes, each with the nearest value seen."""
     rng = random.Random(seed)
     costs: list[dict[str, Any]] = [asdict(price(space.sample(rng))) for _ in range(draws)]
     parts: list[str] = []
@@ -37,9 +37,12 @@ def explain_infeasible(space: Space, price: Price, *, draws: int = 2000, seed: i
 
 
 def check_feasible(space: Space, price: Price, images: ImageShape, seed: int) -> float:
-    """The share of random architectures that pass the constraints; an error if none does.
+    """Return the share of random architectures that pass the constraints.
 
     Small spaces are listed; in a large one a share below 1 in 20,000 draws counts as none.
+
+    Raises:
+        InputError: none passes.
     """
     share = feasible_share(space, price, seed=seed)
     if share == 0:
@@ -54,7 +57,7 @@ def check_feasible(space: Space, price: Price, images: ImageShape, seed: int) ->
 
 
 def feasibility(space: Space, price: Price, share: float, seed: int = 0) -> list[str]:
-    """What the search prints of its constraints: the share, and what to do if it is little."""
+    """Return the lines on a search's constraints: the share, and advice if it is small."""
     if not space.constraints:
         return []
     lines = [f"feasible   {_percent(share)} of random draws keep the constraints"]

@@ -63,7 +63,7 @@ def check_enqueued(space: Space, price: Price, enqueued: Iterable[Architecture])
 
 
 def parse_in_space(space: Space, name: str) -> Architecture:
-    """The architecture of a name, which must be one of the space.
+    """Return the architecture of a name, which must be one of the space.
 
     Raises:
         InputError: with what the space does not offer, and the nearest name that it does.

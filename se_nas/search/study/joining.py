@@ -28,14 +28,14 @@ from se_nas.search.study.storage_errors import cannot_open, check_url, sqlite_fi
 from se_nas.settings import by_option, settings_of, with_options
 from se_nas.space.space import Space
 
-# The first driver waits for the others so many times as long as the longest trial took so far.
+# The first driver waits for LONGEST times the longest trial so far, but LEAST_S at least.
 LONGEST, LEAST_S, EVERY_S = 2.0, 60.0, 2.0
 
 
 def joined_config(
     space: Space | None, asked: SearchConfig, named: Collection[str]
 ) -> tuple[Space, SearchConfig]:
-    """The space and the settings of the study that is joined, with what is of this machine.
+    """Return the space and settings of the study to join, with this driver's own settings.
 
     Args:
         space: one that must be the study's; None takes the study's.
@@ -89,7 +89,7 @@ def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
 def finish_joined(
     proposals: Proposals, config: SearchConfig, run: RunDirectory, console: Console
 ) -> None:
-    """End a driver that joined: its trials are in the study."""
+    """End a driver that joined: write its results file and say where its trials are."""
     proposals.release_duplicates()
     counts = asdict(proposals.counts)
     run.write(RESULTS, {"joined": config.name, "proposals": counts, "seed": config.seed})

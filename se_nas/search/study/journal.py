@@ -2,8 +2,8 @@
 
 Optuna appends every parameter, attribute and constraint of a trial on its own, each with an fsync.
 Within ``batch`` they are kept, and read back, in memory, and appended as one write at its end. So
-what a proposal costs no longer grows with its parameters, and an error within a batch leaves what
-came before it. A process that is killed as it writes may leave whole records of a batch without the
+a proposal's time does not grow with its parameters, and an error within a batch leaves the records
+before it. A process that is killed as it writes may leave whole records of a batch without the
 rest: ``recovery.py`` goes on from each of them.
 """
 
@@ -23,7 +23,7 @@ from se_nas.search.study.optuna_internals import journal_of
 
 
 class HeldLock(JournalFileSymlinkLock):
-    """A file lock that its holder may take again: a symbolic link, which NFS makes for one only."""
+    """A reentrant file lock: a symbolic link, which even on NFS only one process can make."""
 
     depth = 0
 
@@ -77,7 +77,7 @@ class BatchedJournal(JournalFileBackend):
         if self._pending is None:
             super().append_logs(logs)
         else:
-            # What is read back must be what a reader of the file would get.
+            # Read back later, a record must be as a reader of the file would get it.
             self._pending.extend(json.loads(json.dumps(logs)))
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
@@ -99,10 +99,10 @@ def batch(study: optuna.Study) -> contextlib.AbstractContextManager[None]:
 
 
 def repair_journal(journal: Path) -> str:
-    """Make the journal of a driver that was killed readable; what was done, empty if nothing.
+    """Make the journal of a killed driver readable; return what was done, empty if nothing.
 
-    Only under the run's lock. Optuna's own lock would be waited for, half a minute; and a last
-    line without its end would be glued to the next one.
+    Call it only under the run's lock. Else Optuna would wait half a minute for the lock that the
+    driver left, and append the next record to a last line without its end.
     """
     for left in journal.parent.glob(f"{journal.name}.lock*"):
         left.unlink(missing_ok=True)

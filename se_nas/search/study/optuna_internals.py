@@ -1,4 +1,4 @@
-"""What Optuna does not promise, but a study's drivers use: look here at each upgrade of Optuna."""
+"""Optuna's internals that a study relies on: to be checked at each upgrade of Optuna."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
 Claim: TypeAlias = Literal["ours", "taken", "full"]
-# What PostgreSQL waits for a driver that vanished within a claim before it lets the others go on.
+# PostgreSQL waits so long for a driver that vanished within a claim; then the others go on.
 CLAIM_MS = 30_000
 
 
@@ -52,9 +52,9 @@ def start_trial(study: optuna.Study, template: FrozenTrial) -> optuna.Trial:
 
 
 def claim(trial: optuna.Trial, attributes: Mapping[str, object], key: str, most: int) -> Claim:
-    """Write attributes into a trial, if no other trial of the study has its value of one of them.
+    """Write attributes into a trial, unless another trial of the study has the same ``key``.
 
-    One transaction, of one driver at a time; trials that failed do not keep a value.
+    It is one transaction, of one driver at a time; a failed trial does not count as another.
 
     Args:
         key: of the attribute that is compared.

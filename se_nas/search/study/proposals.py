@@ -1,4 +1,4 @@
-"""Between the sampler and the trainer: every proposal is checked before anything trains.
+"""The sampler's proposals, each checked before anything trains.
 
     rejected    a constraint on its cost is broken: told as infeasible, by arithmetic alone
     duplicate   its network is known: its outcome is noted, now or when it is known, and no value
@@ -42,7 +42,7 @@ MAX_REPEATS = 20
 
 
 class Proposals:
-    """Asks the study for architectures worth training, and tells it what became of them.
+    """Architectures worth training, asked of a study, and their outcomes, told to it.
 
     Args:
         study: an Optuna study whose directions are the space's objectives.
@@ -54,8 +54,8 @@ class Proposals:
         drivers: of a study that others may work on; if not given, there is one.
 
     Attributes:
-        counts: what became of all proposals so far.
-        exhausted: nothing was found that could be asked for; not so if the budget is spent.
+        counts: all proposals so far, by what became of them.
+        exhausted: no further architecture was found, though the budget is not spent.
         budget_spent: the study has all its trials, as another driver's claim showed.
         running_elsewhere: trials that other drivers train, by number.
     """
@@ -78,7 +78,7 @@ class Proposals:
         self.counts = Counts()
         self.exhausted = self.budget_spent = False
         self.running_elsewhere: dict[int, FrozenTrial] = {}
-        # Asks and tells so far: their order is what a replay needs.
+        # The number of asks and tells so far; a replay needs their order.
         self._events = tell.last_event(study)
         self._unfinished: list[Proposal] = []  # they go on first
         self._random = random.Random(seed)
@@ -88,7 +88,7 @@ class Proposals:
 
     @property
     def unfinished(self) -> tuple[Proposal, ...]:
-        """What began and did not end: the next ``ask`` gives the first of them."""
+        """Proposals that began and did not end: the next ``ask`` returns the first of them."""
         return tuple(self._unfinished)
 
     @property
@@ -113,16 +113,16 @@ class Proposals:
             return proposal
 
     def retry(self, proposal: Proposal) -> None:
-        """Let a proposal whose training did not end come again, before all others."""
+        """Put a proposal whose training did not end before all others."""
         self._unfinished.insert(0, proposal)
 
     def take_unfinished(self) -> list[Proposal]:
-        """Return what is unfinished; it does not come again."""
+        """Return the unfinished proposals and forget them."""
         taken, self._unfinished = self._unfinished, []
         return taken
 
     def sync(self) -> None:
-        """Learn what other drivers did since the last time."""
+        """Take in what other drivers did since the last call."""
         for trial in self.drivers.changed_trials():
             record = Record.of(trial)
             if not record.trained:
@@ -164,13 +164,13 @@ class Proposals:
         self.counts.skip(record)
 
     def restore_ended(self, record: Record) -> None:
-        """Know the network of a trial that ended under an earlier driver."""
+        """Record the network of a trial that ended under an earlier driver."""
         assert record.outcome is not None, "it is written before the end"
         self.counts.accepted += 1
         self._record_outcome(record.id, record.outcome)
 
     def restore_running(self, proposal: Proposal, curve: Mapping[int, float]) -> None:
-        """Go on with a trial whose end an earlier driver did not see: the next ``ask`` gives it."""
+        """Take up a trial that did not end under an earlier driver: the next ``ask`` returns it."""
         self._restore(proposal, curve)
         self._unfinished.append(proposal)
 
@@ -188,7 +188,7 @@ class Proposals:
             self._unfinished.append(proposal)
 
     def release_duplicates(self) -> None:
-        """Tell the duplicates that wait for trials of other drivers: this one hears no more."""
+        """End duplicates that wait for trials of other drivers: their outcomes come too late."""
         for trial in self.running_elsewhere.values():
             for waiting in self._running.pop(Record.of(trial).id, []):
                 tell.tell_untrained(waiting, "repeated")
@@ -261,7 +261,7 @@ class Proposals:
         return Proposal(trial, architecture, cost)
 
     def _handle_duplicate(self, trial: optuna.Trial, key: str) -> bool:
-        """Return whether the network of a trial is known, or will be: it is dealt with then."""
+        """Handle a trial whose network is known or trains now; return False if it is neither."""
         if key in self._ended:
             tell.tell_duplicate(trial, self._ended[key])
         elif key in self._running:
@@ -272,7 +272,7 @@ class Proposals:
         return True
 
     def _record_outcome(self, key: str, outcome: Outcome) -> None:
-        """Know a network's outcome from now on; the duplicates that wait for it end with it."""
+        """Record a network's outcome; the duplicates that wait for it end with it."""
         self.counts.end(outcome)
         self._ended[key] = outcome
         for trial in self._running.pop(key, []):
@@ -294,7 +294,7 @@ def propose(
     drivers: Drivers | None = None,
     initial: Iterable[Architecture] | None = None,
 ) -> Proposals:
-    """Return what the study proposes under a run's settings.
+    """Return the proposals of a study under a run's settings.
 
     Args:
         drivers: of the study; if not given, there is one.

@@ -1,4 +1,4 @@
-"""Architectures at random, by arithmetic alone: nothing here asks a sampler."""
+"""Random architectures of a space, drawn without a sampler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RANDOM_DRAWS = 20_000
 
 
 def random_architectures(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:
-    """Random architectures: every one of a small space once, else ``count`` draws."""
+    """Yield random architectures: every one of a small space once, else ``count`` draws."""
     if space.size <= count:
         every = list(space)
         rng.shuffle(every)
@@ -29,7 +29,7 @@ def draw_unseen(
     seen: Callable[[Architecture], bool],
     rng: random.Random,
 ) -> Architecture | None:
-    """A feasible architecture that was not seen yet; None if none is left.
+    """Return a feasible architecture that was not seen yet; None if none is left.
 
     Small spaces are listed, so None is certain there; in large ones the number of draws is bounded.
     """

@@ -15,7 +15,7 @@ from se_nas.space.space import Space
 
 
 def training_objective(space: Space) -> Objective:
-    """Return what training decides: the first objective on val_acc or val_loss, else val_acc."""
+    """Return the training's objective: the first on val_acc or val_loss, else val_acc."""
     found = (o for o in space.objectives if o.metric in METRICS)
     return next(found, maximize("val_acc"))
 
@@ -26,8 +26,8 @@ class Incumbent:
 
     Attributes:
         objective: what is compared.
-        value: the best of it; of no meaning while there is none.
-        architecture: whose it is; empty while there is none.
+        value: the best of it; without meaning while there is none.
+        architecture: the name of its architecture; empty while there is none.
     """
 
     objective: Objective
@@ -43,7 +43,7 @@ class Incumbent:
 
 
 def incumbent_of(study: optuna.Study, space: Space) -> Incumbent:
-    """Return the best of what a study has already: nothing in a new one."""
+    """Return the best trial of a study so far; without an architecture if there is none."""
     best = Incumbent(training_objective(space))
     for record in map(Record.of, _complete(study)):
         if record.outcome is not None:
@@ -52,7 +52,7 @@ def incumbent_of(study: optuna.Study, space: Space) -> Incumbent:
 
 
 def decisive(space: Space) -> int:
-    """Return which of a trial's values ranks it: of the objective that training decides, if any."""
+    """Return the index of the value that ranks a trial: the training's objective, else 0."""
     objective = training_objective(space)
     return space.objectives.index(objective) if objective in space.objectives else 0
 
@@ -60,7 +60,7 @@ def decisive(space: Space) -> int:
 def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list[float]]]:
     """Return completed, feasible trials, best first; for several objectives the Pareto front.
 
-    A front is ordered by the objective that training decides.
+    A front is ordered by the training's objective.
     """
     ended = opened.best_trials if len(space.objectives) > 1 else _complete(opened)
     at = decisive(space)
@@ -77,7 +77,7 @@ def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list
 def trained_curves(study: optuna.Study) -> list[tuple[int, Mapping[int, float]]]:
     """Return number and values by epoch of all trials that trained, or still do.
 
-    Without what failed: that may be mended by now.
+    Failed trials are left out: their cause may be mended by now.
     """
     return [
         (trial.number, trial.intermediate_values)

@@ -1,6 +1,6 @@
-"""What a study keeps of its trials, and the values that are made of it.
+"""Trials as a study keeps them: the attributes' names, and the values made of them.
 
-The names of the attributes are those of studies that are there: they never change.
+Existing studies have these names of attributes: they never change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MEMORY = "memory"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended.
+    """The end of a trial.
 
     Attributes:
         end: the reason.
@@ -159,7 +159,7 @@ def new_attributes(architecture: Architecture, cost: Cost) -> dict[str, object]:
 
 @dataclass
 class Counts:
-    """What became of the sampler's proposals so far, under all drivers of the study."""
+    """Counts of the sampler's proposals by what became of them, under all drivers of the study."""
 
     accepted: int = 0
     rejected: int = 0

@@ -1,4 +1,4 @@
-"""What an earlier driver left in the study: known results stay, running trials go on.
+"""Recovery of an earlier driver's trials: known results stay, running trials go on.
 
 ended              its network is known, and never trained again
 failed             forgotten: an error may be mended by now, so its network may come again
@@ -6,7 +6,7 @@ told half          its outcome is written but it was not told: told now
 running            goes on under its number, from its checkpoint if there is one
 waiting duplicate  answered, or waits on
 not decided yet    decided now; parameters that it lacks are drawn at random
-enqueued           the same: else it would answer the next question, whatever that was
+enqueued           the same: else it would answer the next ask, whatever that was
 
 Trials of other drivers of the study are theirs: what they know is known here, and no more.
 """
@@ -29,7 +29,7 @@ from se_nas.search.study.records import COST, ID, Proposal, Record
 
 
 def recover(proposals: Proposals) -> None:
-    """Bring proposals that begin to the state of their study."""
+    """Bring new ``Proposals`` to the state of their study."""
     study, drivers = proposals.study, proposals.drivers
     # An Optuna trial asks its study's sampler as it is made; those that exist need no sampler.
     quiet = with_sampler(study, RandomSampler(seed=0))
@@ -57,7 +57,7 @@ def recover(proposals: Proposals) -> None:
 
 @contextlib.contextmanager
 def _told_twice() -> Iterator[None]:
-    """Optuna keeps the first of two equal values, and warns of the second."""
+    """Silence Optuna's warning of a value that is told twice; it keeps the first."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* is ignored because th", category=UserWarning)
         yield

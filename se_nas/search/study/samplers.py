@@ -37,7 +37,7 @@ BUILD_SAMPLER: dict[str, Callable[[int, int], BaseSampler]] = {
 
 
 def build_sampler(name: str, seed: int, trials: int) -> BaseSampler:
-    """The sampler of a name in ``BUILD_SAMPLER``, or of an import path.
+    """Build the sampler of a name in ``BUILD_SAMPLER``, or of an import path.
 
     Args:
         name: ``tpe``, or ``optuna.samplers.CmaEsSampler``, or ``my.module:Sampler``.

@@ -1,4 +1,4 @@
-"""What can be wrong with the place of a study: file system, cut journal, disk, database."""
+"""Errors of a study's storage: network file systems, full disks, databases."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from se_nas.errors import InputError, first_line
 from se_nas.search.run_dir.directory import RunDirectory
 
-# SQLite's locks are not to be relied on there (https://www.sqlite.org/faq.html#q5). A
-# run's journal holds: its lock is a symbolic link, and a run has one driver.
+# File systems where SQLite's locks do not hold (https://www.sqlite.org/faq.html#q5). A run's
+# journal does: its lock is a symbolic link, and a run has one driver.
 NETWORK = frozenset(
     {
         *(
@@ -40,7 +40,7 @@ FULL = {
 
 
 def file_system(path: Path, mounts: str | None = None) -> str:
-    """The type of the file system that a path is on, or would be; empty if it is not known.
+    """Return the type of the file system that a path is on, or would be; empty if not known.
 
     >>> mounts = "/dev/sda1 / ext4 rw 0 0\\nserver:/home /home nfs4 rw 0 0\\n"
     >>> file_system(Path("/home/me/study.db"), mounts), file_system(Path("/homes/x"), mounts)
@@ -79,12 +79,12 @@ def check_url(url: str, mounts: str | None = None) -> None:
 
 
 def sqlite_file(url: str) -> Path:
-    """The file of an SQLite URL."""
+    """Return the file of an SQLite URL."""
     return Path(url.partition(":///")[2].partition("?")[0]).absolute()
 
 
 def cannot_open(place: str, error: Exception) -> str:
-    """Why a storage cannot be opened; ``place`` is it as it may be shown."""
+    """Return why a storage cannot be opened; ``place`` names it without a password."""
     reason = first_line(error)
     if isinstance(error, ImportError):
         reason = f"{reason} (for PostgreSQL: pip install 'se-nas[postgres]')"
@@ -93,7 +93,7 @@ def cannot_open(place: str, error: Exception) -> str:
 
 @contextlib.contextmanager
 def storage_errors_as_input_errors(run: RunDirectory) -> Iterator[None]:
-    """A disk or a database that fails, wherever the error comes from: how to go on, in one line.
+    """Turn errors of a failing disk or database into one line that says how to go on.
 
     Raises:
         InputError: the disk takes nothing more, or the database does not answer.
@@ -115,7 +115,7 @@ def storage_errors_as_input_errors(run: RunDirectory) -> Iterator[None]:
 
 
 def _storage_message(error: BaseException, run: RunDirectory) -> str:
-    """What an error says of the disk or of the database; empty if it is of another kind."""
+    """Return what an error says of the disk or the database; empty if it is of another kind."""
     if isinstance(error, OSError) and error.errno in FULL:
         return f"the disk of {str(run.path)!r} {FULL[error.errno]}"
     # Of a database, what its driver says; what SQLAlchemy adds are the statement and its values.
@@ -127,7 +127,7 @@ def _storage_message(error: BaseException, run: RunDirectory) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those behind it."""
+    """Yield an exception and those behind it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

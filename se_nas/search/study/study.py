@@ -29,9 +29,9 @@ def create_study(
     resume: bool = False,
     sampler: Sampler | None = None,
 ) -> optuna.Study:
-    """The study in the run directory, or at the storage URL that the user gave.
+    """Make the study of a run or take it up, in its directory or at the user's storage URL.
 
-    A study in a database says whose it is and what it is of: another driver may join it.
+    A study in a database gets its first driver, space and settings: other drivers may join it.
 
     Args:
         resume: take up the study that is there; the sampler's random numbers are others then, since
@@ -97,7 +97,7 @@ def _open(space: Space, config: SearchConfig, run: RunDirectory, *, resume: bool
 
 
 def read_study(config: SearchConfig, run: RunDirectory) -> optuna.Study:
-    """The study of a run that is there, to look at.
+    """Open the study of an existing run for reading.
 
     Raises:
         InputError: it cannot be opened.
@@ -125,7 +125,7 @@ def quiet_optuna() -> Iterator[None]:
 
 
 def _place(config: SearchConfig, run: RunDirectory) -> str:
-    """Where the study is, as it may be shown."""
+    """Return where the study is, without a password."""
     place = (
         display_path(run.journal) if config.storage is None else without_password(config.storage)
     )
@@ -139,7 +139,7 @@ def _storage(config: SearchConfig, run: RunDirectory) -> BaseStorage:
 
 
 def join_error(opened: optuna.Study) -> str:
-    """Why the asks and tells of a study have no order to replay; empty if they have."""
+    """Return why the asks and tells of a study have no order to replay; empty if they have."""
     others = [key for key in opened.user_attrs if key.startswith(f"{SESSIONS} ")]
     if not others:
         return ""

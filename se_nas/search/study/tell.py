@@ -1,4 +1,4 @@
-"""What Optuna is told of a trial: its constraints, and how it ended."""
+"""Tells to Optuna of a trial: its constraints, and how it ended."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def tell_outcome(trial: optuna.Trial, outcome: Outcome, values: Sequence[float] 
 
 
 def tell_duplicate(trial: optuna.Trial, outcome: Outcome) -> None:
-    """Note its network's outcome, but no value: copies of a value draw a sampler to it."""
+    """Tell a duplicate its network's outcome, but no value: copies would draw a sampler to it."""
     trial.set_user_attr(DUPLICATE, True)
     tell_outcome(trial, outcome, None)
 

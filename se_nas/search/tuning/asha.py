@@ -1,4 +1,4 @@
-"""ASHA that knows the results of an earlier driver: its rungs are in the study, not in a file.
+"""Resumable ASHA: its rungs are rebuilt from the study, not from a file.
 
 A trial counts once in a rung, under its number in the study: after the death of a worker it may
 come again under another id of Tune's.
@@ -21,7 +21,7 @@ NO_CONTROLLER = cast("TuneController", None)  # ASHA does not look at it
 
 
 class ResumableASHA(ASHAScheduler):
-    """Stops trials as ASHA does, with the trials that a study has already counted in.
+    """ASHA whose rungs count the trials that a study already has.
 
     Args:
         known: the trials of the study with their values by epoch, as ``trained_curves`` has them.
@@ -73,5 +73,5 @@ class ResumableASHA(ASHAScheduler):
 
 
 def _numbered(trial: Trial) -> Trial:
-    """Return a trial as ASHA is to know it; it looks at nothing but the id."""
+    """Return a stand-in with the study's number as id; ASHA looks at nothing else."""
     return cast("Trial", SimpleNamespace(trial_id=str(trial.config["number"])))

@@ -1,4 +1,4 @@
-"""What the callbacks of a run have in common, and what they see of Tune's trials."""
+"""The base of a run's callbacks, and typed readers of Tune's trials."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TuneTrial(Protocol):
 
 
 class OnDriver:
-    """Lives in the driver's process alone: Tune pickles it into a file that nobody reads."""
+    """An object of the driver's process alone, pickled empty: nobody reads Tune's file of it."""
 
     def __getstate__(self) -> dict[str, object]:
         return {}
@@ -38,7 +38,7 @@ class DriverCallback(OnDriver, tune.Callback):
 
 
 def config_of(trial: TuneTrial) -> TrialConfig:
-    """Return what a trial was given by the searcher."""
+    """Return the configuration that the searcher gave a trial."""
     return read_config(trial.config)
 
 

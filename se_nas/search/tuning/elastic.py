@@ -1,4 +1,4 @@
-"""Nodes that come and go: the number of trials at once follows the nodes that live.
+"""Elastic concurrency: the number of trials at once follows the living nodes.
 
 Tune retries the trials of a node that died by itself, and starts trials on a new node by itself;
 only how many it may start is fixed when a search begins.
@@ -19,7 +19,7 @@ LOOK_EVERY_S = 5.0
 
 
 class ElasticConcurrency(DriverCallback):
-    """Looks at the cluster's nodes now and then and moves the limit of trials at once.
+    """A callback that moves the limit of trials at once with the cluster's nodes.
 
     Args:
         nodes: gives the resources of each living node.
@@ -45,7 +45,7 @@ class ElasticConcurrency(DriverCallback):
         self.follow()
 
     def follow(self) -> None:
-        """Look now. With no room at all one trial stays asked for: it starts on the next node."""
+        """Set the limit by the nodes alive now; at least 1, a trial that the next node starts."""
         count = slots_on(self.config, self.given, self.nodes())
         if count != self.count:
             self.on_change(count, self.count)

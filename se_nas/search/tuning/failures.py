@@ -1,4 +1,4 @@
-"""Trials that fail: their tracebacks, one line each, and when there are too many of them."""
+"""Failed trials: their tracebacks, one line each, and the limit to their share."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from se_nas.search.tuning.ray_internals import set_failures
 from se_nas.search.tuning.worker_deaths import WorkerDeaths
 from se_nas.search.worker.reports import FAILED, End
 
-# A share of fewer failures says nothing.
+# The share of fewer failures is not judged.
 LEAST_FAILED = 5
-# How Ray's memory monitor signs what it kills.
+# Words of Ray's memory monitor in the errors of workers that it killed.
 MEMORY_MONITOR = ("running low on memory", "OutOfMemoryError", "memory monitor")
 
 
 class FailureBudget:
-    """Counts how trials end, and says when more fail than the user bears."""
+    """Counts of ended and failed trials, against the share of failures that the user allows."""
 
     def __init__(self, max_share: float) -> None:
         self.max_share = max_share
@@ -44,10 +44,10 @@ class FailureBudget:
 
 
 class FailureCallback(DriverCallback):
-    """Writes a failed trial's traceback into the run directory, and one line on the screen.
+    """A callback that writes a failed trial's traceback into the run, and one line on the screen.
 
     Args:
-        deaths: is told of workers that die.
+        deaths: counts the workers that die.
     """
 
     def __init__(self, run: RunDirectory, console: Console, deaths: WorkerDeaths) -> None:
@@ -76,7 +76,7 @@ class FailureCallback(DriverCallback):
         if self.deaths.died(config["number"]):  # under this id of Tune's and earlier ones
             set_failures(trial, MAX_DEATHS)
         last = error_text(trial).rpartition("Failure #")[2]
-        # To train it on another worker would only kill that one: it reports what happened.
+        # Training would only kill the next worker too: that one just reports what happened.
         if any(sign in last for sign in MEMORY_MONITOR):
             if self.deaths.kill_for_memory(trial.trial_id):  # one line, though it be killed again
                 self.console.print(

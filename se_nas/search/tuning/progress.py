@@ -1,4 +1,4 @@
-"""What a search shows while it runs: one live line on a terminal, now and then one in a log."""
+"""Progress of a search: one live line on a terminal, now and then a line in a log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG_EVERY_S, LOG_AT_LEAST_EVERY_S = 15.0, 120.0
 
 
 class ProgressCallback(DriverCallback):
-    """Trials done, running, stopped early and rejected; the best so far; the time left."""
+    """The progress line: trials by state, the best so far, the time left."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a search exports through ``ray.util.metrics``; Prometheus sees it as ``ray_<name>``.
+"""Metrics of a search, by ``ray.util.metrics``; Prometheus sees them as ``ray_<name>``.
 
 Ray forgets a gauge some 20 s after it was last set: a trial that ended leaves no stale line, and
 what still holds is set again every few seconds.
@@ -24,7 +24,7 @@ RATE_WINDOW_S = 60.0
 
 STATES = ("running", *ENDS)
 
-# Name, without Ray's prefix → (labels, what it says). docs/monitoring.md lists the same.
+# Name, without Ray's prefix → (labels, description). docs/monitoring.md lists the same.
 GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "se_nas_trials": (
         ("run", "state"),
@@ -65,7 +65,7 @@ class Running:
 
 @dataclass
 class SearchGauges:
-    """What a search is doing, and the metrics that follow from it.
+    """The running trials of a search, and the metrics that follow from them.
 
     Args:
         run: name of the run, the label of everything.
@@ -84,23 +84,23 @@ class SearchGauges:
         self._busy_s = self._slots_s = 0.0
 
     def start(self, trial: str, architecture: str, number: int) -> None:
-        """A trial got a worker; the same one again if its worker died."""
+        """Note that a trial got a worker; the same trial again if its worker died."""
         self._count()
         self.running[trial] = Running(architecture, number)
 
     def epoch(self, trial: str, epoch: int, worker: str) -> None:
-        """A running trial has done an epoch."""
+        """Note that a running trial has done an epoch."""
         self._epochs.append(self.clock())
         if trial in self.running:
             self.running[trial].epoch, self.running[trial].worker = epoch, worker
 
     def end(self, trial: str) -> None:
-        """A trial left its worker."""
+        """Note that a trial left its worker."""
         self._count()
         self.running.pop(trial, None)
 
     def samples(self, counts: Counts, best: Incumbent) -> list[Sample]:
-        """All metrics as they are now, as (name, labels, value); starts the next busy share."""
+        """Return all metrics as (name, labels, value), and start the next busy share."""
         self._count()
         now, run = self.clock(), {"run": self.run}
         while self._epochs and self._epochs[0] < now - RATE_WINDOW_S:
@@ -128,7 +128,7 @@ class SearchGauges:
         return found
 
     def _count(self) -> None:
-        """Time that slots had, and had a trial, since the last change."""
+        """Add up the slots' time since the last change, and the part of it with a trial."""
         now = self.clock()
         self._busy_s += len(self.running) * (now - self._changed)
         self._slots_s += self.slots * (now - self._changed)
@@ -136,7 +136,7 @@ class SearchGauges:
 
 
 class PrometheusCallback(DriverCallback):
-    """Keeps ``observed`` up to date and sets Ray's gauges every few seconds."""
+    """A callback that keeps ``observed`` up to date and sets Ray's gauges every few seconds."""
 
     def __init__(self, observed: SearchGauges, searcher: StudySearcher) -> None:
         self.observed, self.searcher = observed, searcher

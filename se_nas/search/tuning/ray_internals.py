@@ -1,4 +1,4 @@
-"""What Tune does not promise, but the search uses: look here at each upgrade of Ray.
+"""Tune's internals that the search relies on: to be checked at each upgrade of Ray.
 
 Beside these, ``asha.py`` relies on ASHA looking at nothing of a trial but its ``trial_id``, and
 ``searcher.py`` on Tune calling ``on_trial_complete`` for a trial that it considers lost.
@@ -29,7 +29,7 @@ class _Counted(Protocol):
 
 
 def train(controller: object, trial: object) -> None:
-    """Let a trial take its next step, which its scheduler had answered with ``NOOP``."""
+    """Let a trial that its scheduler held with ``NOOP`` take its next step."""
     cast(Controller, controller)._schedule_trial_train(trial)
 
 
@@ -44,7 +44,7 @@ def set_failures(trial: object, count: int) -> None:
 
 
 def finished() -> dict[str, object]:
-    """Return what ``suggest`` is to return when nothing is left to propose.
+    """Return the answer of ``suggest`` when nothing is left to propose.
 
     Its type says a configuration or None, which would mean to ask again.
     """

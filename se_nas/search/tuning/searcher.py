@@ -1,8 +1,8 @@
 """Ray Tune's ``Searcher`` over ``Proposals``: a translation, no decisions.
 
 Tune tells a searcher that a trial ended but not how. The ``end`` that the trial reports itself
-says it, else its epochs: fewer than the budget mean that it was stopped early. ``done``, which Tune
-sets where the scheduler stopped it, tells that from what ends because all of Tune's loop does.
+says it, else its epochs: fewer than the budget mean that it was stopped early. Tune sets ``done``
+where the scheduler stopped a trial, and not where the trial ends with Tune's whole loop.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from se_nas.search.worker.reports import End, TrialConfig, TrialReport, is_epoch
 
 
 class StudySearcher(Searcher):
-    """Proposes what ``proposals`` accepts and tells it what Tune reports.
+    """A searcher that suggests what ``proposals`` accepts and tells it what Tune reports.
 
     Args:
         proposals: the study's side.
         epochs: a trial's budget; fewer mean that the scheduler stopped it.
-        worker_deaths: told of them by ``FailureCallback``; if not given, none die.
-        seed: that every trial trains with, for the record.
+        worker_deaths: counted by ``FailureCallback``; if not given, no worker dies.
+        seed: of every trial, for the record.
         ended: called with a trial's number when the study knows its end.
         max_failed_share: when more of the trials fail than that, the search stops.
 
     Attributes:
-        running: what is being trained, by Tune's id of its trial.
+        running: proposals that are being trained, by Tune's id of the trial.
         best: the best trial that was trained to its end.
         stopped: nothing more is proposed.
-        abort_reason: why the search is not to go on; empty if it is.
-        storage_error: the study could not be read or written, and nothing more is.
+        abort_reason: why the search must not go on; empty if it may.
+        storage_error: raised as the study was read or written; nothing more is written then.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class StudySearcher(Searcher):
             self.stop()
 
     def _end(self, trial_id: str, proposal: Proposal, report: TrialReport, error: bool) -> End:
-        """Return how a trial ended, as far as its last report and what Tune says of it tell."""
+        """Return how a trial ended, by its last report and by what Tune says of it."""
         if error or not report:  # it did not end by itself
             killed = self.worker_deaths.killed_for_memory(trial_id)
             return "out_of_memory" if killed else "lost"
@@ -141,7 +141,7 @@ class StudySearcher(Searcher):
         curve = self._curves.pop(number, [])
         if end in ("complete", "stopped_early"):
             metrics = _point(report)
-        else:  # its last report only fills what Tune wants
+        else:  # the metrics of its last report are placeholders for Tune
             metrics = dict(curve[-1]) if curve else {}
         worker = self._workers.pop(number, "")
         outcome = Outcome(
@@ -169,7 +169,7 @@ class StudySearcher(Searcher):
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Tune takes an error in here for the trial's, or for none at all; it ends the search.
+        """End the search on an error; Tune would take it for the trial's, or ignore it.
 
         Nothing more is written then: a record after half of one would spoil both.
         """
@@ -193,11 +193,11 @@ class StudySearcher(Searcher):
             self.proposals.report(proposal, epoch, _measured(report) | _point(report))
 
     def save(self, checkpoint_path: str) -> None:
-        """Tune wants a file; the study is the state."""
+        """Make an empty file, because Tune wants one; the study is the state."""
         Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore: a run is resumed from its study."""
+        """Do nothing: a run is resumed from its study."""
 
 
 def _point(report: TrialReport) -> dict[str, float]:
@@ -211,5 +211,5 @@ def _point(report: TrialReport) -> dict[str, float]:
 
 
 def _measured(report: TrialReport) -> dict[str, float]:
-    """Return what is measured once a trial."""
+    """Return the values that are measured once a trial."""
     return {"unpreserved": float(report["unpreserved"])} if "unpreserved" in report else {}

@@ -1,4 +1,4 @@
-"""Workers are started before the first trial trains, and a worker that starts keeps its trial.
+"""Start barrier: all workers are up before the first trial trains, and each keeps its trial.
 
 Tune gives a worker that becomes free to the oldest waiting trial, also where a worker is starting
 for that trial already, and ends the one that starts. With many slots and short trials most slots
@@ -26,7 +26,7 @@ START_TIMEOUT_S = 60.0
 
 
 class StartBarrier(TrialScheduler):
-    """Holds the trials of the first wave; everything else is up to ``scheduler``.
+    """A scheduler that holds the trials of the first wave; all else is up to ``scheduler``.
 
     Attributes:
         held: trials whose workers are up and wait.
@@ -89,7 +89,10 @@ class StartBarrier(TrialScheduler):
         self.scheduler.on_trial_remove(tune_controller, trial)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> None:
-        """Return None: Tune starts trials in order, and asks at every step: the wait ends here."""
+        """Let the first wave train once its workers are up, or the wait is over.
+
+        Tune asks at every step. The answer is None: Tune starts trials in order.
+        """
         waited = self.held and self._clock() - self._last_up > self.timeout
         if self.held and (waited or len(self.held) >= count_live(tune_controller)):
             held, self.held = self.held, []

@@ -1,4 +1,4 @@
-"""``--tensorboard``: every trial a run of TensorBoard, written by the driver.
+"""``--tensorboard``: a TensorBoard run for every trial, written by the driver.
 
 ``tensorboardX`` comes with ``ray[tune]``; only who looks at the files needs ``tensorboard``.
 """
@@ -24,7 +24,7 @@ class Writer(Protocol):
 
 
 class TensorBoardCallback(DriverCallback):
-    """Writes ``folder/00012-NAME``: val_acc and val_loss by epoch.
+    """A callback that writes ``folder/00012-NAME`` for each trial: its metrics by epoch.
 
     Raises:
         InputError: tensorboardX is not installed.

@@ -1,4 +1,4 @@
-"""The trials of a search, through Ray Tune: the searcher, the scheduler, and what stops them."""
+"""The trials of a search through Ray Tune: searcher, scheduler, callbacks and stop rules."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def tune_trials(
     proposals: Proposals,
     trainable: type[tune.Trainable] = SETrial,
 ) -> None:
-    """Train what ``proposals`` accepts until it has no more.
+    """Train the networks of ``proposals`` until there are no more.
 
     Args:
-        trainable: what runs on a worker; benchmarks give one that does not train.
+        trainable: the class that runs on workers; benchmarks give one that does not train.
 
     Raises:
         KeyboardInterrupt: the user ended the search; what was trained is in the study, and trials
             that did not end are running there, to go on later.
         InputError: too many of the trials failed.
     """
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Progress says what matters
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # ProgressCallback says what matters
     plan, run, slots = search_run.plan, search_run.run, search_run.slots
     config, console = plan.config, search_run.console
     deaths = WorkerDeaths()
@@ -144,7 +144,7 @@ def _scheduler(proposals: Proposals, config: SearchConfig) -> TrialScheduler:
 
 
 class StopWhen(OnDriver, tune.Stopper):
-    """Ends Tune's loop when the searcher was told to stop."""
+    """A stopper that ends Tune's loop when the searcher was told to stop."""
 
     def __init__(self, searcher: StudySearcher) -> None:
         self.searcher = searcher

@@ -1,4 +1,4 @@
-"""What is known of workers that died, shared by the searcher and the callback that sees them die.
+"""Deaths of workers, shared by the searcher and the callback that sees them.
 
 Tune gives a trial that comes again another id of its own; the study's number stays.
 """
@@ -11,16 +11,16 @@ from se_nas.search.config import MAX_DEATHS
 
 
 class WorkerDeaths:
-    """Counts deaths of workers by the trial's number, and says what follows from them."""
+    """Counts of workers' deaths by the trial's number, and what follows from them."""
 
     def __init__(self) -> None:
         self._deaths: Counter[int] = Counter()
         self._at_retry: dict[int, int] = {}  # deaths when the trial came again the last time
         self._killed_for_memory: set[str] = set()
-        self._to_retry: set[str] = set()
+        self._to_retry: set[str] = set()  # ids that are over for Tune, but not for the study
 
     def died(self, number: int) -> bool:
-        """Count a death; return whether it was one too many, whatever Tune counted."""
+        """Count a death; return whether the trial has no more retries, whatever Tune counted."""
         self._deaths[number] += 1
         return self._deaths[number] >= MAX_DEATHS
 
@@ -52,7 +52,7 @@ class WorkerDeaths:
         Tune takes the death of an idle worker for two, and the second as final: it is not.
         """
         if self._deaths[number] and self._deaths[number] == self._at_retry.get(number):
-            # Of a worker that died as it started, which Tune does not recover from.
+            # Another worker died as it started, which Tune does not recover from.
             self._deaths[number] += 1
         self._at_retry[number] = self._deaths[number]
         return 0 < self._deaths[number] < MAX_DEATHS

@@ -22,13 +22,13 @@ from se_nas.training.custom import Resources, StopTraining, TrainFunction, Train
 from se_nas.training.evaluation import Metrics, evaluate
 from se_nas.training.train import NonFiniteLoss
 
-# Of a training that is stopped, for what the user's code does when it ends.
+# The user's code of a training that is stopped has so long to end.
 STOP_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
 class CustomEpoch:
-    """What a function reported of its ``epoch``, from 1; ``val_loss`` is only there if it was."""
+    """The metrics that a function reported for ``epoch``, from 1; ``val_loss`` only if given."""
 
     epoch: int
     metrics: Mapping[str, float]
@@ -43,17 +43,17 @@ class CustomEpoch:
 
 @dataclass(frozen=True)
 class _Ended:
-    """The function returned ``value``, or raised ``error``."""
+    """The end of a function, which returned ``value`` or raised ``error``."""
 
     value: Any = None
     error: BaseException | None = None
 
 
 class CustomTraining:
-    """Steps a user's training function an epoch at a time, as ``Training`` does with our own.
+    """A user's training function with the methods of ``Training``: stepped an epoch at a time.
 
     The function waits in ``report`` while the scheduler decides, and goes on with the next
-    ``epoch``. After the last one it is let to its end.
+    ``epoch``. After the last one it runs to its end.
 
     Args:
         train: the function.
@@ -63,7 +63,7 @@ class CustomTraining:
     Attributes:
         model: what the function returned, if it ended and returned one.
         finished: whether it ended.
-        unpreserved: nothing: how SE starts is the function's own affair.
+        unpreserved: empty: how SE starts is the function's own affair.
     """
 
     unpreserved: tuple[str, ...] = ()
@@ -142,11 +142,11 @@ class CustomTraining:
         return None if self.model is None else self.model.state_dict()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what we know: what the function itself needs to go on is in its own folder."""
+        """Return the epochs done; the function keeps its own state in its own folder."""
         return {"epochs_done": self.epochs_done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing: the function begins again and says where with ``report(epoch=…)``."""
+        """Do nothing: the function begins again and says where with ``report(epoch=…)``."""
 
     def close(self) -> bool:
         """End the function where it waits in ``report``; False if it does not end."""
@@ -192,7 +192,7 @@ class CustomTraining:
             raise StopTraining
 
     def _end(self, ended: _Ended) -> None:
-        """Take what the function returned.
+        """Check and keep what the function returned.
 
         Raises:
             Exception: what it raised instead, or an ``InputError`` on what it returned.

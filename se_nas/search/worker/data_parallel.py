@@ -66,7 +66,7 @@ class ShardedBatchSampler(Sampler[list[int]]):
 
 
 class DistributedTraining(Training):
-    """``Training`` in one of the processes of the default process group, told the same in each.
+    """``Training`` in one process of the default process group, made with equal arguments in each.
 
     All processes step together. Metrics are those of all of them.
     """
@@ -111,7 +111,7 @@ class DistributedTraining(Training):
         )
 
     def _mean(self, total: Tensor, images: int) -> float:
-        # Of all processes, so that all of them find a loss that is not finite.
+        # The mean over all processes, so that each of them finds a loss that is not finite.
         both = torch.stack([total, torch.full_like(total, images)])
         dist.all_reduce(both)
         return float(both[0] / both[1])

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LatencyWorker:
-    """What runs on the reserved device."""
+    """The actor on the reserved device; None stands for a network that does not fit into memory."""
 
     def __init__(self, signature: Signature, settings: LatencySettings, on_gpu: bool) -> None:
         from se_nas.latency.measure import LocalMeasurer

@@ -1,4 +1,4 @@
-"""How the device and the host say that they have no memory left."""
+"""Recognition of errors of a device or a host that has no memory left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device or the host ran out of memory; torch has several words for it.
+    """Return whether the device or the host ran out of memory; torch has several words for it.
 
     >>> is_out_of_memory(RuntimeError("CUDA error: out of memory")), is_out_of_memory(ValueError())
     (True, False)

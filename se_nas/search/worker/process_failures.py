@@ -1,4 +1,4 @@
-"""How a trial's peers end, and what that makes of the trial.
+"""Failures of a trial's peers, and their effect on the trial.
 
 | a peer | the trial |
 |---|---|
@@ -28,16 +28,16 @@ from se_nas.search.worker.ray_api import wait
 from se_nas.search.worker.ray_internals import failed_to_start
 
 LOOK_EVERY_S = 0.5
-# How gloo says that a process is gone; NCCL's errors have a class of their own.
+# Words of gloo's errors where a process is gone; NCCL's errors have a class of their own.
 LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "pair.cc")
 
 
 class PeerDied(Exception):
-    """A peer's process is gone, and not for a reason that lies in the trial."""
+    """The death of a peer's process for a reason outside of the trial."""
 
 
 def is_lost_group(error: BaseException) -> bool:
-    """Whether a collective failed, as it does when another process left: no reason in itself.
+    """Return whether a collective failed, as it does when another process left: not the cause.
 
     >>> is_lost_group(RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer"))
     True
@@ -52,7 +52,7 @@ def is_lost_group(error: BaseException) -> bool:
 
 
 def first_failure(tasks: Sequence[ObjectRef[object]], timeout: float) -> Exception | None:
-    """Return why the first of the peers' tasks failed of itself; None if none did in time.
+    """Return the error of the first peer that failed by itself; None if none did in time.
 
     Args:
         tasks: references, one a peer.
@@ -81,10 +81,10 @@ def watch_for_failures(
     seen: list[Exception],
     on_failure: Callable[[Exception], None],
 ) -> Iterator[None]:
-    """While the block runs, a thread puts the ``first_failure`` into ``seen``, and calls this.
+    """Watch the peers in a thread: put the ``first_failure`` into ``seen``, call ``on_failure``.
 
-    Process 0 waits in a collective for a peer that will not come: with gloo until the peer's
-    process is gone, with NCCL until the collective times out.
+    Without it process 0 waits in a collective for a peer that will not come: with gloo until the
+    peer's process is gone, with NCCL until the collective times out.
     """
     over = threading.Event()
 
@@ -117,7 +117,7 @@ def exit_process(died: Exception) -> NoReturn:
 
 
 def _failure(task: ObjectRef[object]) -> Exception | None:
-    """Why a task that has ended failed; None if it did not, or of the end of another process."""
+    """Return the error of a task that has ended; None without one, or if another process ended."""
     try:
         ray.get(task)
     except ray.exceptions.RayTaskError as error:

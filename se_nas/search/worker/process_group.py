@@ -44,12 +44,12 @@ T = TypeVar("T")
 # is for one that hangs. Between two collectives there is a step, the start of a loader's processes
 # or a process's share of the validation: NCCL's own default is long enough.
 TIMEOUT = timedelta(minutes=10)
-# Seconds for the peers to say why process 0 lost them, or to agree with it that it failed itself.
+# Seconds to wait for a peer's own error: after process 0 lost the peers, and after it failed.
 LOST_TIMEOUT_S, FAILED_TIMEOUT_S = 30.0, 2.0
 
 
 def make_store(size: int, port: int = 0) -> Any:  # torch has no type for it
-    """Make what a trial's processes meet at, on loopback: at a free port, or at process 0's."""
+    """Return the store where a trial's processes meet, on loopback: process 0 passes no port."""
     store = dist.TCPStore  # type: ignore[attr-defined]
     if port:
         return store("127.0.0.1", port, size, is_master=False, timeout=TIMEOUT)
@@ -91,13 +91,13 @@ def leave() -> None:
 
 
 def _abort() -> None:
-    """Let NCCL's collectives fail that hang; gloo's do when the other process is gone."""
+    """Abort NCCL's collectives that hang; gloo's fail when the other process is gone."""
     if dist.group.WORLD is not None:
         dist.group.WORLD.abort()
 
 
 class RankActor:
-    """A process beside the trial's worker: does what it is told, at the same time."""
+    """A process beside the trial's worker, which calls its methods in step with its own."""
 
     def __init__(self, settings: TrialSettings, rank: int, size: int, port: int) -> None:
         self.device = device(settings.on_gpu)
@@ -110,7 +110,7 @@ class RankActor:
         join(make_store(size, port), rank, size, self.device == "cuda")
 
     def begin(self, architecture: str, data: Data | SharedData, settings: TrialSettings) -> None:
-        """Begin a new network on the data, or on what the data are shared by."""
+        """Begin to train a network on the data, given as they are or by Ray's object store."""
         self.training = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -148,7 +148,7 @@ class RankActors:
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
         self.actors: list[ray_api.ActorHandle] = []
-        # Of the store: no process waits there for another when this, its one reference, is gone.
+        # The one reference to the store: once it is gone, no process waits there for another.
         self.server: Any = None
 
     def open(self) -> None:
@@ -186,7 +186,7 @@ class RankActors:
         """Begin a training in all processes, which are started if they are not there.
 
         Args:
-            shared: what the peers get their data from; None sends them ``data``.
+            shared: the data in Ray's object store, for the peers; None sends them ``data``.
         """
         self.open()
         return self.run_on_all_ranks(
@@ -201,7 +201,7 @@ class RankActors:
         If a peer dies this process ends, so that the trial starts again (``process_failures``).
 
         Raises:
-            Exception: what a peer failed of, rather than that this process lost it.
+            Exception: a peer's own error, rather than that this process lost the peer.
         """
         tasks = [getattr(actor, method).remote(*arguments) for actor in self.actors]
         seen: list[Exception] = []
@@ -232,7 +232,7 @@ class RankActors:
             ray_api.kill(actor)
 
     def _interrupt(self, found: Exception) -> None:
-        """A peer failed, and this process may wait for it, to join or in a collective: end that."""
+        """End this process's wait for a peer that failed, as it joins or in a collective."""
         if isinstance(found, PeerDied):
             exit_process(found)
         self._kill()
@@ -247,7 +247,7 @@ class RankActors:
 
 
 class RankZeroTraining(DistributedTraining):
-    """``DistributedTraining`` in process 0, which takes its peers along.
+    """``DistributedTraining`` in process 0; each call is made in its peers too.
 
     Args:
         ranks: the peers, which begin the same training at the same time.

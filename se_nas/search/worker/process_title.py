@@ -1,4 +1,4 @@
-"""Where a worker says which architecture it trains: its process's title, and its log.
+"""The architecture that a worker trains, in its process's title and in its log.
 
 Ray's dashboard has no other place for it. It asks an actor for its ``repr`` once, when the actor
 starts, and one actor serves many trials; Tune names no tasks. The title is in the list of workers
@@ -15,9 +15,9 @@ TITLE = "ray::SETrial:{name}"  # without a space: the dashboard shows the first 
 
 
 def set_process_title(name: str) -> None:
-    """Title this worker's process with an architecture's name; Ray overwrites it at the next call.
+    """Set this worker's process title to an architecture's name; do nothing outside of a worker.
 
-    Outside of a Ray worker this does nothing.
+    Ray overwrites it at the next call.
     """
     if ray.is_initialized():
         set_title(TITLE.format(name=name))

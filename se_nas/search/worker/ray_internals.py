@@ -1,4 +1,4 @@
-"""What Ray does not promise, but a worker uses: look here at each upgrade of Ray."""
+"""Ray's internals that a worker relies on: to be checked at each upgrade of Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What passes between the driver and a trial: its configuration, its reports, and how it ends."""
+"""Messages between the driver and a trial: its configuration, its reports, and its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, TypedDict, TypeVar, cast, get_args
 
 T = TypeVar("T")
 
-# How a training ends, a trial's and a retraining's.
+# The ends of a training, a trial's or a retraining's.
 End: TypeAlias = Literal[
     "complete", "stopped_early", "not_finite", "out_of_memory", "error", "lost"
 ]
@@ -27,7 +27,7 @@ LABELS: Mapping[End, str] = {
 
 
 class TrialConfig(TypedDict, total=False):
-    """What the driver gives a trial.
+    """A trial's configuration, from the driver.
 
     Attributes:
         architecture: as JSON.
@@ -43,7 +43,7 @@ class TrialConfig(TypedDict, total=False):
 
 
 class TrialReport(TypedDict, total=False):
-    """What a trial reports: once that its worker is up, then every epoch, then its end.
+    """A trial's report: first that its worker is up, then every epoch, then its end.
 
     Attributes:
         ready: the worker is up; nothing was trained.
@@ -80,17 +80,17 @@ class TrialReport(TypedDict, total=False):
 
 # A search compares values of ended trials: one that failed is worse than any that did not.
 WORST: TrialReport = {"val_acc": 0.0, "val_loss": 1e9}
-# A fresh worker's first report; the metrics are there because Tune asks for them in every one.
+# A new worker's first report; it has metrics because Tune wants them in every report.
 READY: TrialReport = {**WORST, "ready": True, "epoch": 0, "end": "", "done": False}
 
 
 def read_report(result: Mapping[str, object] | None) -> TrialReport:
-    """Return what a trial reported, without a copy; empty if it did not report anything."""
+    """Return a result of Tune's as a trial's report, without a copy; empty if there is none."""
     return cast(TrialReport, result or {})
 
 
 def read_config(config: Mapping[str, object]) -> TrialConfig:
-    """Return what a trial was given, without a copy."""
+    """Return a configuration of Tune's as a trial's, without a copy."""
     return cast(TrialConfig, config)
 
 

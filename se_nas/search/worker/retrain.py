@@ -43,11 +43,11 @@ class RetrainResult:
 
 @dataclass(frozen=True)
 class RetrainPayload:
-    """What a worker sends back: the driver makes safetensors of it, which workers have not.
+    """A retraining as the worker sends it: the driver makes safetensors, which workers lack.
 
     Attributes:
         result: without the weights.
-        state: those, on the CPU; None if the run is not complete, or a user's gave none.
+        state: the weights, on the CPU; None if the run is not complete or a user's gave none.
         num_classes, in_channels: of the network.
     """
 

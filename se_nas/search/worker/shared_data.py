@@ -1,4 +1,4 @@
-"""What a run gives its workers by Ray's object store: images in memory, a training function.
+"""Objects that a run gives its workers by Ray's object store: images, a training function.
 
 Arrays are there once a node. A worker maps them and copies nothing; a node of a cluster gets them
 over the network once, and needs no data folder. Image files stay where they are: each node needs
@@ -26,7 +26,7 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 
 @dataclass(frozen=True)
 class UserObjects:
-    """What a user gives a search as Python objects, in place of a name or a file.
+    """A user's Python objects, in place of a name or a file.
 
     Attributes:
         data: a data set, or the shape of the images that ``train`` brings.
@@ -58,7 +58,7 @@ class SharedData:
     needed: str = "val_acc"
 
     def data(self) -> ImageShape | None:
-        """The data set on these arrays. In a worker they are read-only: index, never assign."""
+        """Return the data set on these arrays. In a worker they are read-only: never assign."""
         if self.frame is None or not self.arrays:
             return self.frame
         with warnings.catch_warnings():
@@ -79,10 +79,10 @@ def share(
     train_file: str | None = None,
     needed: str = "val_acc",
 ) -> SharedData | None:
-    """What to give to Ray; None where every worker loads all that it needs.
+    """Return the value to put into Ray's store; None where workers load all that they need.
 
     Args:
-        user: what cannot be loaded from a file.
+        user: objects that cannot be loaded from a file.
         train_file: which defines a training function, if there is one.
         needed: the metric that the search compares.
 

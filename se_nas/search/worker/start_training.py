@@ -1,4 +1,4 @@
-"""Begin a training as its settings say: in this process, in one for each GPU, or a user's own."""
+"""Starts of a training: in this process, in one process a GPU, or by a user's function."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Epoch(Protocol):
-    """What an epoch of a training gave."""
+    """The result of one epoch of a training."""
 
     @property
     def epoch(self) -> int: ...
@@ -37,7 +37,7 @@ class Epoch(Protocol):
 
 
 class AnyTraining(Protocol):
-    """What a worker does with a training: ``Training``, or ``CustomTraining`` of a user's function.
+    """A training as a worker uses it: ``Training``, or ``CustomTraining`` of a user's function.
 
     ``epoch`` returns None where a training ended before its budget.
     """
@@ -55,7 +55,7 @@ class AnyTraining(Protocol):
 
 
 class Options(TypedDict):
-    """What ``Training`` takes by name."""
+    """Keyword arguments of ``Training``."""
 
     epochs: int
     seed: int
@@ -98,8 +98,8 @@ def start_training(
     """Begin a training.
 
     Args:
-        ranks: take part in it, if given.
-        shared: what they get their data from; None sends them ``data``.
+        ranks: the processes that take part in it, if any.
+        shared: the data in Ray's object store, for the ranks; None sends them ``data``.
         checkpoint: folder of a user's training, for its own checkpoints.
         final: whether the network is to be tested.
     """
@@ -149,5 +149,5 @@ def start_custom(
 
 @functools.cache
 def _function_in(path: str) -> TrainFunction:
-    """Once a worker: the file may read its own images."""
+    """Load a training function once in each worker: its file may read its own images."""
     return load_train_file(path)

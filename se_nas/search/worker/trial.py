@@ -1,4 +1,4 @@
-"""What runs on a worker: one epoch of one architecture at a time.
+"""``SETrial``, the trainable of Ray Tune: one epoch of one architecture at a time.
 
 The worker's process is kept from trial to trial, and with it torch, the CUDA context and the data.
 An error in a trial is caught here and reported as its end; only a process that dies reaches Tune.
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class SavedTrial(TypedDict):
-    """What a checkpoint holds: the training, what each epoch gave, and the time it took."""
+    """A checkpoint: the training's state, each epoch's metrics, and the time so far."""
 
     training: dict[str, Any]
     epochs: list[dict[str, float]]
@@ -93,21 +93,21 @@ class SETrial(tune.Trainable):
         return dict(self._report())
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: Tune asks at the end of a trial, when the values are already told."""
+        """Do nothing: Tune asks at the end of a trial, when the values are already told."""
 
     def load_checkpoint(self, checkpoint: object) -> None:
-        """Nothing: a trial goes on from the checkpoint that it wrote itself."""
+        """Do nothing: a trial goes on from the checkpoint that it wrote itself."""
 
     def _begin(self, config: TrialConfig) -> None:
         self.architecture = Architecture.from_json(config["architecture"])
         self.name = str(self.architecture)
         self.training = None
         self.measured: dict[str, int] = {}
-        self.epochs: list[dict[str, float]] = []  # what each epoch gave
+        self.epochs: list[dict[str, float]] = []  # metrics of each epoch
         self.number = config.get("number")
         self.out_of_memory = bool(config.get("out_of_memory"))
         self.taken_up: list[dict[str, float]] = []
-        # Wall time is that of a clock that nobody sets; an earlier worker's is added.
+        # Wall time by a monotonic clock; that of earlier workers is added.
         self.began, self.earlier_s = time.monotonic(), 0.0
         self.saved, self.saving_s = -float("inf"), 0.0
         gc.collect()
@@ -158,10 +158,10 @@ class SETrial(tune.Trainable):
         return self._last_epoch(done, end="")
 
     def _add(self, metrics: Epoch) -> None:
-        """Note an epoch: the next one, or where a user's training says that it is.
+        """Note an epoch: as the next one, or under the number that a user's training gives.
 
-        That went on from a checkpoint of its own, which may be older than ours, or newer by an
-        epoch that was not reported: then that one counts as this.
+        A user's training goes on from a checkpoint of its own. That may be older than ours, or
+        newer by an epoch that was not reported: then that epoch gets the metrics of this one.
         """
         before, curve = metrics.epoch - 1, metrics.curve()
         missing = before - len(self.epochs)
@@ -182,7 +182,7 @@ class SETrial(tune.Trainable):
         return {**WORST, **self._so_far(), "done": True, "end": end, "reason": reason}
 
     def _so_far(self) -> TrialReport:
-        """What every report says; the first one of a trial taken up says what came before, too."""
+        """Return the fields of every report; ``earlier`` once, in a resumed trial's first one."""
         earlier, self.taken_up = self.taken_up, []
         report: TrialReport = {
             "epoch": len(self.epochs),

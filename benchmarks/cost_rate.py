@@ -24,7 +24,7 @@ from se_nas.architecture import architecture as arch_module
 from se_nas.cost import network_cost as cost_module
 from se_nas.cost.network_cost import cost
 from se_nas.latency.measure import processor
-from se_nas.space.files import load_space
+from se_nas.space.space_files import load_space
 
 
 def distinct(space: Space, count: int) -> list[Architecture]:

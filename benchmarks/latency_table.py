@@ -27,7 +27,7 @@ from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.measure import HOST, Clock, LocalMeasurer, identity
 from se_nas.latency.settings import PRECISIONS, LatencySettings, Signature
 from se_nas.latency.table import LatencyTable, Measurements
-from se_nas.space.files import load_space
+from se_nas.space.space_files import load_space
 
 DESIGN = 1.06  # % median error that the design measured, on one tiny network's space
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from se_nas.se import SE as SE
     from se_nas.search import run_search as run_search
     from se_nas.search.results.search_result import SearchResult as SearchResult
-    from se_nas.space.files import load_space as load_space
     from se_nas.space.objectives import latency_ms as latency_ms
     from se_nas.space.objectives import macs as macs
     from se_nas.space.objectives import maximize as maximize
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from se_nas.space.objectives import peak_activations as peak_activations
     from se_nas.space.space import Space as Space
     from se_nas.space.space import trunk as trunk
+    from se_nas.space.space_files import load_space as load_space
     from se_nas.training.custom import StopTraining as StopTraining
     from se_nas.training.custom import TrainResult as TrainResult
 

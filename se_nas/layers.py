@@ -114,7 +114,7 @@ class Subsample:
 class SEBlock:
     """An SE block with its widths resolved: what an ``SE`` value becomes at a given place.
 
-    ``squeeze`` and ``gate`` are names in ``se_nas.se.SQUEEZES`` and ``GATES``.
+    ``squeeze`` and ``gate`` are names in ``se_nas.squeezes.SQUEEZES`` and ``GATES``.
     """
 
     channels: int

@@ -1,7 +1,6 @@
-"""The SE block as a value: ``SE``, the tables of its squeezes and gates, the squeeze's width.
+"""The SE block as a value: ``SE``, its words in names, and the width of its squeeze.
 
-To add a squeeze or a gate, write its entry into ``SQUEEZES`` or ``GATES``: names, JSON, costs, ids,
-modules and starts as identities follow from it.
+Its gates and squeezes are in ``gates.py`` and ``squeezes.py``.
 """
 
 from __future__ import annotations
@@ -14,67 +13,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from se_nas import dsl
 from se_nas.errors import InputError, unknown
+from se_nas.gates import GATES
 from se_nas.layers import SEBlock, make_divisible
+from se_nas.squeezes import SQUEEZES
 
 # What a trunk's name must not contain: it would read as the SE part of an architecture's name.
 SE_TOKEN = re.compile(r"^(s\d+|r\d+(\.\d+)?)$")
 
-
-@dataclass(frozen=True)
-class Squeeze:
-    """How a map becomes one value for each channel.
-
-    Attributes:
-        function: dotted path of a function (N, C, H, W) → (N, C); empty for NoSqueeze alone.
-        token: what names say of it; empty for the default.
-        held: elements that it holds at its peak for each channel.
-    """
-
-    function: str
-    token: str
-    held: int = 1
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The excitation nonlinearity: from the second FC layer's logits to the factors.
-
-    Attributes:
-        function: dotted path of a function, element by element.
-        token: what names say of it; empty for the default.
-        held: elements that it holds at its peak for each of its input, beside that: 1 for a single
-            operation.
-        neutral: (gain, logit) where it gives exactly 1 / gain, so that a block can start as if it
-            were not there; None if it never does. A logit other than 0 needs the FC bias.
-        nearly_open: the logit where it gives 0.95, still with a gradient, for blocks that cannot
-            start so; None leaves them as they are.
-    """
-
-    function: str
-    token: str
-    held: int = 1
-    neutral: tuple[float, float] | None = None
-    nearly_open: float | None = None
-
-
-SQUEEZES: dict[str, Squeeze] = {
-    "avg": Squeeze("se_nas.nn.squeeze_excitation.mean", token=""),
-    "max": Squeeze("se_nas.nn.squeeze_excitation.largest", token="max"),
-    "avgmax": Squeeze("se_nas.nn.squeeze_excitation.mean_and_largest", token="avgmax", held=3),
-    "none": Squeeze("", token="nosqueeze", held=0),
-}
-
-GATES: dict[str, Gate] = {
-    "sigmoid": Gate("torch.sigmoid", token="", neutral=(2.0, 0.0), nearly_open=2.944),
-    "tanh": Gate("torch.tanh", token="tanh", neutral=(2.0, 0.5493061443340549), nearly_open=1.832),
-    "relu": Gate("torch.relu", token="relu", neutral=(1.0, 1.0)),
-    "hard_sigmoid": Gate(
-        "torch.nn.functional.hardsigmoid", token="hsigmoid", neutral=(2.0, 0.0), nearly_open=2.7
-    ),
-    "two_sigmoid": Gate(
-        "se_nas.nn.squeeze_excitation.two_sigmoid", token="2sigmoid", held=2, neutral=(1.0, 0.0)
-    ),
-}
 
 Placement: TypeAlias = Literal["standard", "pre", "post", "identity", "conv3x3"]
 Rounding: TypeAlias = Literal["floor", "round8", "mobile8"]

@@ -9,7 +9,7 @@ import pytest
 
 from se_nas import Architecture, Space, list_models
 from se_nas.se import tokens
-from se_nas.space.files import space_files
+from se_nas.space.space_files import space_files
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

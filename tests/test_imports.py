@@ -20,7 +20,7 @@ MODULES = {
 }
 # The rooms of the package: each imports only from rooms that stand before it.
 HOUSE = (
-    ("errors", "layers", "files"),
+    ("errors", "layers", "files", "gates", "squeezes"),
     ("dsl", "settings", "user_files"),
     ("se",),
     ("trunks",),
@@ -47,7 +47,19 @@ ROOMS = (
 )
 HEAVY = {"torch", "torchvision", "numpy", "timm", "safetensors", "scipy", "sklearn"}
 LIGHT_ROOMS = (
-    *("errors", "dsl", "settings", "user_files", "layers", "files", "se", "trunks", "architecture"),
+    *(
+        "errors",
+        "dsl",
+        "settings",
+        "user_files",
+        "layers",
+        "files",
+        "gates",
+        "squeezes",
+        "se",
+        "trunks",
+        "architecture",
+    ),
     *("cost", "space", "spaces", "zoo"),
 )
 LIGHT_IN_LATENCY = ("blocks", "measure_missing", "cache", "cover", "settings", "table")

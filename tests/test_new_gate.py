@@ -22,17 +22,19 @@ from torch.utils.flop_counter import FlopCounterMode
 import se_nas
 from se_nas import SE, Architecture, InputError, Space, choice
 from se_nas.cost.network_cost import cost
+from se_nas.gates import GATES
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import Signature
 from se_nas.models.export import export_onnx
 from se_nas.nn.identity_init import init_identity
 from se_nas.nn.insertion import insert_se
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
-from se_nas.se import GATES, SQUEEZES
+from se_nas.squeezes import SQUEEZES
 
 ROOT = Path(__file__).resolve().parents[1]
 ENTRIES = """
-from se_nas.se import GATES, SQUEEZES, Gate, Squeeze
+from se_nas.gates import GATES, Gate
+from se_nas.squeezes import SQUEEZES, Squeeze
 
 GATES["softsign"] = Gate(
     "torch.nn.functional.softsign", token="ssign", held=2, neutral=(2.0, 1.0), nearly_open=19.0

@@ -6,31 +6,44 @@ Bad input is one line on stderr and exit code 2.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from se_nas.cli import materialize, search
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
 from se_nas.errors import InputError
 
-app = typer.Typer(
-    name="se-nas",
-    help="Neural architecture search with the Squeeze-and-Excitation block as a primitive.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-app.command(cls=PanelCommand)(search.search)
-app.command()(search.replay)
-app.command()(materialize.materialize)
+HELP = "Neural architecture search with the Squeeze-and-Excitation block as a primitive."
+COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
+    "search": (search.search, PanelCommand),
+    "replay": (search.replay, TyperCommand),
+    "materialize": (materialize.materialize, TyperCommand),
+}
 
 
-@app.callback()
 def options(version: Version = False) -> None:
     """Neural architecture search with the Squeeze-and-Excitation block as a primitive."""
+
+
+def make_program(alone: str | None = None) -> Any:
+    """Return the command line, or one of its commands as a program of its own."""
+    app = typer.Typer(
+        name="se-nas",
+        help=HELP,
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        callback=options if alone is None else None,
+    )
+    for name, (function, kind) in COMMANDS.items():
+        if alone in (None, name):  # each costs ``--help`` some milliseconds
+            app.command(name, cls=kind)(function)
+    return typer.main.get_command(app)
 
 
 def main(arguments: list[str] | None = None, *, alone: str | None = None) -> None:
@@ -41,9 +54,7 @@ def main(arguments: list[str] | None = None, *, alone: str | None = None) -> Non
         alone: the one command that the program is, as ``runners/search.py`` is ``search``.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    program: Any = typer.main.get_command(app)
-    if alone is not None:
-        program = program.commands[alone]
+    program = make_program(alone)
     try:
         code = program(args=arguments, standalone_mode=False)
     except InputError as error:

@@ -37,7 +37,7 @@ def search(
     from rich.console import Console
 
     from se_nas.search.config_file import read_settings
-    from se_nas.space.files import load_space
+    from se_nas.space.space_files import load_space
 
     if join and resume is not None:
         raise InputError("--join is for a new driver, --resume RUN for one that was cut: give one")

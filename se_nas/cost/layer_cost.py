@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 from se_nas import layers
 from se_nas.errors import InputError
+from se_nas.gates import GATES
 from se_nas.layers import Chain, Layer
-from se_nas.se import GATES, SQUEEZES
+from se_nas.squeezes import SQUEEZES
 
 Shape: TypeAlias = tuple[int, int, int]  # channels, height, width of one image
 

@@ -16,9 +16,9 @@ from se_nas.data.data_set import Data, Images, ImageShape
 from se_nas.data.dataset_images import DatasetImages
 from se_nas.data.images import FolderImages, RamImages, StoredImages
 from se_nas.data.loaders import eval_loader, train_loader
-from se_nas.data.own import DEFAULT_SHARE, from_datasets, load_data_file
 from se_nas.data.sources import DATASETS, Source
 from se_nas.data.split import stratified_split
+from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
 from se_nas.errors import InputError, unknown, whole
 
 __all__ = [

@@ -16,9 +16,10 @@ from typing import Any
 from se_nas import layers
 from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.cost.layer_cost import Shape, chain_cost
+from se_nas.gates import GATES
 from se_nas.latency.settings import Signature
 from se_nas.layers import Chain, Layer, SEBlock
-from se_nas.se import GATES, SE
+from se_nas.se import SE
 from se_nas.trunks import Trunk
 
 

@@ -7,9 +7,9 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
+from se_nas.gates import GATES
 from se_nas.nn.neighbours import neighbours
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
-from se_nas.se import GATES
 
 
 def init_identity(model: nn.Module, blocks: Collection[str] | None = None) -> list[str]:

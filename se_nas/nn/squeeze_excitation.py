@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from se_nas.se import GATES, SQUEEZES
+from se_nas.gates import GATES
+from se_nas.squeezes import SQUEEZES
 
 
 def mean(u_nchw: Tensor) -> Tensor:
@@ -57,9 +58,9 @@ class SqueezeExcitation(nn.Module):
     Args:
         channels: C of the map.
         squeeze_width: M of the hidden layer.
-        squeeze: one of ``se_nas.se.SQUEEZES``; none is NoSqueeze, both FC layers at every position
-            (section 7.1).
-        gate: the excitation nonlinearity (section 6.3), one of ``se_nas.se.GATES``.
+        squeeze: one of ``SQUEEZES``; none is NoSqueeze, both FC layers at every position (section
+            7.1).
+        gate: the excitation nonlinearity (section 6.3), one of ``GATES``.
         bias: biases in both FC layers.
 
     >>> se = SqueezeExcitation(64, 4)

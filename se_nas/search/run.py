@@ -16,7 +16,7 @@ from se_nas.search.finals.networks import FinalNetwork, retrain, winner
 from se_nas.search.finals.retraining import Retrainer
 from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
-from se_nas.search.results import files, summary
+from se_nas.search.results import run_results, summary
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, last_error
 from se_nas.search.run_dir.lock import run_lock
@@ -119,7 +119,7 @@ def resume(
             checkpoints.tidy(run.checkpoints, {p.number for p in proposals.unfinished})
             console.print(summary.taken_up(proposals, run), soft_wrap=True)
             # A complete run keeps its results until here, so that a failed resume loses nothing.
-            files.clear_ending(run)
+            run_results.clear_ending(run)
             note_session(run, plan.config)
             return _work(search_run, proposals)
 
@@ -164,7 +164,7 @@ def _begin(search_run: SearchRun) -> Proposals:
     proposals = propose(
         study, plan.space, plan.price, plan.config, shared_study(study, run), plan.initial
     )
-    run.write(RESULTS, files.of_search([], proposals, plan.config))
+    run.write(RESULTS, run_results.of_search([], proposals, plan.config))
     proposals.sync()
     return proposals
 
@@ -185,7 +185,7 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
                 f"none of {plan.config.trials} trials was trained to its end"
                 f"{last_error(run)}; the tracebacks are in {run.errors}"
             )
-        searched = files.of_search(ranked, proposals, plan.config)
+        searched = run_results.of_search(ranked, proposals, plan.config)
         run.write(RESULTS, searched)
         if len(plan.space.objectives) > 1:
             summary.show_front(console, ranked, plan.space)
@@ -205,7 +205,7 @@ def _conclude(
     search_run: SearchRun,
     proposals: Proposals,
     rows: list[FinalNetwork],
-    searched: files.Searched,
+    searched: run_results.Searched,
 ) -> None:
     """Write the winner and the results, time the final networks, and print the table."""
     plan, run = search_run.plan, search_run.run
@@ -216,12 +216,12 @@ def _conclude(
             f"every retraining of the best networks failed{last_error(run)}; the search itself is "
             f"done: mend that and go on with --resume {run.shown}"
         )
-    files.keep_winner(best, plan.images, run)
-    run.write(RESULTS, files.of_run(rows, objective, searched))
+    run_results.keep_winner(best, plan.images, run)
+    run.write(RESULTS, run_results.of_run(rows, objective, searched))
     shutil.rmtree(run.finals, ignore_errors=True)
     try:
         latencies = measure_networks(search_run, [row.architecture for row in rows])
         rows = [row.timed(latency) for row, latency in zip(rows, latencies, strict=True)]
-        run.write(RESULTS, files.of_run(rows, objective, searched))
+        run.write(RESULTS, run_results.of_run(rows, objective, searched))
     finally:  # Ctrl-C too: the run is complete
         summary.show_results(search_run, rows, proposals)

@@ -13,8 +13,8 @@ from rich.console import Console
 from se_nas.data import DATASETS, ImageShape
 from se_nas.errors import InputError
 from se_nas.search.worker.shared_data import UserObjects
-from se_nas.space.files import load_space
 from se_nas.space.space import Space
+from se_nas.space.space_files import load_space
 
 # Settings of a data set that is loaded by its name.
 LOADED = ("data_dir", "image_size", "val_images", "limit_train")

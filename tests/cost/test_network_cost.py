@@ -13,9 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from se_nas import SE, Architecture, InputError, materialize, trunk
 from se_nas.cost.network_cost import Cost, cost
+from se_nas.gates import GATES
 from se_nas.nn.model import Model
 from se_nas.nn.squeeze_excitation import load_function
-from se_nas.se import GATES, SQUEEZES
+from se_nas.squeezes import SQUEEZES
 
 # Every family, placement, squeeze and gate at least once.
 VARIED = [

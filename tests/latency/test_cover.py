@@ -12,7 +12,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.latency.blocks import blocks
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.settings import Signature
-from se_nas.space.files import load_space, space_files
+from se_nas.space.space_files import load_space, space_files
 
 SIGNATURE = Signature(32, 3, 10)
 SPACE = Space(

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from se_nas import SE, Architecture, SqueezeExcitation, materialize
+from se_nas.gates import GATES
 from se_nas.nn.identity_init import init_identity
 from se_nas.nn.model import Model
 from se_nas.nn.neighbours import neighbours
 from se_nas.nn.squeeze_excitation import load_function
-from se_nas.se import GATES, SE_TOKEN, SQUEEZES
+from se_nas.se import SE_TOKEN
+from se_nas.squeezes import SQUEEZES
 
 GATE_NAMES = ("sigmoid", "tanh", "relu", "hard_sigmoid", "two_sigmoid")
 SQUEEZE_NAMES = ("avg", "max", "avgmax", "none")

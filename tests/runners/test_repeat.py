@@ -13,7 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from se_nas.search.replay import replay
-from se_nas.space.files import load_space
+from se_nas.space.space_files import load_space
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 
 from se_nas import Architecture
-from se_nas.space.files import load_space
+from se_nas.space.space_files import load_space
 
 
 def test_in_a_plain_optuna_study() -> None:

@@ -18,24 +18,31 @@ from se_nas.se import SE
 from se_nas.search.worker.retrain import RetrainResult
 from se_nas.space.objectives import Objective
 
+NO_SE, SE_R16 = "no SE", "SE r16"  # the controls' roles
+
 
 @dataclass(frozen=True)
 class FinalNetwork:
     """One network of the final table, retrained with several seeds.
 
     Attributes:
-        role: ``best 1`` …, ``no SE`` or ``SE r16``; several if they are one network.
+        roles: ``best 1`` …, ``NO_SE`` or ``SE_R16``; several if they are one network.
         search_value: the objective in the search, None for a control that was not in it.
         runs: one for each seed.
         latency: measured, where the search is about latency; the predicted one is in ``cost``.
     """
 
-    role: str
+    roles: tuple[str, ...]
     architecture: Architecture
     cost: Cost
     search_value: float | None
     runs: tuple[RetrainResult, ...]
     latency: Latency | None = None
+
+    @property
+    def role(self) -> str:
+        """All roles in words: ``best 2 = no SE``."""
+        return " = ".join(self.roles)
 
     @property
     def complete(self) -> list[RetrainResult]:
@@ -62,7 +69,7 @@ class FinalNetwork:
     def to_dict(self) -> dict[str, object]:
         """Return JSON values, without the weights."""
         return {
-            "role": self.role,
+            "role": self.role,  # for people
             "name": str(self.architecture),
             "architecture": self.architecture.to_json(),
             "cost": asdict(self.cost),
@@ -107,7 +114,7 @@ def retrain(
     for role, architecture in control_architectures(chosen.architecture):
         if architecture.id in ids:
             i = ids.index(architecture.id)
-            finals[i] = replace(finals[i], role=f"{finals[i].role} = {role}")
+            finals[i] = replace(finals[i], roles=(*finals[i].roles, role))
         else:
             controls.append((role, architecture, None))
     return finals + _train_all(controls, train, seeds, price, "the controls")
@@ -123,7 +130,7 @@ def _train_all(
     runs = iter(train([(a, seed) for _, a, _ in rows for seed in seeds], what))
     return [
         FinalNetwork(
-            role, architecture, price(architecture), value, tuple(next(runs) for _ in seeds)
+            (role,), architecture, price(architecture), value, tuple(next(runs) for _ in seeds)
         )
         for role, architecture, value in rows
     ]
@@ -131,9 +138,9 @@ def _train_all(
 
 def control_architectures(winner: Architecture) -> list[tuple[str, Architecture]]:
     """The winner's trunk without SE, and with SE everywhere at r = 16 where the trunk can."""
-    controls = [("no SE", Architecture(winner.trunk))]
+    controls = [(NO_SE, Architecture(winner.trunk))]
     if "standard" in winner.trunk.placements:
-        controls.append(("SE r16", Architecture(winner.trunk, SE(16))))
+        controls.append((SE_R16, Architecture(winner.trunk, SE(16))))
     return controls
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from se_nas.search.finals.networks import FinalNetwork, winner
+from se_nas.search.finals.networks import NO_SE, SE_R16, FinalNetwork, winner
 from se_nas.space.objectives import Objective
 
 
 def verdict(finals: Sequence[FinalNetwork], objective: Objective) -> str:
     """Whether SE won, in one sentence: Welch's t-test over the seeds at 5 %."""
     best = winner(finals, objective)
-    plain = next(final for final in finals if "no SE" in final.role)
+    plain = next(final for final in finals if NO_SE in final.roles)
     if plain is not best:
         return _compared(best, plain, "test accuracy against the same trunk without SE", "SE {}.")
     head = "SE did not win: the best network of the search has no SE"
-    control = next((final for final in finals if "SE r16" in final.role), None)
+    control = next((final for final in finals if SE_R16 in final.roles), None)
     if control is None:
         return f"{head}."
     return f"{head}. " + _compared(

@@ -20,7 +20,7 @@ from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
 from se_nas.search.plan import SearchRun
-from se_nas.search.results import files
+from se_nas.search.results import run_results
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import ranking, training_objective
@@ -101,7 +101,7 @@ def results_so_far(search_run: SearchRun, proposals: Proposals) -> Iterator[None
         yield
     except (KeyboardInterrupt, InputError) as end:
         ranked = ranking(proposals.study, plan.space)
-        run.write(RESULTS, files.of_search(ranked, proposals, plan.config))
+        run.write(RESULTS, run_results.of_search(ranked, proposals, plan.config))
         if isinstance(end, KeyboardInterrupt):
             show_so_far(search_run.console, ranked, plan.space, run)
         raise

@@ -36,7 +36,9 @@ def final(
 ) -> FinalNetwork:
     architecture = Architecture(TRUNK, se)
     runs = tuple(RetrainResult("complete", val_acc, val_loss, accuracy) for accuracy in test_accs)
-    return FinalNetwork(role, architecture, cost(architecture), search_value, runs)
+    return FinalNetwork(
+        tuple(role.split(" = ")), architecture, cost(architecture), search_value, runs
+    )
 
 
 def test_the_winner_is_chosen_by_validation_and_is_no_control() -> None:
@@ -49,7 +51,7 @@ def test_the_winner_is_chosen_by_validation_and_is_no_control() -> None:
 
 def test_a_network_that_failed_with_every_seed_does_not_win() -> None:
     failed = FinalNetwork(
-        "best 1", Architecture(TRUNK), cost(TRUNK), 0.9, (RetrainResult("not_finite"),)
+        ("best 1",), Architecture(TRUNK), cost(TRUNK), 0.9, (RetrainResult("not_finite"),)
     )
     fine = final("best 2", SE(8), (0.7,), val_acc=0.1)
     assert winner([failed, fine], VAL_ACC) is fine

@@ -40,7 +40,7 @@ LIMIT = sorted(cost(architecture).params for architecture in WHOLE)[3]
 def test_a_winner_that_knows_nothing_is_said_to(val_acc: float, said: bool) -> None:
     architecture = Architecture("resnet8_small", SE(16))
     runs = (RetrainResult("complete", val_acc, 2.3, val_acc),)
-    best = FinalNetwork("best 1", architecture, cost(architecture), val_acc, runs)
+    best = FinalNetwork(("best 1",), architecture, cost(architecture), val_acc, runs)
     notes = at_chance(best, data.load("digits"))
     assert bool(notes) == said
     if said:

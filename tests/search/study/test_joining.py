@@ -15,7 +15,7 @@ from se_nas import SE, InputError, Space, choice, latency_ms, trunk
 from se_nas.cost.network_cost import cost
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.replay import replay
-from se_nas.search.results import files
+from se_nas.search.results import run_results
 from se_nas.search.run_dir import directory
 from se_nas.search.study import joining, study
 from se_nas.search.study.drivers import SharedStudy, new_driver_name, shared_study
@@ -166,7 +166,7 @@ def test_two_drivers_share_the_trials_and_one_leaves(tmp_path: Path) -> None:
     assert len(set(seeds)) == 3
     with pytest.raises(InputError, match="cannot be replayed: 2 drivers"):
         replay("big", str(tmp_path))
-    files.clear_ending(run)  # with more trials it has more to do
+    run_results.clear_ending(run)  # with more trials it has more to do
     assert not run.complete
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from se_nas.errors import InputError, unknown
 from se_nas.latency.settings import LatencySettings
-from se_nas.search.config.data import DataSettings
+from se_nas.search.config.data_settings import DataSettings
 from se_nas.settings import absolute_if_python, absolute_path, group, setting, with_options
 from se_nas.training.recipes import RECIPES, Recipe
 
@@ -22,7 +22,7 @@ OLD_NAMES = {"data": {"folder": "data_dir"}}
 
 
 def _absolute_if_path(space: str) -> str:
-    from se_nas.space.files import is_path  # late: ``--help`` reads this module
+    from se_nas.space.space_files import is_path  # late: ``--help`` reads this module
 
     return absolute_path(space) if is_path(space) else space
 

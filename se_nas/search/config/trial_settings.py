@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from se_nas.search.config.data import DataSettings
-from se_nas.search.config.search import SearchConfig
+from se_nas.search.config.data_settings import DataSettings
+from se_nas.search.config.search_config import SearchConfig
 from se_nas.training.recipes import Recipe
 
 # A trial whose workers or nodes die goes on so many times; then it is lost.

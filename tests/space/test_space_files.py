@@ -8,7 +8,7 @@ import pytest
 
 from se_nas import Architecture, InputError, Space
 from se_nas.cost.network_cost import cost
-from se_nas.space.files import load_space, space_files
+from se_nas.space.space_files import load_space, space_files
 from se_nas.zoo.zoo import ABLATIONS
 
 HEAD = "from se_nas import SE, Space, choice, per_stage\n"

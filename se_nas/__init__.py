@@ -65,7 +65,7 @@ _HOME = {
     "SE": "se",
     "run_search": "search",
     "SearchResult": "search.results.search_result",
-    "load_space": "space.files",
+    "load_space": "space.space_files",
     "latency_ms": "space.objectives",
     "macs": "space.objectives",
     "maximize": "space.objectives",

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -61,9 +60,8 @@ def test_example(name: str, tmp_path: Path) -> None:
 def test_the_notebook_runs_and_its_output_can_be_read(tmp_path: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # listens on no port
     where = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, km=kernel, timeout=280, resources=where).execute()
+    NotebookClient(notebook, timeout=280, startup_timeout=280, resources=where).execute()
     text = "\n".join(
         output.get("text", "") or output.get("data", {}).get("text/plain", "")
         for cell in notebook.cells

@@ -150,3 +150,12 @@ def test_sigterm_while_ray_starts_or_ends_is_not_left_to_rays_handler(
         assert when == "shutdown"
     assert ended
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_users_own_training_has_all_gpus_of_a_trial_in_one_process() -> None:
+    config = SearchConfig(gpus=4, gpus_per_trial=2, train="my_train")
+    slots = plan_slots(config, [{"CPU": 8.0, "GPU": 4.0}])
+    assert (slots.count, slots.processes, config.processes) == (2, 1, 1)
+    assert slots.resources == [{"CPU": 4.0, "GPU": 2.0}]
+    with pytest.raises(InputError, match="no node has more than 1"):
+        plan_slots(SearchConfig(gpus_per_trial=2, train="f"), [{"CPU": 8.0, "GPU": 1.0}] * 2)

@@ -129,7 +129,7 @@ def test_drivers_of_a_study_share_what_results_depend_on() -> None:
     shared = compatibility.shared_settings(config)
     assert sorted(shared) == sorted(
         [
-            *("data", "recipe", "latency", "trials", "epochs", "first_rung"),
+            *("data", "recipe", "train", "latency", "trials", "epochs", "first_rung"),
             *("gpus_per_trial", "sampler", "enqueue", "seed"),
         ]
     )

@@ -9,6 +9,7 @@ from typing import Any
 from se_nas import Architecture
 from se_nas.data import load
 from se_nas.search.config import DataSettings, TrialSettings
+from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import start_ranks, start_training, training_options
 from se_nas.training.recipes import RECIPES
 from se_nas.training.train import Training
@@ -28,8 +29,8 @@ def test_a_trial_of_one_process_has_no_others_and_trains_as_its_settings_say() -
 def test_a_trial_of_several_begins_in_all_of_them_with_what_they_share() -> None:
     begun: list[tuple[object, ...]] = []
     ranks: Any = SimpleNamespace(start_training=lambda *given: begun.append(given))
-    data, shared = load("digits"), object()
-    start_training(SMALL, data, SETTINGS, ranks, shared)  # type: ignore[arg-type]
+    data, shared = load("digits"), SharedData()
+    start_training(SMALL, data, SETTINGS, ranks, shared)
     assert begun == [(SMALL, data, SETTINGS, shared)]
 
 

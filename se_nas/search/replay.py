@@ -21,10 +21,11 @@ from se_nas.search.plan import price_on
 from se_nas.search.pricing.price import recorded_price
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
-from se_nas.search.study.proposals import Proposals, propose
+from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import ASKED, SESSIONS, TOLD, Proposal, Record
 from se_nas.search.study.recovery import recover
 from se_nas.search.study.samplers import build_sampler
+from se_nas.search.study.study import propose
 from se_nas.search.study.tell import exhausted_asks
 from se_nas.search.worker.data import load_data
 from se_nas.space.space import Space

@@ -33,11 +33,11 @@ from se_nas.search.study.drivers import new_driver_name, shared_study
 from se_nas.search.study.feasibility import feasibility
 from se_nas.search.study.initial_points import check_enqueued
 from se_nas.search.study.journal import repair_journal
-from se_nas.search.study.proposals import Proposals, propose
+from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import decisive, ranking, training_objective
 from se_nas.search.study.recovery import recover
 from se_nas.search.study.storage_errors import storage_errors_as_input_errors
-from se_nas.search.study.study import create_study
+from se_nas.search.study.study import create_study, propose
 from se_nas.search.tuning.tune import tune_trials
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.shared_data import NO_OBJECTS, UserObjects

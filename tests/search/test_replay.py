@@ -17,9 +17,10 @@ from se_nas.search.config import SearchConfig
 from se_nas.search.replay import compare, replay
 from se_nas.search.run_dir import directory
 from se_nas.search.study import study
-from se_nas.search.study.proposals import Proposals, propose
+from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import SESSIONS, Outcome, Proposal
 from se_nas.search.study.recovery import recover
+from se_nas.search.study.study import propose
 
 SPACE = Space(
     "small",

@@ -1,8 +1,9 @@
 """The Optuna study, the one source of truth: proposals and outcomes. Never Ray.
 
-study              made or opened: storage, sampler, directions
+study              made or opened: storage, sampler, directions; its proposals
 samplers           samplers by name or import path
 proposals          each checked before anything trains
+known_networks     networks that train or ended, and their duplicates
 initial_points     networks to try before the sampler is asked
 random_draws       architectures drawn without a sampler
 feasibility        the share that the constraints let through

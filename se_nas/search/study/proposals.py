@@ -19,11 +19,10 @@ from optuna.trial import FrozenTrial
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, Price
-from se_nas.search.config import SearchConfig
 from se_nas.search.study import tell
 from se_nas.search.study.drivers import Drivers, OneDriver
-from se_nas.search.study.initial_points import initial_points, parse_enqueued
 from se_nas.search.study.journal import batch
+from se_nas.search.study.known_networks import KnownNetworks
 from se_nas.search.study.random_draws import draw_unseen
 from se_nas.search.study.records import (
     ASKED,
@@ -82,8 +81,7 @@ class Proposals:
         self._events = tell.last_event(study)
         self._unfinished: list[Proposal] = []  # they go on first
         self._random = random.Random(seed)
-        self._running: dict[str, list[optuna.Trial]] = {}  # id → duplicates that wait for it
-        self._ended: dict[str, Outcome] = {}
+        self._known = KnownNetworks()
         self._curves: dict[int, dict[int, float]] = {}  # trial number → value by epoch
 
     @property
@@ -135,7 +133,7 @@ class Proposals:
                 self._record_outcome(record.id, record.outcome)
             else:
                 self.running_elsewhere[trial.number] = trial
-                self._running.setdefault(record.id, [])
+                self._known.begin(record.id)
 
     def report(self, proposal: Proposal, epoch: int, metrics: Mapping[str, float]) -> None:
         """Tell an epoch's validation metrics; the study keeps them as intermediate values."""
@@ -190,8 +188,7 @@ class Proposals:
     def release_duplicates(self) -> None:
         """End duplicates that wait for trials of other drivers: their outcomes come too late."""
         for trial in self.running_elsewhere.values():
-            for waiting in self._running.pop(Record.of(trial).id, []):
-                tell.tell_untrained(waiting, "repeated")
+            self._known.release(Record.of(trial).id)
 
     @property
     def _enough(self) -> bool:
@@ -199,7 +196,7 @@ class Proposals:
 
     def _restore(self, proposal: Proposal, curve: Mapping[int, float]) -> None:
         self.counts.accepted += 1
-        self._running[proposal.architecture.id] = []
+        self._known.begin(proposal.architecture.id)
         self._curves[proposal.number] = dict(curve)
 
     def _next(self) -> Proposal | None:
@@ -257,58 +254,25 @@ class Proposals:
                 tell.tell_untrained(trial, "surplus")
             return None
         self.counts.accepted += 1
-        self._running[key] = []
+        self._known.begin(key)
         return Proposal(trial, architecture, cost)
 
     def _handle_duplicate(self, trial: optuna.Trial, key: str) -> bool:
-        """Handle a trial whose network is known or trains now; return False if it is neither."""
-        if key in self._ended:
-            tell.tell_duplicate(trial, self._ended[key])
-        elif key in self._running:
-            self._running[key].append(trial)
-        else:
+        """Answer a trial whose network is known; return False if it is not."""
+        if key not in self._known:
             return False
+        self._known.answer(trial, key)
         self.counts.duplicates += 1
         return True
 
     def _record_outcome(self, key: str, outcome: Outcome) -> None:
         """Record a network's outcome; the duplicates that wait for it end with it."""
         self.counts.end(outcome)
-        self._ended[key] = outcome
-        for trial in self._running.pop(key, []):
-            tell.tell_duplicate(trial, outcome)
+        self._known.end(key, outcome)
 
     def _values(self, cost: Cost, metrics: Mapping[str, float]) -> list[float]:
         known = asdict(cost) | dict(metrics)
         return [float(known[objective.metric]) for objective in self.space.objectives]
 
     def _seen(self, architecture: Architecture) -> bool:
-        return architecture.id in self._running or architecture.id in self._ended
-
-
-def propose(
-    opened: optuna.Study,
-    space: Space,
-    price: Price,
-    config: SearchConfig,
-    drivers: Drivers | None = None,
-    initial: Iterable[Architecture] | None = None,
-) -> Proposals:
-    """Return the proposals of a study under a run's settings.
-
-    Args:
-        drivers: of the study; if not given, there is one.
-        initial: architectures to try first; if not given, those that the settings name.
-    """
-    if initial is None:
-        initial = initial_points(space, config.sampler, parse_enqueued(space, config.enqueue))
-    return Proposals(
-        opened,
-        space,
-        price,
-        trials=config.trials,
-        seed=config.seed,
-        initial=initial,
-        sampled=config.sampler != "grid",
-        drivers=drivers,
-    )
+        return architecture.id in self._known

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
 
+from se_nas.architecture.architecture import Architecture
+from se_nas.cost.network_cost import Price
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError, first_line
 from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
-from se_nas.search.study.drivers import driver_name, publish_metadata
+from se_nas.search.study.drivers import Drivers, driver_name, publish_metadata
+from se_nas.search.study.initial_points import initial_points, parse_enqueued
 from se_nas.search.study.journal import BatchedJournal
-from se_nas.search.study.records import SESSIONS
+from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.records import (
+    SESSIONS,
+)
 from se_nas.search.study.samplers import Sampler, build_sampler
 from se_nas.search.study.storage_errors import FULL, cannot_open, check_url
 from se_nas.search.study.tell import last_event
@@ -146,4 +152,32 @@ def join_error(opened: optuna.Study) -> str:
     return (
         f"{len(others) + 1} drivers worked on this study, each with a sampler of its own that saw "
         "the others' results when it happened to look: there is no one order to replay"
+    )
+
+
+def propose(
+    opened: optuna.Study,
+    space: Space,
+    price: Price,
+    config: SearchConfig,
+    drivers: Drivers | None = None,
+    initial: Iterable[Architecture] | None = None,
+) -> Proposals:
+    """Return the proposals of a study under a run's settings.
+
+    Args:
+        drivers: of the study; if not given, there is one.
+        initial: architectures to try first; if not given, those that the settings name.
+    """
+    if initial is None:
+        initial = initial_points(space, config.sampler, parse_enqueued(space, config.enqueue))
+    return Proposals(
+        opened,
+        space,
+        price,
+        trials=config.trials,
+        seed=config.seed,
+        initial=initial,
+        sampled=config.sampler != "grid",
+        drivers=drivers,
     )

@@ -28,8 +28,8 @@ from se_nas.search.config import SearchConfig
 from se_nas.search.finals.networks import FinalNetwork
 from se_nas.search.results.summary import SO_FAR, at_chance, notes, show_so_far
 from se_nas.search.run_dir.directory import RunDirectory
-from se_nas.search.study.proposals import propose
 from se_nas.search.study.records import Outcome
+from se_nas.search.study.study import propose
 from se_nas.search.worker.retrain import RetrainResult
 
 WHOLE = Space("small", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(4)))))

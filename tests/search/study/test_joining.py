@@ -19,8 +19,9 @@ from se_nas.search.results import run_results
 from se_nas.search.run_dir import directory
 from se_nas.search.study import joining, study
 from se_nas.search.study.drivers import SharedStudy, new_driver_name, shared_study
-from se_nas.search.study.proposals import Proposals, propose
+from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import Outcome, Proposal
+from se_nas.search.study.study import propose
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.training.recipes import RECIPES
 

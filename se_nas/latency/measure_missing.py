@@ -17,7 +17,7 @@ from se_nas.latency.table import (
     LatencyTable,
     Measurements,
     Profile,
-    Timed,
+    ProfiledNetwork,
     network_key,
 )
 
@@ -102,7 +102,7 @@ def measure_missing(
                     known.blocks[block.key] = block, statistics.median(samples[block])
             totals.setdefault(key, []).append(profile.whole_ms)
             keys = tuple(block.key for block in own)
-            known.profiled[key] = Timed(statistics.median(totals[key]), keys)
+            known.profiled[key] = ProfiledNetwork(statistics.median(totals[key]), keys)
         on_done(done + 1, sweeps * len(jobs))
     if profiles and not known.blocks:
         raise InputError("latency_ms: no network of the space fits into the device's memory")

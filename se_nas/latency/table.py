@@ -49,7 +49,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Timed:
+class ProfiledNetwork:
     """A network that the table is made from: its time, and the keys of its blocks."""
 
     whole_ms: float
@@ -74,7 +74,7 @@ class Measurements:
     """
 
     blocks: dict[str, tuple[Block, float]] = field(default_factory=dict[str, tuple[Block, float]])
-    profiled: dict[str, Timed] = field(default_factory=dict[str, Timed])
+    profiled: dict[str, ProfiledNetwork] = field(default_factory=dict[str, ProfiledNetwork])
     networks: dict[str, Latency] = field(default_factory=dict[str, Latency])
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Measurements:
             keys = tuple(str(one) for one in row["keys"])
             if not set(keys) <= set(found.blocks):
                 raise ValueError("it lacks a block of one of its networks")
-            found.profiled[str(key)] = Timed(_milliseconds(row["ms"]), keys)
+            found.profiled[str(key)] = ProfiledNetwork(_milliseconds(row["ms"]), keys)
         for key, row in dict(data["networks"]).items():
             found.networks[str(key)] = Latency(**{n: _milliseconds(v) for n, v in row.items()})
         return found

@@ -221,7 +221,7 @@ def _conclude(
     shutil.rmtree(run.finals, ignore_errors=True)
     try:
         latencies = measure_networks(search_run, [row.architecture for row in rows])
-        rows = [row.timed(latency) for row, latency in zip(rows, latencies, strict=True)]
+        rows = [row.with_latency(latency) for row, latency in zip(rows, latencies, strict=True)]
         run.write(RESULTS, run_results.of_run(rows, objective, searched))
     finally:  # Ctrl-C too: the run is complete
         summary.show_results(search_run, rows, proposals)

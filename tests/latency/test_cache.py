@@ -11,7 +11,7 @@ from se_nas import Architecture
 from se_nas.latency.blocks import blocks
 from se_nas.latency.cache import open_cache, user_folder
 from se_nas.latency.settings import Signature
-from se_nas.latency.table import Latency, Measurements, Timed
+from se_nas.latency.table import Latency, Measurements, ProfiledNetwork
 
 IDENTITY = {"device": "a", "torch": "2", "cudnn": None, "batch": 1}
 
@@ -19,7 +19,9 @@ IDENTITY = {"device": "a", "torch": "2", "cudnn": None, "batch": 1}
 def some(ms: float = 1.0) -> Measurements:
     block = blocks(Architecture("resnet8_small"), Signature(32))[1]
     return Measurements(
-        {block.key: (block, ms)}, {"n": Timed(1.0, (block.key,))}, {"n": Latency(ms, ms, ms)}
+        {block.key: (block, ms)},
+        {"n": ProfiledNetwork(1.0, (block.key,))},
+        {"n": Latency(ms, ms, ms)},
     )
 
 

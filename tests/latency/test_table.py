@@ -11,7 +11,14 @@ from se_nas import SE, Architecture
 from se_nas.cost.network_cost import cost
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import Signature
-from se_nas.latency.table import Latency, LatencyTable, Measurements, Timed, TimedCost, network_key
+from se_nas.latency.table import (
+    Latency,
+    LatencyTable,
+    Measurements,
+    ProfiledNetwork,
+    TimedCost,
+    network_key,
+)
 
 SIGNATURE = Signature(32, 3, 10)
 
@@ -25,7 +32,7 @@ def measurements(*architectures: Architecture, factor: float = 1.0) -> Measureme
             found.blocks[block.key] = block, block.params / 1000
         whole = factor * sum(block.params for block in own) / 1000
         keys = tuple(block.key for block in own)
-        found.profiled[network_key(architecture, SIGNATURE)] = Timed(whole, keys)
+        found.profiled[network_key(architecture, SIGNATURE)] = ProfiledNetwork(whole, keys)
     return found
 
 
@@ -49,7 +56,7 @@ def test_a_prediction_is_the_sum_over_the_blocks_times_what_wholes_take_over_suc
 def test_the_factor_is_that_of_the_same_signature() -> None:
     found = measurements(small(), factor=1.5)
     keys = tuple(found.blocks)
-    found.profiled |= {f"other{i}-64px-3-10": Timed(1e6, keys) for i in range(5)}
+    found.profiled |= {f"other{i}-64px-3-10": ProfiledNetwork(1e6, keys) for i in range(5)}
     assert LatencyTable(found, SIGNATURE).factor == pytest.approx(1.5)
     assert LatencyTable(Measurements(), SIGNATURE).factor == 1
 

@@ -62,7 +62,7 @@ class FinalNetwork:
         """Standard deviation over the seeds; 0 with one seed."""
         return statistics.stdev(self.test_accs) if len(self.test_accs) > 1 else 0.0
 
-    def timed(self, latency: Latency | None) -> FinalNetwork:
+    def with_latency(self, latency: Latency | None) -> FinalNetwork:
         """Return the network with the latency that was measured."""
         return replace(self, latency=latency)
 

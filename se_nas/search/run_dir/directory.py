@@ -45,10 +45,10 @@ class Driver:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths in one run's folder; ``made`` are the parent folders that were created for it."""
+    """Paths in one run's folder; ``created_parents`` those made for it."""
 
     path: Path
-    made: tuple[Path, ...] = ()
+    created_parents: tuple[Path, ...] = ()
 
     @property
     def journal(self) -> Path:
@@ -118,7 +118,7 @@ class RunDirectory:
     def discard(self) -> None:
         """Take back the folder of a run that never began, and the parents made for it."""
         shutil.rmtree(self.path, ignore_errors=True)  # NFS keeps a lock that is held
-        for parent in self.made:
+        for parent in self.created_parents:
             with contextlib.suppress(OSError):  # somebody else uses it by now
                 parent.rmdir()
 
@@ -177,11 +177,11 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     name = config.name or f"{space.name}-{config.data.title}-{now}"
     path = (Path(config.out) / (driver or name)).absolute()
-    made = tuple(parent for parent in path.parents if not parent.exists())
+    created = tuple(parent for parent in path.parents if not parent.exists())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
-        run = RunDirectory(path, made)
+        run = RunDirectory(path, created)
         run.make_folders()
         run.write(SPACE, json.loads(space.to_json()))
         run.write_settings(replace(config, name=name))
@@ -194,7 +194,7 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
         raise InputError(f"`out={config.out!r}` is a file; give a folder") from None
     except OSError as error:
         if path.is_dir():  # a full disk
-            RunDirectory(path, made).discard()
+            RunDirectory(path, created).discard()
         raise InputError(
             f"the folder {str(path)!r} cannot be written: {error.strerror or error}"
         ) from None

@@ -22,9 +22,9 @@ from se_nas.nn.model import Model
 from se_nas.trunks import Trunk
 
 POOLS = ("avg", "")
-SETTINGS = tuple(
-    "architecture num_classes in_chans global_pool drop_rate "
-    "weights missing_se new_head features_only out_indices".split()
+SETTINGS = (
+    *("architecture", "num_classes", "in_chans", "global_pool", "drop_rate"),
+    *("weights", "missing_se", "new_head", "features_only", "out_indices"),
 )
 LARGE = 1024  # side of an image on which odd sizes and paddings do not blur the strides
 

@@ -15,8 +15,20 @@ from se_nas.search.run_dir.directory import RunDirectory
 # File systems where SQLite's locks do not hold (https://www.sqlite.org/faq.html#q5). A run's
 # journal does: its lock is a symbolic link, and a run has one driver.
 NETWORK = frozenset(
-    "afs beegfs ceph cifs fuse.glusterfs fuse.s3fs fuse.sshfs glusterfs gpfs lustre ncpfs nfs nfs3 "
-    "nfs4 ocfs2 pvfs2 smb3 smbfs wekafs".split()
+    {
+        *(
+            "afs",
+            "beegfs",
+            "ceph",
+            "cifs",
+            "fuse.glusterfs",
+            "fuse.s3fs",
+            "fuse.sshfs",
+            "glusterfs",
+        ),
+        *("gpfs", "lustre", "ncpfs", "nfs", "nfs3", "nfs4", "ocfs2", "pvfs2", "smb3", "smbfs"),
+        "wekafs",
+    }
 )
 # A disk that takes nothing more; what was written before is safe.
 FULL = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig, without_password
-from se_nas.settings import PANELS, by_option, check_options, settings_of
+from se_nas.settings import PANELS, by_option, check_options, settings_of, with_options
 
 
 def read_settings(file: str, kind: type[SearchConfig] = SearchConfig) -> dict[str, Any]:
@@ -36,10 +36,17 @@ def read_settings(file: str, kind: type[SearchConfig] = SearchConfig) -> dict[st
 
 
 def to_toml(config: SearchConfig) -> str:
-    """Return all settings that are not None as TOML, without the password of the storage."""
+    """Return all settings that are not None as TOML, without the password of the storage.
+
+    What the named recipe decides is left out: another recipe beside the file then has its own.
+    """
     values = by_option(config)
+    inherited = by_option(with_options(config, {"recipe": values["recipe"]}))
     values["storage"] = config.storage and without_password(config.storage)
     table = settings_of(type(config))
+    for name, own in table.items():
+        if own.path[0] == "recipe" and len(own.path) == 2 and values[name] == inherited[name]:
+            values[name] = None
     lines = ["# se-nas search --config run.toml"]
     for panel in PANELS:
         lines += ["", f"# {panel}"]

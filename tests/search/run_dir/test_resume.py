@@ -13,6 +13,7 @@ from se_nas.search.config import DataSettings, SearchConfig, config_from_options
 from se_nas.search.config_file import read_settings
 from se_nas.search.run_dir import compatibility, directory, resume
 from se_nas.search.run_dir.lock import run_lock
+from se_nas.settings import settings_of
 from se_nas.training.recipes import RECIPES
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
@@ -106,15 +107,12 @@ def test_the_same_value_again_is_no_change(tmp_path: Path) -> None:
 
 
 def test_what_may_change_is_said_at_the_setting() -> None:
-    assert sorted(compatibility.MAY_CHANGE) == sorted(
-        [
-            *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),
-            *("dashboard", "dashboard_host", "tensorboard", "storage"),
-            *("top", "final_seeds", "final_epochs", "max_failed_share"),
-            *("data_dir", "latency_cache"),
-        ]
-    )
-    assert sorted(compatibility.APART) == ["name", "out", "space"]
+    may_change = {"gpus", "gpus_per_trial", "address", "storage", "data_dir", "latency_cache"}
+    assert may_change | {"trials", "top", "dashboard"} <= compatibility.MAY_CHANGE
+    assert {"name", "out", "space"} <= compatibility.APART
+    fixed = {*settings_of(SearchConfig)} - compatibility.MAY_CHANGE - compatibility.APART
+    assert {"data", "limit_train", "recipe", "batch_size", "train", "epochs", "seed"} <= fixed
+    assert {"first_rung", "sampler", "enqueue", "latency_batch"} <= fixed
 
 
 def test_drivers_of_a_study_share_what_results_depend_on() -> None:
@@ -127,12 +125,11 @@ def test_drivers_of_a_study_share_what_results_depend_on() -> None:
         space="mobile_se",
     )
     shared = compatibility.shared_settings(config)
-    assert sorted(shared) == sorted(
-        [
-            *("data", "recipe", "train", "latency", "trials", "epochs", "first_rung"),
-            *("gpus_per_trial", "sampler", "enqueue", "seed"),
-        ]
-    )
+    assert set(shared) == {
+        each.path[0] for each in settings_of(SearchConfig).values() if each.shared
+    }
+    assert {"data", "recipe", "train", "trials", "epochs", "gpus_per_trial", "seed"} <= set(shared)
+    assert not {"gpus", "top", "space", "name", "storage", "out"} & set(shared)
     assert shared["data"] == asdict(DataSettings("cifar10"))
     assert shared["latency"] == asdict(LatencySettings(batch=8))
     assert shared["gpus_per_trial"] == 0.5

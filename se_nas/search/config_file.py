@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def to_toml(config: SearchConfig) -> str:
     for name, own in table.items():
         if own.path[0] == "recipe" and len(own.path) == 2 and values[name] == inherited[name]:
             values[name] = None
-    lines = ["# se-nas search --config run.toml"]
+    lines = ["# se-nas search --config run.toml", *_objects(config)]
     for panel in PANELS:
         lines += ["", f"# {panel}"]
         lines += [
@@ -56,6 +56,17 @@ def to_toml(config: SearchConfig) -> str:
             if table[name].panel == panel and value is not None
         ]
     return "\n".join(lines) + "\n"
+
+
+def _objects(config: SearchConfig) -> Iterator[str]:
+    """Yield a comment on each setting that is the name of a Python object, not kept in a file."""
+    from se_nas.data import DATASETS  # late: it imports torch
+
+    again = "was given as a Python object: give it again, to se_nas.run_search"
+    if config.data.name not in DATASETS and not config.data.name.endswith(".py"):
+        yield f"# data {again}"
+    if config.train is not None and not config.train.endswith(".py"):
+        yield f"# train {again}"
 
 
 def _toml(value: Any) -> str:

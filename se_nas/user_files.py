@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError
+from se_nas.errors import InputError, first_line
 
 
 def read_python_file(path: Path, what: str) -> dict[str, Any]:
@@ -46,11 +46,7 @@ def errors_of_file(path: Path, what: str) -> Iterator[None]:
         raise InputError(f"{where}: syntax error: {error.msg}") from None
     except (Exception, SystemExit) as error:
         where = f"{what} file {str(path)!r}{_line(error, path)}"
-        raise InputError(f"{where}: {_first_line(error)}") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{where}: {type(error).__name__}: {first_line(error)}") from None
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -45,6 +45,12 @@ ROOMS = (
     ("run", "replay", "dry_run", "user_input"),
     ("",),
 )
+# What modules take of the bare package, whose names come from all rooms: its version, its folder.
+FRONT = {
+    "se_nas.search.run_dir.provenance": {"__version__"},
+    "se_nas.cli.usage": {"__version__"},
+    "se_nas.search.cluster.runtime_env": {"se_nas"},
+}
 HEAVY = {"torch", "torchvision", "numpy", "timm", "safetensors", "scipy", "sklearn"}
 LIGHT_ROOMS = (
     *(
@@ -113,7 +119,37 @@ def ours(module: str) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
     }
-    return {name for name in found if name in MODULES} - {module}
+    return {name for name in found | plain(text) if name in MODULES} - {module}
+
+
+def plain(text: str) -> set[str]:
+    """The modules of ``import`` statements without ``from``."""
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import)]
+    return {alias.name for node in nodes for alias in node.names}
+
+
+def of_the_front(text: str) -> set[str]:
+    """What a text takes of the bare package ``se_nas``: its names, or itself; no modules."""
+    names = {
+        alias.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and node.module == "se_nas"
+        for alias in node.names
+        if f"se_nas.{alias.name}" not in MODULES
+    }
+    return names | plain(text) & {"se_nas"}
+
+
+def test_names_of_the_front_are_seen() -> None:
+    text = "from se_nas import dsl, run_search\nimport se_nas.zoo\ndef f():\n    import se_nas\n"
+    assert of_the_front(text) == {"run_search", "se_nas"}
+    assert plain(text) == {"se_nas.zoo", "se_nas"}
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "se_nas"])
+def test_inside_nothing_is_imported_of_the_front(module: str) -> None:
+    allowed = FRONT.get(module, set())
+    assert of_the_front(MODULES[module].read_text(encoding="utf-8")) == allowed
 
 
 def floor(rooms: tuple[tuple[str, ...], ...], room: str) -> int:

@@ -1,7 +1,7 @@
 """A new gate and a new squeeze are one entry each: all else follows, in a search too.
 
-The entries are written as in ``se_nas/se.py``; their module also has the squeeze's function, which
-would stand in ``se_nas/nn/squeeze_excitation.py``.
+The entries are written as in ``se_nas/gates.py`` and ``se_nas/squeezes.py``; their module also has
+the squeeze's function, which would stand in ``se_nas/nn/squeeze_excitation.py``.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def test_values_become_those_of_the_field(name: str, given: Any, read: Any) -> N
         ({"recipe": "serach"}, "unknown recipe 'serach'; did you mean 'search'?"),
         ({"recipe": ["search"]}, "unknown recipe ['search']"),
         ({"recipe": {"rate": 3}}, "unknown field of a recipe 'rate'"),
-        ({"trials": 0}, "trials is 0; give at least 1"),
+        ({"trials": 0}, "trials is 0; give a whole number of at least 1"),
     ],
 )
 def test_what_is_no_setting_is_one_line(values: dict[Any, Any], message: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig, without_password
-from se_nas.settings import PANELS, by_option, check_options, settings_of
+from se_nas.settings import PANELS, by_option, check_options, settings_of, with_options
 
 
 def read_settings(file: str, kind: type[SearchConfig] = SearchConfig) -> dict[str, Any]:
@@ -36,11 +36,18 @@ def read_settings(file: str, kind: type[SearchConfig] = SearchConfig) -> dict[st
 
 
 def to_toml(config: SearchConfig) -> str:
-    """Return all settings that are not None as TOML, without the password of the storage."""
+    """Return all settings that are not None as TOML, without the password of the storage.
+
+    What the named recipe decides is left out: another recipe beside the file then has its own.
+    """
     values = by_option(config)
+    inherited = by_option(with_options(config, {"recipe": values["recipe"]}))
     values["storage"] = config.storage and without_password(config.storage)
     table = settings_of(type(config))
-    lines = ["# se-nas search --config run.toml"]
+    for name, own in table.items():
+        if own.path[0] == "recipe" and len(own.path) == 2 and values[name] == inherited[name]:
+            values[name] = None
+    lines = ["# se-nas search --config run.toml", *_objects(config)]
     for panel in PANELS:
         lines += ["", f"# {panel}"]
         lines += [
@@ -49,6 +56,17 @@ def to_toml(config: SearchConfig) -> str:
             if table[name].panel == panel and value is not None
         ]
     return "\n".join(lines) + "\n"
+
+
+def _objects(config: SearchConfig) -> Iterator[str]:
+    """Yield a comment on each setting that is the name of a Python object, not kept in a file."""
+    from se_nas.data import DATASETS  # late: it imports torch
+
+    again = "was given as a Python object: give it again, to se_nas.run_search"
+    if config.data.name not in DATASETS and not config.data.name.endswith(".py"):
+        yield f"# data {again}"
+    if config.train is not None and not config.train.endswith(".py"):
+        yield f"# train {again}"
 
 
 def _toml(value: Any) -> str:

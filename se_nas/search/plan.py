@@ -22,7 +22,7 @@ from se_nas.search.study.samplers import Sampler, build_sampler
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.shared_data import NO_OBJECTS, SharedData, UserObjects, share
 from se_nas.space.space import Space
-from se_nas.training.custom import load_train_file
+from se_nas.training.custom import TrainFunction, load_train_file
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,18 @@ class Plan:
             InputError: something in the settings cannot be used.
         """
         images = load_data(config.data, config.seed) if user.data is None else user.data
-        train_file = check_train(config.train, user, images)
+        train = training_function(config.train, user)
+        if train is None and not isinstance(images, Data):
+            raise InputError(
+                f"data is {images.summary()}, without images; give train= that brings its own"
+            )
         price = price_on(images)
         enqueued = parse_enqueued(space, config.enqueue)
         return cls(
             space,
             config,
             images,
-            share(images, user, train_file, training_objective(space).metric),
+            share(images, user, config.train, training_objective(space).metric),
             price,
             check_feasible(space, price, images, config.seed),
             enqueued,
@@ -97,19 +101,14 @@ def price_on(images: ImageShape) -> Price:
     )
 
 
-def check_train(name: str | None, user: UserObjects, images: ImageShape) -> str | None:
-    """Return the file with the user's training function, if it comes from one.
+def training_function(name: str | None, user: UserObjects) -> TrainFunction | None:
+    """Return the user's training function: the object, or what the file of this name defines.
 
     Raises:
-        InputError: the function is lacking, or nothing can train on these images.
+        InputError: the object is lacking, or the file defines no function.
     """
-    if name is None and not isinstance(images, Data):
-        raise InputError(
-            f"data is {images.summary()}, without images; give train= that brings its own"
-        )
     if name is None or user.train is not None:
-        return None
+        return user.train
     if not name.endswith(".py"):
         raise InputError(f"train {name!r} was given as a Python function; give it again, as train=")
-    load_train_file(name)
-    return name
+    return load_train_file(name)

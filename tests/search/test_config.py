@@ -46,8 +46,11 @@ def test_settings_of_a_run_are_read_back() -> None:
         ({"data": {"nam": "digits"}}, "setting 'nam'"),
         ({"latency": {"batches": 1}}, "setting 'batches'"),
         ({"data": 5}, "the settings of a run cannot be read"),
-        ({"trials": "ten"}, "the settings of a run cannot be read"),
-        ({"trials": 0}, "trials is 0; give at least 1"),
+        ({"first_rung": "ten"}, "the settings of a run cannot be read"),
+        ({"trials": "ten"}, "trials is 'ten'; give a whole number of at least 1"),
+        ({"trials": 2.5}, "trials is 2.5; give a whole number of at least 1"),
+        ({"final_epochs": True}, "final_epochs is True; give a whole number"),
+        ({"gpus": -1}, "gpus is -1; give a whole number of at least 0"),
     ],
 )
 def test_a_file_that_is_not_ours_is_one_line(data: dict[str, Any], words: str) -> None:

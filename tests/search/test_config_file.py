@@ -66,6 +66,13 @@ def test_what_is_written_is_read_back(config: SearchConfig) -> None:
     assert config_from_options(values) == config
 
 
+def test_an_option_wins_over_the_file_of_a_run() -> None:
+    values = PARSERS[".toml"](to_toml(SearchConfig(recipe=RECIPES["search"])))
+    assert config_from_options(values | {"recipe": "senet"}).recipe == RECIPES["senet"]
+    own = PARSERS[".toml"](to_toml(SearchConfig(recipe=Recipe(batch_size=7))))
+    assert config_from_options(own | {"recipe": "adamw"}).recipe.batch_size == 7
+
+
 def test_the_files_of_both_kinds_are_read(tmp_path: Path) -> None:
     toml, yaml = tmp_path / "run.toml", tmp_path / "run.YML"
     toml.write_text(

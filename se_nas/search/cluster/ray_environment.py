@@ -27,20 +27,21 @@ def configure_ray(address: str | None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     if address is None:
         # Else Ray listens on every interface of the machine, whatever address it is given.
-        _stay_on_loopback()
+        _stay_on_loopback(True)
     else:
         # Clusters ask for a token by default, and joining one does not turn that on by itself.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-        if head_address(address).rpartition(":")[0] in ("127.0.0.1", "localhost"):
-            # A head on loopback: else Ray replaces the address by that of a network interface.
-            _stay_on_loopback()
+        # A head on loopback: else Ray replaces the address by that of a network interface.
+        # Another head: undo what an earlier search of this process set.
+        host = head_address(address).rpartition(":")[0]
+        _stay_on_loopback(host in ("127.0.0.1", "localhost"))
 
 
-def _stay_on_loopback() -> None:
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+def _stay_on_loopback(stay: bool) -> None:
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0" if stay else "1"
     imported = sys.modules.get("ray._private.ray_constants")
     if imported is not None:  # by the user, before the search: it has read the environment
-        imported.ENABLE_RAY_CLUSTER = False  # type: ignore[attr-defined]
+        imported.ENABLE_RAY_CLUSTER = not stay  # type: ignore[attr-defined]
 
 
 def head_address(address: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, whole
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config.data_settings import DataSettings
 from se_nas.settings import absolute_if_python, absolute_path, group, setting, with_options
@@ -136,12 +136,12 @@ class SearchConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "enqueue", tuple(self.enqueue))  # a list in JSON
         for name in ("trials", "epochs", "top", "final_seeds"):
-            _at_least(name, getattr(self, name), 1)
+            self._read_whole(name, 1)
         for name in ("concurrency", "final_epochs"):
             if getattr(self, name) is not None:
-                _at_least(name, getattr(self, name), 1)
+                self._read_whole(name, 1)
         if self.gpus is not None:
-            _at_least("gpus", self.gpus, 0)
+            self._read_whole("gpus", 0)
         for name in ("gpus_per_trial", "cpus_per_trial"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -174,6 +174,9 @@ class SearchConfig:
                 f"name is {self.name!r}; a run's name is no path: use letters, digits, . _ and -, "
                 "and give the folder with `out`"
             )
+
+    def _read_whole(self, name: str, least: int) -> None:
+        object.__setattr__(self, name, whole(name, getattr(self, name), least))
 
     @property
     def processes(self) -> int:
@@ -246,8 +249,3 @@ def without_password(url: str) -> str:
     """
     url = re.sub(r"(://[^:/@]*):[^@]*@", rf"\1:{HIDDEN}@", url)
     return re.sub(r"([?&]password=)[^&]*", rf"\1{HIDDEN}", url)
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(f"{name} is {value}; give at least {least}")

@@ -154,11 +154,11 @@ class RunDirectory:
     def write_settings(self, config: SearchConfig) -> None:
         """Write ``settings.json``, and ``run.toml``, with which ``--config`` repeats the run.
 
-        The latter has no name of the run, and names the space here if the settings name none.
+        The latter has no name of the run, and its space is the one here: a file may have changed.
         """
         self.write(SETTINGS, config.to_dict())
-        space = config.space or str(self.path / SPACE)
-        self._write_text("run.toml", to_toml(replace(config, space=space, name=None)))
+        again = replace(config, space=str(self.path / SPACE), name=None)
+        self._write_text("run.toml", to_toml(again))
 
     def _write_text(self, name: str, text: str) -> None:
         content = text.encode("utf-8", errors="backslashreplace")

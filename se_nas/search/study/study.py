@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
+from sqlalchemy.exc import SQLAlchemyError
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Price
@@ -53,6 +54,11 @@ def create_study(
     joined = run.joined
     try:
         opened = _open(space, config, run, resume=resume)
+    except InputError:
+        raise
+    except Exception as error:  # the drivers behind a URL raise many types
+        raise _refused(config, run, error, resume=resume) from None
+    try:
         asked = len(opened.get_trials(deepcopy=False)) if resume else 0
         own = driver_name(run).encode() if joined else b""  # at random
         seed = config.seed
@@ -68,12 +74,17 @@ def create_study(
         began = {"events": last_event(opened), "trials": config.trials, "seed": seed}
         opened.set_user_attr(key, [*opened.user_attrs.get(key, []), began])
         return opened
-    except InputError:
-        raise
-    except Exception as error:  # the drivers behind a URL raise many types
-        if resume and isinstance(error, OSError) and error.errno in FULL:
-            raise  # what was told is safe, and the run's own line says so
-        raise InputError(cannot_open(_place(config, run), error)) from None
+    except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise _refused(config, run, error, resume=resume) from None
+
+
+def _refused(
+    config: SearchConfig, run: RunDirectory, error: Exception, *, resume: bool
+) -> Exception:
+    """Return the error of a storage that cannot be used, as it is to be raised."""
+    if resume and isinstance(error, OSError) and error.errno in FULL:
+        return error  # what was told is safe, and the run's own line says so
+    return InputError(cannot_open(_place(config, run), error))
 
 
 def _open(space: Space, config: SearchConfig, run: RunDirectory, *, resume: bool) -> optuna.Study:

@@ -83,7 +83,7 @@ def share(
 
     Args:
         user: objects that cannot be loaded from a file.
-        train_file: which defines a training function, if there is one.
+        train_file: which defines a training function, if there is one; ``user.train`` wins.
         needed: the metric that the search compares.
 
     >>> from se_nas.data import load

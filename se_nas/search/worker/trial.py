@@ -123,7 +123,7 @@ class SETrial(tune.Trainable):
             self.broken = "CUDA error" in str(error)
             if is_out_of_memory(error):
                 return self._end("out_of_memory", first_line(error))
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            reason = f"{type(error).__name__}: {first_line(error)}"
             return {**self._end("error", reason), "traceback": traceback.format_exc()}
 
     def _step(self) -> TrialReport:

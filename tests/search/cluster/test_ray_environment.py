@@ -1,4 +1,4 @@
-"""A cluster of our own listens on loopback only, whenever Ray was imported."""
+"""A cluster of our own listens on loopback only, whenever Ray was imported; others do not."""
 
 from __future__ import annotations
 
@@ -28,3 +28,19 @@ def test_a_node_is_on_loopback_also_if_ray_was_imported_before(
         timeout=120,
     )
     assert done.stdout.strip() == "127.0.0.1", done.stderr
+
+
+@pytest.mark.parametrize("then", ["", "import ray"])
+def test_a_remote_head_is_joined_after_a_run_on_this_machine(then: str) -> None:
+    code = f"""
+from se_nas.search.cluster.ray_environment import configure_ray
+configure_ray(None)
+{then}
+configure_ray("10.0.0.5:6379")
+from ray._private import ray_constants
+print(ray_constants.ENABLE_RAY_CLUSTER)
+configure_ray(None)
+print(ray_constants.ENABLE_RAY_CLUSTER)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["True", "False"], done.stderr

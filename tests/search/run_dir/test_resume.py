@@ -8,14 +8,22 @@ from pathlib import Path
 import pytest
 
 from se_nas import SE, InputError, Space, choice, load_space, params, trunk
+from se_nas.cli import main
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config import DataSettings, SearchConfig, config_from_options
 from se_nas.search.config_file import read_settings
 from se_nas.search.run_dir import compatibility, directory, resume
 from se_nas.search.run_dir.lock import run_lock
+from se_nas.settings import settings_of
 from se_nas.training.recipes import RECIPES
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
+
+
+SPACE_FILE = """
+from se_nas import SE, Space, choice, trunk
+space = Space("my", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
+"""
 
 
 def make(tmp_path: Path, space: Space = SPACE, **settings: object) -> directory.RunDirectory:
@@ -106,15 +114,12 @@ def test_the_same_value_again_is_no_change(tmp_path: Path) -> None:
 
 
 def test_what_may_change_is_said_at_the_setting() -> None:
-    assert sorted(compatibility.MAY_CHANGE) == sorted(
-        [
-            *("trials", "gpus", "gpus_per_trial", "cpus_per_trial", "concurrency", "address"),
-            *("dashboard", "dashboard_host", "tensorboard", "storage"),
-            *("top", "final_seeds", "final_epochs", "max_failed_share"),
-            *("data_dir", "latency_cache"),
-        ]
-    )
-    assert sorted(compatibility.APART) == ["name", "out", "space"]
+    may_change = {"gpus", "gpus_per_trial", "address", "storage", "data_dir", "latency_cache"}
+    assert may_change | {"trials", "top", "dashboard"} <= compatibility.MAY_CHANGE
+    assert {"name", "out", "space"} <= compatibility.APART
+    fixed = {*settings_of(SearchConfig)} - compatibility.MAY_CHANGE - compatibility.APART
+    assert {"data", "limit_train", "recipe", "batch_size", "train", "epochs", "seed"} <= fixed
+    assert {"first_rung", "sampler", "enqueue", "latency_batch"} <= fixed
 
 
 def test_drivers_of_a_study_share_what_results_depend_on() -> None:
@@ -127,12 +132,11 @@ def test_drivers_of_a_study_share_what_results_depend_on() -> None:
         space="mobile_se",
     )
     shared = compatibility.shared_settings(config)
-    assert sorted(shared) == sorted(
-        [
-            *("data", "recipe", "train", "latency", "trials", "epochs", "first_rung"),
-            *("gpus_per_trial", "sampler", "enqueue", "seed"),
-        ]
-    )
+    assert set(shared) == {
+        each.path[0] for each in settings_of(SearchConfig).values() if each.shared
+    }
+    assert {"data", "recipe", "train", "trials", "epochs", "gpus_per_trial", "seed"} <= set(shared)
+    assert not {"gpus", "top", "space", "name", "storage", "out"} & set(shared)
     assert shared["data"] == asdict(DataSettings("cifar10"))
     assert shared["latency"] == asdict(LatencySettings(batch=8))
     assert shared["gpus_per_trial"] == 0.5
@@ -223,19 +227,45 @@ def test_the_settings_file_of_a_run_repeats_it(tmp_path: Path) -> None:
     )
     run = directory.create(SPACE, config)
     values = read_settings(str(run.path / "run.toml"))
-    assert config_from_options(values) == config
+    assert config_from_options(values) == replace(config, space=str(run.path / "space.json"))
     again = directory.create(SPACE, replace(config_from_options(values), name="again"))
-    assert read_settings(str(again.path / "run.toml")) == values  # not with the name
+    repeated = read_settings(str(again.path / "run.toml"))
+    assert repeated == values | {"space": str(again.path / "space.json")}  # not with the name
 
     resume.note_session(run, replace(config, trials=77))
     assert read_settings(str(run.path / "run.toml")) == values | {"trials": 77}
 
 
-def test_a_space_without_a_name_is_that_of_the_run(tmp_path: Path) -> None:
-    run = make(tmp_path)
+@pytest.mark.parametrize("space", [None, "mobile_se"])
+def test_the_space_to_repeat_is_that_of_the_run(space: str | None, tmp_path: Path) -> None:
+    run = directory.create(SPACE, SearchConfig(out=str(tmp_path), space=space))
     config = config_from_options(read_settings(str(run.path / "run.toml")))
     assert config.space == str(run.path / "space.json")
     assert load_space(config.space) == SPACE
+
+
+def test_the_command_line_takes_the_settings_file_of_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "my.py"
+    file.write_text(SPACE_FILE)
+    config = SearchConfig(out=str(tmp_path), space=str(file))
+    run = directory.create(load_space(str(file)), config)
+    file.unlink()
+    with pytest.raises(SystemExit) as stop:
+        main(["--dry-run", "--config", str(run.path / "run.toml")], alone="search")
+    assert stop.value.code == 0
+    assert "space  my v1" in capsys.readouterr().out
+
+
+def test_the_settings_file_says_which_python_objects_to_give_again(tmp_path: Path) -> None:
+    def comments(name: str, **settings: object) -> list[str]:
+        text = (make(tmp_path, name=name, **settings).path / "run.toml").read_text()
+        return [line for line in text.splitlines() if "give it again" in line]
+
+    assert comments("files", data=DataSettings("/my.py"), train="/train.py") == []
+    found = comments("objects", data=DataSettings("mine"), train="train_mine")
+    assert [line.split()[1] for line in found] == ["data", "train"]
 
 
 def test_a_resumed_session_is_written_down_with_what_differs(tmp_path: Path) -> None:

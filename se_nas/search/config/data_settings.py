@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,5 +38,6 @@ class DataSettings:
 
     @property
     def title(self) -> str:
-        """A short name, fit for a file name: of a path its last part."""
-        return Path(self.name).stem if self.name.endswith(".py") else self.name
+        """A short name, fit for a run's name: of a path its last part."""
+        name = Path(self.name).stem if self.name.endswith(".py") else self.name
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

@@ -16,7 +16,7 @@ from torch import nn
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import eval_loader
-from se_nas.errors import InputError
+from se_nas.errors import InputError, whole
 from se_nas.models.materialize import materialize
 from se_nas.training.custom import Resources, StopTraining, TrainFunction, TrainResult
 from se_nas.training.evaluation import Metrics, evaluate
@@ -180,8 +180,7 @@ class CustomTraining:
         if self._stopped or self.finished or self.epochs_done >= self.resources.epochs:
             raise StopTraining
         number = self.epochs_done + 1 if epoch is None else epoch
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise InputError(f"report: epoch is {epoch!r}; give a whole number from 1")
+        number = whole("report: epoch", number, 1)
         if val_loss is None and self.needed == "val_loss":
             raise InputError("report: val_loss is not given, and it is what the space compares")
         metrics = {"val_acc": _share("val_acc", val_acc)}

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -154,7 +155,7 @@ def test_torch_and_random_are_seeded_so_that_a_training_is_the_same_again() -> N
         ({"val_acc": 93.1}, "val_acc is 93.1; give a share in [0, 1], not a percentage"),
         ({"val_acc": "high"}, "report: val_acc is 'high'; give a number"),
         ({"val_acc": 0.5, "f1": None}, "report: f1 is None; give a number"),
-        ({"val_acc": 0.5, "epoch": 0}, "report: epoch is 0; give a whole number from 1"),
+        ({"val_acc": 0.5, "epoch": 0}, "report: epoch is 0; give a whole number of at least 1"),
     ],
 )
 def test_a_report_that_makes_no_sense_is_an_error_where_it_is_made(
@@ -163,6 +164,16 @@ def test_a_report_that_makes_no_sense_is_an_error_where_it_is_made(
     with pytest.raises(InputError) as error:
         training(lambda architecture, report, resources: report(**given)).epoch()
     assert str(error.value) == words
+
+
+def test_an_epoch_may_be_a_whole_number_of_numpys() -> None:
+    def train(architecture: Architecture, report: Any, resources: Resources) -> None:
+        report(val_acc=0.5, epoch=np.int64(2))
+
+    first = training(train).epoch()
+    assert first is not None
+    assert type(first.epoch) is int
+    assert first.epoch == 2
 
 
 def test_a_loss_that_the_space_compares_must_be_reported() -> None:

@@ -18,12 +18,16 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.data import eval_loader
 from se_nas.errors import InputError, whole
 from se_nas.models.materialize import materialize
+from se_nas.space.objectives import COSTS, MEASURED
 from se_nas.training.custom import Resources, StopTraining, TrainFunction, TrainResult
 from se_nas.training.evaluation import Metrics, evaluate
 from se_nas.training.train import NonFiniteLoss
 
 # The user's code of a training that is stopped has so long to end.
 STOP_TIMEOUT_S = 60.0
+# Columns of a trial beside its metrics; and each field of its cost may be an objective.
+COLUMNS = ("number", "name", "architecture", "end", "epochs", "seconds")
+RESERVED = frozenset((*COLUMNS, *COSTS, *MEASURED))
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,9 @@ class CustomTraining:
         number = whole("report: epoch", number, 1)
         if val_loss is None and self.needed == "val_loss":
             raise InputError("report: val_loss is not given, and it is what the space compares")
+        for name in other:
+            if name in RESERVED:
+                raise InputError(f"report: {name} is a name of the search's own; give another")
         metrics = {"val_acc": _share("val_acc", val_acc)}
         given = other if val_loss is None else {"val_loss": val_loss, **other}
         metrics |= {name: _number(name, value) for name, value in given.items()}

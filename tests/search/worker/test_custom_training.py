@@ -155,6 +155,10 @@ def test_torch_and_random_are_seeded_so_that_a_training_is_the_same_again() -> N
         ({"val_acc": 93.1}, "val_acc is 93.1; give a share in [0, 1], not a percentage"),
         ({"val_acc": "high"}, "report: val_acc is 'high'; give a number"),
         ({"val_acc": 0.5, "f1": None}, "report: f1 is None; give a number"),
+        *(
+            ({"val_acc": 0.5, own: 1}, f"report: {own} is a name of the search's own; give another")
+            for own in ("params", "macs", "latency_ms", "seconds", "epochs", "end", "name")
+        ),
         ({"val_acc": 0.5, "epoch": 0}, "report: epoch is 0; give a whole number of at least 1"),
     ],
 )

@@ -84,7 +84,7 @@ class CustomTraining:
     ) -> None:
         self.train, self.architecture, self.resources = train, architecture, resources
         self.needed, self.sizes = needed, (num_classes, in_channels)
-        self.epochs_done = 0
+        self.epochs_done = self._epochs_before = 0
         self.finished = False
         self.model: nn.Module | None = None
         self._result = TrainResult()
@@ -109,7 +109,7 @@ class CustomTraining:
         message = self._messages.get()
         if isinstance(message, _Ended):
             self._end(message)
-            if not self.epochs_done:
+            if not self.epochs_done and not self._epochs_before:
                 raise InputError("train() ended without a report; call report(val_acc=…)")
             return None
         self.epochs_done = message.epoch
@@ -150,7 +150,12 @@ class CustomTraining:
         return {"epochs_done": self.epochs_done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Do nothing: the function begins again and says where with ``report(epoch=…)``."""
+        """Note the epochs of a worker that died.
+
+        The function begins again and says where with ``report(epoch=…)``. If all its epochs are in
+        its checkpoint it may end without a report.
+        """
+        self._epochs_before = int(state["epochs_done"])
 
     def close(self) -> bool:
         """End the function where it waits in ``report``; False if it does not end."""

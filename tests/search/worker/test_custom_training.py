@@ -315,6 +315,19 @@ def test_a_function_goes_on_from_its_own_checkpoint(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_function_that_has_nothing_left_to_do_is_complete_with_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SHARE", float("inf"))
+    settings = TrialSettings(SETTINGS.data, SETTINGS.recipe, 3, checkpoints=str(tmp_path))
+    dying = worker(resumable, settings, number=3)
+    dying.step()
+    dying.step()
+    (checkpoints.folder_of(tmp_path, 3) / "epoch").write_text("3")
+    [last] = run(worker(resumable, settings, number=3))
+    assert (last["end"], last["epoch"], last["val_acc"]) == ("complete", 2, 0.2)
+
+
 def test_an_epoch_that_the_function_saved_and_did_not_report_counts_as_the_next(
     tmp_path: Path,
 ) -> None:

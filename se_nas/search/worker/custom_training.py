@@ -53,6 +53,19 @@ class _Ended:
     error: BaseException | None = None
 
 
+class _TrainThread(threading.Thread):
+    """The thread of a user's function; ``abandoned`` if it did not end when it was to."""
+
+    abandoned = False
+
+
+def is_occupied() -> bool:
+    """Return whether a function that did not end when it was to still runs in this process."""
+    return any(
+        isinstance(thread, _TrainThread) and thread.abandoned for thread in threading.enumerate()
+    )
+
+
 class CustomTraining:
     """A user's training function with the methods of ``Training``: stepped an epoch at a time.
 
@@ -91,7 +104,7 @@ class CustomTraining:
         self._messages: SimpleQueue[CustomEpoch | _Ended] = SimpleQueue()
         self._answers: SimpleQueue[bool] = SimpleQueue()  # whether to go on
         self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._thread: _TrainThread | None = None
 
     def epoch(self) -> CustomEpoch | None:
         """Let the function go on to its next report; None if it ended before its budget.
@@ -102,7 +115,7 @@ class CustomTraining:
         """
         if self._thread is None:
             # A daemon: a worker's process may end while the user's code hangs.
-            self._thread = threading.Thread(target=self._run, name="train", daemon=True)
+            self._thread = _TrainThread(target=self._run, name="train", daemon=True)
             self._thread.start()
         else:
             self._answers.put(True)
@@ -161,9 +174,11 @@ class CustomTraining:
         """End the function where it waits in ``report``; False if it does not end."""
         self._stopped = True
         self._answers.put(False)
-        if self._thread is not None:
-            self._thread.join(STOP_TIMEOUT_S)
-        return self._thread is None or not self._thread.is_alive()
+        if self._thread is None:
+            return True
+        self._thread.join(STOP_TIMEOUT_S)
+        self._thread.abandoned = self._thread.is_alive()
+        return not self._thread.abandoned
 
     def _run(self) -> None:
         seed = self.resources.seed

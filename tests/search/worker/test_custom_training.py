@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -393,6 +394,37 @@ def test_a_retraining_without_anything_to_test_says_what_to_return() -> None:
     _, payload = retrained(every_epoch)
     assert payload.result.end == "error"
     assert "train() returned nothing to test" in payload.result.reason
+
+
+def test_a_process_with_a_function_that_does_not_end_takes_no_further_retraining(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(custom_training, "STOP_TIMEOUT_S", 0.05)
+    free = threading.Event()
+
+    def train(architecture: Architecture, report: Any, resources: Resources) -> None:
+        try:
+            report(val_acc=float("nan"))
+        finally:
+            free.wait()
+
+    class Exited(BaseException):
+        pass
+
+    def leave(code: int) -> None:
+        raise Exited(code)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    _, payload = retrained(train)
+    assert payload.result.end == "not_finite"
+    with pytest.raises(Exited):
+        retrained(train)
+    free.set()
+    for thread in threading.enumerate():
+        if isinstance(thread, custom_training._TrainThread) and thread.abandoned:
+            thread.join()
+    _, payload = retrained(train)
+    assert payload.result.end == "not_finite"
 
 
 def test_a_file_defines_the_function(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 import torch
 
 import se_nas
-from se_nas import SE, InputError, SearchResult, Space, choice, optional, per_stage
+from se_nas import SE, InputError, SearchResult, Space, choice, data, optional, per_stage
 from se_nas.data import ImageShape, from_datasets
-from se_nas.search.config import config_from_options
+from se_nas.search.config import DataSettings, config_from_options
 from se_nas.search.user_input import read_space, user_options
+from se_nas.search.worker.data import load_data
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = Space(
@@ -26,12 +28,12 @@ SPACE = Space(
 SMALL: dict[str, Any] = {"epochs": 2, "top": 1, "final_seeds": 1, "gpus": 0, "dashboard": False}
 
 
-def own_data(name: str = "stripes") -> Any:
+def own_data(name: str = "stripes", count: int = 120) -> Any:
     def image(i: int) -> torch.Tensor:
         stripes = (torch.arange(8) % 2 == 0).float().expand(2, 8, 8)
         return stripes if i % 2 else stripes.transpose(1, 2)
 
-    noisy = [(image(i), i % 2) for i in range(120)]
+    noisy = [(image(i), i % 2) for i in range(count)]
 
     class Noisy(torch.utils.data.Dataset[Any]):
         noise = staticmethod(lambda image: image + 0.1 * torch.randn_like(image))  # not picklable
@@ -55,9 +57,9 @@ def test_a_search_on_data_and_a_training_of_ones_own(
             report(val_acc=0.5 + 0.1 * epoch + model.num_classes / 100, lines=epoch)
         return model
 
-    data = own_data()
+    stripes = own_data()
     settings = {"trials": 2, "out": str(tmp_path), "name": "one", "first_rung": 1.0, **SMALL}
-    result = se_nas.run_search(SPACE, data, train=train, progress=False, **settings)
+    result = se_nas.run_search(SPACE, stripes, train=train, progress=False, **settings)
     assert capfd.readouterr() == ("", "")
 
     assert result.run == tmp_path / "one"
@@ -82,11 +84,16 @@ def test_a_search_on_data_and_a_training_of_ones_own(
     again: dict[str, Any] = {"resume": result.run, "progress": False, "trials": 3}
     with pytest.raises(InputError, match=r"'stripes'.* is to be given again"):
         se_nas.run_search(**again)
-    with pytest.raises(InputError, match=r"`data` is 'other', in the run .* it is 'stripes'"):
+    with pytest.raises(
+        InputError, match=r"`data` is 'object:other@\w+', in the run .* 'object:stripes@"
+    ):
         se_nas.run_search(data=own_data("other"), train=train, **again)
+    fewer = own_data(count=60)
+    with pytest.raises(InputError, match=r"`data` is 'object:stripes@\w+', in the run .* 'object:"):
+        se_nas.run_search(data=fewer, train=train, **again)
     with pytest.raises(InputError, match=r"train .* was given as a Python function; give it again"):
-        se_nas.run_search(data=data, **again)
-    more = se_nas.run_search(data=data, train=train, **again)
+        se_nas.run_search(data=stripes, **again)
+    more = se_nas.run_search(data=stripes, train=train, **again)
     assert [trial.number for trial in more.trials[:2]] == [0, 1]
     assert len(more.trials) == 3
 
@@ -182,11 +189,29 @@ def test_names_files_folders_and_objects_become_settings(
     assert options("images") == {"data": "imagefolder", "data_dir": "images"}
     assert config_from_options(options("mine.py")).data.name == str(tmp_path / "mine.py")
     assert config_from_options(options("mine.py")).data.title == "mine"
-    assert options(own_data(), print) == {"data": "stripes", "train": "print"}
+    own = options(own_data(), print)
+    assert own == options(own_data(), print)
+    assert re.fullmatch(r"object:stripes@[0-9a-f]{8}", own["data"])
+    assert own["train"] == "print"
     with pytest.raises(InputError, match="image_size is 32; the data set decides that itself"):
         options(own_data(), image_size=32)
     assert read_space(None) is None
     assert read_space(SPACE) is SPACE
+
+
+def test_a_data_set_of_a_known_name_is_not_loaded_by_that_name() -> None:
+    def settings(**options: Any) -> DataSettings:
+        images = data.load("digits", **options)
+        return config_from_options(user_options(None, images, None, {})[0]).data
+
+    found = settings(limit_train=200)
+    assert found.title == "digits"
+    assert found == settings(limit_train=200)
+    assert found not in (settings(), settings(limit_train=200, seed=1))
+    with pytest.raises(InputError, match="unknown data set 'object:digits@"):
+        data.load(found.name)
+    with pytest.raises(InputError, match="data 'digits' was given as a Python object; it is to be"):
+        load_data(found, 0)
 
 
 def test_a_run_that_is_not_complete_has_no_result(tmp_path: Path) -> None:

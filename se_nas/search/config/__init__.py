@@ -5,7 +5,7 @@ data_settings    ``DataSettings``: the images
 trial_settings   ``TrialSettings``: one training on a worker
 """
 
-from se_nas.search.config.data_settings import DataSettings
+from se_nas.search.config.data_settings import DataSettings, object_name
 from se_nas.search.config.search_config import (
     HIDDEN,
     SAMPLERS,
@@ -23,5 +23,6 @@ __all__ = [
     "SearchConfig",
     "TrialSettings",
     "config_from_options",
+    "object_name",
     "without_password",
 ]

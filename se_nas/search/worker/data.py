@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from se_nas import data
+from se_nas.errors import InputError
 from se_nas.search.config import DataSettings
 from se_nas.search.worker.shared_data import SharedData
 
 
 def load_data(settings: DataSettings, seed: int) -> data.Data:
-    """Return the images that the settings name."""
+    """Return the images that the settings name.
+
+    Raises:
+        InputError: they were given as a Python object; or what ``se_nas.data.load`` raises.
+    """
+    if settings.is_object:
+        raise InputError(
+            f"data {settings.title!r} was given as a Python object; it is to be given again, as "
+            "data="
+        )
     return data.load(**asdict(settings), seed=seed)
 
 

@@ -16,6 +16,7 @@ import se_nas
 from se_nas import SE, InputError, SearchResult, Space, choice, data, optional, per_stage
 from se_nas.data import ImageShape, from_datasets
 from se_nas.search.config import DataSettings, config_from_options
+from se_nas.search.plan import Plan
 from se_nas.search.user_input import read_space, user_options
 from se_nas.search.worker.data import load_data
 
@@ -152,8 +153,12 @@ def test_the_command_line_takes_files_with_data_and_training(tmp_path: Path) -> 
         ({"space": "digit_se"}, "did you mean 'digits_se'"),
         ({"space": "digits_se", "data": [1]}, "data is a list; give a name, a path, or se_nas"),
         ({"space": "digits_se", "data": "cifar"}, "did you mean 'cifar10'"),
+        ({"space": "digits_se", "train": print}, "`train` is given without `data`"),
         ({"space": "digits_se", "train": 3}, "train is a int; give a function train("),
-        ({"space": "digits_se", "train": "gone.py"}, "gone.py': there is no such file"),
+        (
+            {"space": "digits_se", "data": "digits", "train": "gone.py"},
+            "gone.py': there is no such file",
+        ),
         ({"space": "digits_se", "trial": 3}, "unknown setting 'trial'; did you mean 'trials'"),
         ({"space": "digits_se", "trials": "3"}, "trials is '3'; give a whole number"),
         (
@@ -171,6 +176,33 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir()), "nothing began"
+
+
+def test_a_file_may_hold_a_shape_for_a_training_with_its_own_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file, mine = tmp_path / "shape.py", tmp_path / "mine.py"
+    shape = "ImageShape(num_classes=7, in_channels=2, image_size=9)"
+    file.write_text(f"from se_nas.data import ImageShape\nDATA = {shape}")
+    mine.write_text("def train(architecture, report, resources): ...")
+    options = {"data": str(file), "epochs": 1}
+    with pytest.raises(InputError, match="without images; give train= that brings its own"):
+        Plan.of(SPACE, config_from_options(options))
+    plan = Plan.of(SPACE, config_from_options(options | {"train": str(mine)}))
+    assert plan.images.summary() == "images: 7 classes, 2×9×9"
+    with pytest.raises(InputError, match=r"limit_train is 5; shape\.py has no images"):
+        Plan.of(SPACE, config_from_options(options | {"limit_train": 5}))
+    with pytest.raises(InputError, match="has an ImageShape, without images"):
+        data.load(str(file))
+
+
+def test_a_training_on_the_command_line_needs_data(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "digits_se"]
+    command += ["--train", "mine.py", "--dry-run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 2
+    assert "--train is given without --data, by which" in done.stderr
 
 
 def test_names_files_folders_and_objects_become_settings(

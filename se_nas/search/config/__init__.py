@@ -10,6 +10,7 @@ from se_nas.search.config.search_config import (
     HIDDEN,
     SAMPLERS,
     SearchConfig,
+    check_new_run,
     config_from_options,
     without_password,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "DataSettings",
     "SearchConfig",
     "TrialSettings",
+    "check_new_run",
     "config_from_options",
     "object_name",
     "without_password",

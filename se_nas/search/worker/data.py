@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 from se_nas import data
 from se_nas.errors import InputError
@@ -10,8 +11,8 @@ from se_nas.search.config import DataSettings
 from se_nas.search.worker.shared_data import SharedData
 
 
-def load_data(settings: DataSettings, seed: int) -> data.Data:
-    """Return the images that the settings name.
+def load_data(settings: DataSettings, seed: int) -> data.ImageShape:
+    """Return the images that the settings name; of a user's file perhaps only their shape.
 
     Raises:
         InputError: they were given as a Python object; or what ``se_nas.data.load`` raises.
@@ -21,7 +22,12 @@ def load_data(settings: DataSettings, seed: int) -> data.Data:
             f"data {settings.title!r} was given as a Python object; it is to be given again, as "
             "data="
         )
-    return data.load(**asdict(settings), seed=seed)
+    values = asdict(settings)
+    if settings.name.endswith(".py"):
+        given = {name: values[name] for name in ("val_images", "image_size")}
+        path = Path(settings.data_dir or "", settings.name)
+        return data.load_own(path, given, settings.limit_train, seed)
+    return data.load(**values, seed=seed)
 
 
 def worker_data(settings: DataSettings, seed: int, shared: SharedData | None) -> data.ImageShape:

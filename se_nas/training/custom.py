@@ -65,7 +65,7 @@ class Resources:
     Attributes:
         device: ``cuda`` or ``cpu``.
         threads: for computing on the CPU; torch is set to it.
-        gpus: how many are visible; a fraction is a share of one.
+        gpus: how many are visible, in whole; other trials may share one.
         seed: of this training; torch, numpy and ``random`` are seeded with it.
         epochs: the budget.
         data: the data set of the search; None if it has none of its own.

@@ -16,6 +16,8 @@ from se_nas.errors import InputError, first_line
 def read_python_file(path: Path, what: str) -> dict[str, Any]:
     """Run a file and return what it defines; it may import files beside it, as a script may.
 
+    Its folder stays on ``sys.path``: a function of the file may import when it is called.
+
     Args:
         what: is in the file, for messages: ``space``.
 
@@ -25,13 +27,10 @@ def read_python_file(path: Path, what: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{what} {str(path)!r}: there is no such file")
     beside = str(path.absolute().parent)
-    sys.path.insert(0, beside)
-    try:
-        with errors_of_file(path, what):
-            return runpy.run_path(str(path))
-    finally:
-        if beside in sys.path:
-            sys.path.remove(beside)
+    if beside not in sys.path:
+        sys.path.insert(0, beside)
+    with errors_of_file(path, what):
+        return runpy.run_path(str(path))
 
 
 @contextmanager

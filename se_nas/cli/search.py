@@ -9,7 +9,7 @@ import typer
 from se_nas.cli.options import add_settings
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
-from se_nas.search.config import SearchConfig, config_from_options
+from se_nas.search.config import SearchConfig, check_new_run, config_from_options
 
 
 def search(
@@ -46,6 +46,8 @@ def search(
     if written.get("space") is None and resume is None and not join:
         raise InputError("--space is missing: give a space, or --resume RUN")
     asked = config_from_options(written)
+    if resume is None and not join:
+        check_new_run(written)
     space = None if asked.space is None else load_space(asked.space)
     console = Console(highlight=False)
     if dry_run:

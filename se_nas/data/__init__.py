@@ -80,8 +80,15 @@ def load(
     'digits: 10 classes, 1×8×8, 1150 train, 287 val, 360 test'
     """
     if name.endswith(".py"):
-        given = {"val_share": val_share, "val_images": val_images, "image_size": image_size}
-        return _own(Path(data_dir or "", name), given, limit_train, seed)
+        own = load_own(
+            Path(data_dir or "", name),
+            {"val_share": val_share, "val_images": val_images, "image_size": image_size},
+            limit_train,
+            seed,
+        )
+        if not isinstance(own, Data):
+            raise InputError(f"data file {name!r} has an ImageShape, without images")
+        return own
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS, OWN)
     seed = whole("seed", seed, 0, 2**32 - 1)
@@ -105,11 +112,18 @@ def load(
     )
 
 
-def _own(path: Path, given: Mapping[str, object], limit_train: int | None, seed: int) -> Data:
+def load_own(
+    path: Path, given: Mapping[str, object], limit_train: int | None, seed: int
+) -> ImageShape:
+    """Read a user's file, which may have no images; it decides alone what is ``given``."""
     for field, value in given.items():
         if value is not None:
             raise InputError(f"{field} is {value!r}; {path.name} decides that of its own data")
     data = load_data_file(path)
+    if not isinstance(data, Data):
+        if limit_train is not None:
+            raise InputError(f"limit_train is {limit_train!r}; {path.name} has no images")
+        return data
     return replace(data, train=_limited(data.train, limit_train, data.num_classes, seed))
 
 

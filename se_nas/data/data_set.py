@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +49,14 @@ class ImageShape:
         size = f"{self.in_channels}×{self.image_size}×{self.image_size}"
         return f"{self.name}: {self.num_classes} classes, {size}"
 
+    def fingerprint(self) -> str:
+        """Return a short hash that tells data of one name apart: of all but the pixels."""
+        return hashlib.sha256(b"".join(self._identity())).hexdigest()[:8]
+
+    def _identity(self) -> Iterator[bytes]:
+        yield self.summary().encode(errors="backslashreplace")
+        yield repr(self.classes).encode(errors="backslashreplace")
+
 
 @dataclass(frozen=True, eq=False)
 class Data(ImageShape):
@@ -88,3 +98,9 @@ class Data(ImageShape):
         """Write one line: classes, shape, images of each part."""
         parts = f"{len(self.train)} train, {len(self.val)} val, {len(self.test)} test"
         return f"{super().summary()}, {parts}{self.note and f' ({self.note})'}"
+
+    def _identity(self) -> Iterator[bytes]:
+        yield from super()._identity()
+        for part in (self.train, self.val, self.test):
+            yield part.labels.numpy().tobytes()
+            yield part.indices.numpy().tobytes()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
-from se_nas.data.data_set import Data
+from se_nas.data.data_set import Data, ImageShape
 from se_nas.data.dataset_images import DatasetImages, shape_text, to_image
 from se_nas.data.images import Statistics
 from se_nas.data.labels import check_labels, count_classes, read_labels, spread
@@ -98,8 +98,10 @@ def from_datasets(
     )
 
 
-def load_data_file(path: str | Path) -> Data:
+def load_data_file(path: str | Path) -> ImageShape:
     """Read the data set that a Python file defines: ``DATA``, or what its ``load_data()`` returns.
+
+    It is what ``from_datasets`` gives, or an ``ImageShape`` for a training with its own images.
 
     Raises:
         InputError: there is no such file, an error in it, or it defines neither.
@@ -110,12 +112,12 @@ def load_data_file(path: str | Path) -> Data:
     if data is None and callable(values.get("load_data")):
         with errors_of_file(path, "data"):
             data = values["load_data"]()
-    if isinstance(data, Data):
+    if isinstance(data, ImageShape):
         return data
     found = "neither" if data is None else f"a {type(data).__name__}"
     raise InputError(
         f"data file {str(path)!r}: DATA, or what load_data() returns, is to be what "
-        f"se_nas.data.from_datasets(…) gives; there is {found}"
+        f"se_nas.data.from_datasets(…) gives, or an ImageShape; there is {found}"
     )
 
 

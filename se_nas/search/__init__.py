@@ -60,11 +60,13 @@ def run_search(
         KeyboardInterrupt: the user stopped the search; ``resume`` goes on with it.
     """
     from se_nas.errors import InputError
-    from se_nas.search.config import config_from_options
+    from se_nas.search.config import check_new_run, config_from_options
     from se_nas.search.user_input import console_for, read_space, user_options
 
     options, user = user_options(space, data, train, settings)
     config = config_from_options(options)
+    if resume is None:
+        check_new_run(options)
     found = read_space(space)
     _configure(config.address)
     from se_nas.search import run as way

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from se_nas.data import DATASETS, ImageShape
 from se_nas.errors import InputError
+from se_nas.search.config import object_name
 from se_nas.search.worker.shared_data import UserObjects
 from se_nas.space.space import Space
 from se_nas.space.space_files import load_space
@@ -35,7 +36,7 @@ def user_options(
         for name in LOADED:
             if options.get(name) is not None:
                 raise InputError(f"{name} is {options[name]!r}; the data set decides that itself")
-        options["data"] = data.name
+        options["data"] = object_name(data.name, data.fingerprint())
     elif isinstance(data, (str, os.PathLike)):
         options |= _named_data(os.fspath(data), isinstance(data, os.PathLike))
     elif data is not None:

@@ -48,12 +48,13 @@ class Report(Protocol):
             val_loss: needed where the space has it for an objective.
             epoch: of this report, from 1, where training went on from a checkpoint; one more than
                 at the last report if not given.
-            other: further numbers, which are kept in the trial's curve.
+            other: further numbers, which are kept in the trial's curve, under names that are not
+                those of the search: ``params``, ``seconds``, ``epochs`` and the like.
 
         Raises:
             StopTraining: no further epoch is wanted: the scheduler stopped the trial, or the
                 budget is spent.
-            InputError: a value is no number, or not in its range.
+            InputError: a value is no number, or not in its range; or a name is the search's.
         """
 
 
@@ -64,7 +65,7 @@ class Resources:
     Attributes:
         device: ``cuda`` or ``cpu``.
         threads: for computing on the CPU; torch is set to it.
-        gpus: how many are visible; a fraction is a share of one.
+        gpus: how many are visible, in whole; other trials may share one.
         seed: of this training; torch, numpy and ``random`` are seeded with it.
         epochs: the budget.
         data: the data set of the search; None if it has none of its own.

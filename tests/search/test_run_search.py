@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import torch
 
 import se_nas
-from se_nas import SE, InputError, SearchResult, Space, choice, optional, per_stage
+from se_nas import SE, InputError, SearchResult, Space, choice, data, optional, per_stage
 from se_nas.data import ImageShape, from_datasets
-from se_nas.search.config import config_from_options
+from se_nas.search.config import DataSettings, config_from_options
+from se_nas.search.plan import Plan
 from se_nas.search.user_input import read_space, user_options
+from se_nas.search.worker.data import load_data
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = Space(
@@ -26,12 +29,12 @@ SPACE = Space(
 SMALL: dict[str, Any] = {"epochs": 2, "top": 1, "final_seeds": 1, "gpus": 0, "dashboard": False}
 
 
-def own_data(name: str = "stripes") -> Any:
+def own_data(name: str = "stripes", count: int = 120) -> Any:
     def image(i: int) -> torch.Tensor:
         stripes = (torch.arange(8) % 2 == 0).float().expand(2, 8, 8)
         return stripes if i % 2 else stripes.transpose(1, 2)
 
-    noisy = [(image(i), i % 2) for i in range(120)]
+    noisy = [(image(i), i % 2) for i in range(count)]
 
     class Noisy(torch.utils.data.Dataset[Any]):
         noise = staticmethod(lambda image: image + 0.1 * torch.randn_like(image))  # not picklable
@@ -55,9 +58,9 @@ def test_a_search_on_data_and_a_training_of_ones_own(
             report(val_acc=0.5 + 0.1 * epoch + model.num_classes / 100, lines=epoch)
         return model
 
-    data = own_data()
+    stripes = own_data()
     settings = {"trials": 2, "out": str(tmp_path), "name": "one", "first_rung": 1.0, **SMALL}
-    result = se_nas.run_search(SPACE, data, train=train, progress=False, **settings)
+    result = se_nas.run_search(SPACE, stripes, train=train, progress=False, **settings)
     assert capfd.readouterr() == ("", "")
 
     assert result.run == tmp_path / "one"
@@ -82,11 +85,16 @@ def test_a_search_on_data_and_a_training_of_ones_own(
     again: dict[str, Any] = {"resume": result.run, "progress": False, "trials": 3}
     with pytest.raises(InputError, match=r"'stripes'.* is to be given again"):
         se_nas.run_search(**again)
-    with pytest.raises(InputError, match=r"`data` is 'other', in the run .* it is 'stripes'"):
+    with pytest.raises(
+        InputError, match=r"`data` is 'object:other@\w+', in the run .* 'object:stripes@"
+    ):
         se_nas.run_search(data=own_data("other"), train=train, **again)
+    fewer = own_data(count=60)
+    with pytest.raises(InputError, match=r"`data` is 'object:stripes@\w+', in the run .* 'object:"):
+        se_nas.run_search(data=fewer, train=train, **again)
     with pytest.raises(InputError, match=r"train .* was given as a Python function; give it again"):
-        se_nas.run_search(data=data, **again)
-    more = se_nas.run_search(data=data, train=train, **again)
+        se_nas.run_search(data=stripes, **again)
+    more = se_nas.run_search(data=stripes, train=train, **again)
     assert [trial.number for trial in more.trials[:2]] == [0, 1]
     assert len(more.trials) == 3
 
@@ -145,8 +153,12 @@ def test_the_command_line_takes_files_with_data_and_training(tmp_path: Path) -> 
         ({"space": "digit_se"}, "did you mean 'digits_se'"),
         ({"space": "digits_se", "data": [1]}, "data is a list; give a name, a path, or se_nas"),
         ({"space": "digits_se", "data": "cifar"}, "did you mean 'cifar10'"),
+        ({"space": "digits_se", "train": print}, "`train` is given without `data`"),
         ({"space": "digits_se", "train": 3}, "train is a int; give a function train("),
-        ({"space": "digits_se", "train": "gone.py"}, "gone.py': there is no such file"),
+        (
+            {"space": "digits_se", "data": "digits", "train": "gone.py"},
+            "gone.py': there is no such file",
+        ),
         ({"space": "digits_se", "trial": 3}, "unknown setting 'trial'; did you mean 'trials'"),
         ({"space": "digits_se", "trials": "3"}, "trials is '3'; give a whole number"),
         (
@@ -166,6 +178,33 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     assert not list(tmp_path.iterdir()), "nothing began"
 
 
+def test_a_file_may_hold_a_shape_for_a_training_with_its_own_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file, mine = tmp_path / "shape.py", tmp_path / "mine.py"
+    shape = "ImageShape(num_classes=7, in_channels=2, image_size=9)"
+    file.write_text(f"from se_nas.data import ImageShape\nDATA = {shape}")
+    mine.write_text("def train(architecture, report, resources): ...")
+    options = {"data": str(file), "epochs": 1}
+    with pytest.raises(InputError, match="without images; give train= that brings its own"):
+        Plan.of(SPACE, config_from_options(options))
+    plan = Plan.of(SPACE, config_from_options(options | {"train": str(mine)}))
+    assert plan.images.summary() == "images: 7 classes, 2×9×9"
+    with pytest.raises(InputError, match=r"limit_train is 5; shape\.py has no images"):
+        Plan.of(SPACE, config_from_options(options | {"limit_train": 5}))
+    with pytest.raises(InputError, match="has an ImageShape, without images"):
+        data.load(str(file))
+
+
+def test_a_training_on_the_command_line_needs_data(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "runners" / "search.py"), "--space", "digits_se"]
+    command += ["--train", "mine.py", "--dry-run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 2
+    assert "--train is given without --data, by which" in done.stderr
+
+
 def test_names_files_folders_and_objects_become_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,11 +221,29 @@ def test_names_files_folders_and_objects_become_settings(
     assert options("images") == {"data": "imagefolder", "data_dir": "images"}
     assert config_from_options(options("mine.py")).data.name == str(tmp_path / "mine.py")
     assert config_from_options(options("mine.py")).data.title == "mine"
-    assert options(own_data(), print) == {"data": "stripes", "train": "print"}
+    own = options(own_data(), print)
+    assert own == options(own_data(), print)
+    assert re.fullmatch(r"object:stripes@[0-9a-f]{8}", own["data"])
+    assert own["train"] == "print"
     with pytest.raises(InputError, match="image_size is 32; the data set decides that itself"):
         options(own_data(), image_size=32)
     assert read_space(None) is None
     assert read_space(SPACE) is SPACE
+
+
+def test_a_data_set_of_a_known_name_is_not_loaded_by_that_name() -> None:
+    def settings(**options: Any) -> DataSettings:
+        images = data.load("digits", **options)
+        return config_from_options(user_options(None, images, None, {})[0]).data
+
+    found = settings(limit_train=200)
+    assert found.title == "digits"
+    assert found == settings(limit_train=200)
+    assert found not in (settings(), settings(limit_train=200, seed=1))
+    with pytest.raises(InputError, match="unknown data set 'object:digits@"):
+        data.load(found.name)
+    with pytest.raises(InputError, match="data 'digits' was given as a Python object; it is to be"):
+        load_data(found, 0)
 
 
 def test_a_run_that_is_not_complete_has_no_result(tmp_path: Path) -> None:

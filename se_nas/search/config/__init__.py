@@ -5,11 +5,12 @@ data_settings    ``DataSettings``: the images
 trial_settings   ``TrialSettings``: one training on a worker
 """
 
-from se_nas.search.config.data_settings import DataSettings
+from se_nas.search.config.data_settings import DataSettings, object_name
 from se_nas.search.config.search_config import (
     HIDDEN,
     SAMPLERS,
     SearchConfig,
+    check_new_run,
     config_from_options,
     without_password,
 )
@@ -22,6 +23,8 @@ __all__ = [
     "DataSettings",
     "SearchConfig",
     "TrialSettings",
+    "check_new_run",
     "config_from_options",
+    "object_name",
     "without_password",
 ]

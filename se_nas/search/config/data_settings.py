@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from se_nas.settings import absolute_if_python, absolute_path, setting
+
+OBJECT = "object:"
+
+
+def object_name(name: str, fingerprint: str) -> str:
+    """Return the setting that stands for a Python object: no data set is loaded by that name.
+
+    >>> DataSettings(object_name("pets", "1f00ab")).title
+    'pets'
+    """
+    return f"{OBJECT}{name}@{fingerprint}"
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """The images that a trial trains on: arguments of ``se_nas.data.load``."""
 
-    # Any other name is of a data set that was given as a Python object.
+    # Or ``object_name`` of a data set that was given as a Python object.
     name: str = setting(
         "digits",
         "digits, fashion_mnist, cifar10, cifar100, imagefolder, or your own FILE.py.",
@@ -36,6 +48,16 @@ class DataSettings:
     limit_train: int | None = setting(None, "Train on so many images only [default: all].", "data")
 
     @property
+    def is_object(self) -> bool:
+        """Whether the data set was given as a Python object, which has to be given again."""
+        return self.name.startswith(OBJECT)
+
+    @property
     def title(self) -> str:
-        """A short name, fit for a file name: of a path its last part."""
-        return Path(self.name).stem if self.name.endswith(".py") else self.name
+        """A short name, fit for a run's name: of a path its last part."""
+        name = self.name
+        if self.is_object:
+            name = name.removeprefix(OBJECT).rpartition("@")[0]
+        elif name.endswith(".py"):
+            name = Path(name).stem
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

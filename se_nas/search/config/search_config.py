@@ -233,6 +233,19 @@ def config_from_options(
     return config
 
 
+def check_new_run(options: Mapping[str, Any]) -> None:
+    """Refuse the options of a new run with a training of the user's and no data.
+
+    Raises:
+        InputError: the networks would be priced on the images of the default.
+    """
+    if options.get("train") is not None and options.get("data") is None:
+        raise InputError(
+            "`train` is given without `data`, by which networks are built and priced; give a name, "
+            "your own FILE.py, or se_nas.data.ImageShape(…)"
+        )
+
+
 def _known(kind: type[T], values: Mapping[str, Any]) -> T:
     allowed = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     for name in values:

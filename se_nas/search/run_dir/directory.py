@@ -172,7 +172,7 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
         driver: the name of a driver that joins the study of ``config.name``; also its folder's.
 
     Raises:
-        InputError: the folder exists, or cannot be made.
+        InputError: the folder exists, or cannot be made; or a name is no name of a run.
     """
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     name = config.name or f"{space.name}-{config.data.title}-{now}"
@@ -192,6 +192,9 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
         if path.parent.is_dir():
             raise InputError(_taken(RunDirectory(path))) from None
         raise InputError(f"`out={config.out!r}` is a file; give a folder") from None
+    except InputError:
+        RunDirectory(path, made).discard()
+        raise
     except OSError as error:
         if path.is_dir():  # a full disk
             RunDirectory(path, created).discard()

@@ -16,14 +16,18 @@ from torch import nn
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import eval_loader
-from se_nas.errors import InputError
+from se_nas.errors import InputError, whole
 from se_nas.models.materialize import materialize
+from se_nas.space.objectives import COSTS, MEASURED
 from se_nas.training.custom import Resources, StopTraining, TrainFunction, TrainResult
 from se_nas.training.evaluation import Metrics, evaluate
 from se_nas.training.train import NonFiniteLoss
 
 # The user's code of a training that is stopped has so long to end.
 STOP_TIMEOUT_S = 60.0
+# Columns of a trial beside its metrics; and each field of its cost may be an objective.
+COLUMNS = ("number", "name", "architecture", "end", "epochs", "seconds")
+RESERVED = frozenset((*COLUMNS, *COSTS, *MEASURED))
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,19 @@ class _Ended:
 
     value: Any = None
     error: BaseException | None = None
+
+
+class _TrainThread(threading.Thread):
+    """The thread of a user's function; ``abandoned`` if it did not end when it was to."""
+
+    abandoned = False
+
+
+def is_occupied() -> bool:
+    """Return whether a function that did not end when it was to still runs in this process."""
+    return any(
+        isinstance(thread, _TrainThread) and thread.abandoned for thread in threading.enumerate()
+    )
 
 
 class CustomTraining:
@@ -80,14 +97,14 @@ class CustomTraining:
     ) -> None:
         self.train, self.architecture, self.resources = train, architecture, resources
         self.needed, self.sizes = needed, (num_classes, in_channels)
-        self.epochs_done = 0
+        self.epochs_done = self._epochs_before = 0
         self.finished = False
         self.model: nn.Module | None = None
         self._result = TrainResult()
         self._messages: SimpleQueue[CustomEpoch | _Ended] = SimpleQueue()
         self._answers: SimpleQueue[bool] = SimpleQueue()  # whether to go on
         self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._thread: _TrainThread | None = None
 
     def epoch(self) -> CustomEpoch | None:
         """Let the function go on to its next report; None if it ended before its budget.
@@ -98,14 +115,14 @@ class CustomTraining:
         """
         if self._thread is None:
             # A daemon: a worker's process may end while the user's code hangs.
-            self._thread = threading.Thread(target=self._run, name="train", daemon=True)
+            self._thread = _TrainThread(target=self._run, name="train", daemon=True)
             self._thread.start()
         else:
             self._answers.put(True)
         message = self._messages.get()
         if isinstance(message, _Ended):
             self._end(message)
-            if not self.epochs_done:
+            if not self.epochs_done and not self._epochs_before:
                 raise InputError("train() ended without a report; call report(val_acc=…)")
             return None
         self.epochs_done = message.epoch
@@ -146,15 +163,22 @@ class CustomTraining:
         return {"epochs_done": self.epochs_done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Do nothing: the function begins again and says where with ``report(epoch=…)``."""
+        """Note the epochs of a worker that died.
+
+        The function begins again and says where with ``report(epoch=…)``. If all its epochs are in
+        its checkpoint it may end without a report.
+        """
+        self._epochs_before = int(state["epochs_done"])
 
     def close(self) -> bool:
         """End the function where it waits in ``report``; False if it does not end."""
         self._stopped = True
         self._answers.put(False)
-        if self._thread is not None:
-            self._thread.join(STOP_TIMEOUT_S)
-        return self._thread is None or not self._thread.is_alive()
+        if self._thread is None:
+            return True
+        self._thread.join(STOP_TIMEOUT_S)
+        self._thread.abandoned = self._thread.is_alive()
+        return not self._thread.abandoned
 
     def _run(self) -> None:
         seed = self.resources.seed
@@ -180,10 +204,12 @@ class CustomTraining:
         if self._stopped or self.finished or self.epochs_done >= self.resources.epochs:
             raise StopTraining
         number = self.epochs_done + 1 if epoch is None else epoch
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise InputError(f"report: epoch is {epoch!r}; give a whole number from 1")
+        number = whole("report: epoch", number, 1)
         if val_loss is None and self.needed == "val_loss":
             raise InputError("report: val_loss is not given, and it is what the space compares")
+        for name in other:
+            if name in RESERVED:
+                raise InputError(f"report: {name} is a name of the search's own; give another")
         metrics = {"val_acc": _share("val_acc", val_acc)}
         given = other if val_loss is None else {"val_loss": val_loss, **other}
         metrics |= {name: _number(name, value) for name, value in given.items()}

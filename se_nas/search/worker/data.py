@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 from se_nas import data
+from se_nas.errors import InputError
 from se_nas.search.config import DataSettings
 from se_nas.search.worker.shared_data import SharedData
 
 
-def load_data(settings: DataSettings, seed: int) -> data.Data:
-    """Return the images that the settings name."""
-    return data.load(**asdict(settings), seed=seed)
+def load_data(settings: DataSettings, seed: int) -> data.ImageShape:
+    """Return the images that the settings name; of a user's file perhaps only their shape.
+
+    Raises:
+        InputError: they were given as a Python object; or what ``se_nas.data.load`` raises.
+    """
+    if settings.is_object:
+        raise InputError(
+            f"data {settings.title!r} was given as a Python object; it is to be given again, as "
+            "data="
+        )
+    values = asdict(settings)
+    if settings.name.endswith(".py"):
+        given = {name: values[name] for name in ("val_images", "image_size")}
+        path = Path(settings.data_dir or "", settings.name)
+        return data.load_own(path, given, settings.limit_train, seed)
+    return data.load(**values, seed=seed)
 
 
 def worker_data(settings: DataSettings, seed: int, shared: SharedData | None) -> data.ImageShape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
@@ -13,6 +14,7 @@ from torch import Tensor
 from se_nas.architecture.architecture import Architecture
 from se_nas.errors import first_line
 from se_nas.search.config import TrialSettings
+from se_nas.search.worker.custom_training import is_occupied
 from se_nas.search.worker.data import worker_data
 from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.reports import End
@@ -60,7 +62,13 @@ class RetrainPayload:
 def train_and_test(
     architecture: str, settings: TrialSettings, data_seed: int, images: SharedData | None = None
 ) -> RetrainPayload:
-    """Train one network and test it once, on all processes that the settings name."""
+    """Train one network and test it once, on all processes that the settings name.
+
+    A process in which a user's function still runs, of a retraining that diverged, is of no use: it
+    ends here, where that retraining is told, and this one is started again in another process.
+    """
+    if is_occupied():
+        os._exit(1)
     torch.set_num_threads(settings.threads)
     ranks: RankActors | None = None
     curve: dict[str, float] = {}

@@ -1,12 +1,18 @@
-"""What a run directory says of the code that made it."""
+"""The making of a run directory, and what it says of the code that made it."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
-from se_nas import __version__
+import pytest
+
+from se_nas import InputError, __version__
+from se_nas.search.config import DataSettings, SearchConfig
+from se_nas.search.run_dir.directory import create
 from se_nas.search.run_dir.provenance import git_state, versions
+from se_nas.space.space_files import load_space
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -33,3 +39,19 @@ def test_the_commit_is_that_of_the_checkout_which_has_the_file(tmp_path: Path) -
 def test_the_versions_name_ours() -> None:
     assert versions()["se-nas"] == __version__
     assert {"git", "python", "torch", "ray", "optuna"} <= set(versions())
+
+
+@pytest.mark.parametrize("name", ["/data/my größe set.py", "my images", "a/b"])
+def test_any_name_of_data_makes_a_name_of_a_run(name: str, tmp_path: Path) -> None:
+    run = create(load_space("digits_se"), SearchConfig(data=DataSettings(name), out=str(tmp_path)))
+    assert re.fullmatch(r"digits_se-(my-gr-e-set|my-images|a-b)-\d{8}-\d{6}", run.path.name)
+    assert SearchConfig.from_dict(run.read("settings.json")).data.name == name
+
+
+def test_no_folder_is_left_of_a_run_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DataSettings, "title", "no name")
+    with pytest.raises(InputError, match="a run's name is no path"):
+        create(load_space("digits_se"), SearchConfig(out=str(tmp_path / "runs")))
+    assert not list(tmp_path.iterdir())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -154,7 +156,11 @@ def test_torch_and_random_are_seeded_so_that_a_training_is_the_same_again() -> N
         ({"val_acc": 93.1}, "val_acc is 93.1; give a share in [0, 1], not a percentage"),
         ({"val_acc": "high"}, "report: val_acc is 'high'; give a number"),
         ({"val_acc": 0.5, "f1": None}, "report: f1 is None; give a number"),
-        ({"val_acc": 0.5, "epoch": 0}, "report: epoch is 0; give a whole number from 1"),
+        *(
+            ({"val_acc": 0.5, own: 1}, f"report: {own} is a name of the search's own; give another")
+            for own in ("params", "macs", "latency_ms", "seconds", "epochs", "end", "name")
+        ),
+        ({"val_acc": 0.5, "epoch": 0}, "report: epoch is 0; give a whole number of at least 1"),
     ],
 )
 def test_a_report_that_makes_no_sense_is_an_error_where_it_is_made(
@@ -163,6 +169,16 @@ def test_a_report_that_makes_no_sense_is_an_error_where_it_is_made(
     with pytest.raises(InputError) as error:
         training(lambda architecture, report, resources: report(**given)).epoch()
     assert str(error.value) == words
+
+
+def test_an_epoch_may_be_a_whole_number_of_numpys() -> None:
+    def train(architecture: Architecture, report: Any, resources: Resources) -> None:
+        report(val_acc=0.5, epoch=np.int64(2))
+
+    first = training(train).epoch()
+    assert first is not None
+    assert type(first.epoch) is int
+    assert first.epoch == 2
 
 
 def test_a_loss_that_the_space_compares_must_be_reported() -> None:
@@ -300,6 +316,19 @@ def test_a_function_goes_on_from_its_own_checkpoint(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_function_that_has_nothing_left_to_do_is_complete_with_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SHARE", float("inf"))
+    settings = TrialSettings(SETTINGS.data, SETTINGS.recipe, 3, checkpoints=str(tmp_path))
+    dying = worker(resumable, settings, number=3)
+    dying.step()
+    dying.step()
+    (checkpoints.folder_of(tmp_path, 3) / "epoch").write_text("3")
+    [last] = run(worker(resumable, settings, number=3))
+    assert (last["end"], last["epoch"], last["val_acc"]) == ("complete", 2, 0.2)
+
+
 def test_an_epoch_that_the_function_saved_and_did_not_report_counts_as_the_next(
     tmp_path: Path,
 ) -> None:
@@ -365,6 +394,37 @@ def test_a_retraining_without_anything_to_test_says_what_to_return() -> None:
     _, payload = retrained(every_epoch)
     assert payload.result.end == "error"
     assert "train() returned nothing to test" in payload.result.reason
+
+
+def test_a_process_with_a_function_that_does_not_end_takes_no_further_retraining(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(custom_training, "STOP_TIMEOUT_S", 0.05)
+    free = threading.Event()
+
+    def train(architecture: Architecture, report: Any, resources: Resources) -> None:
+        try:
+            report(val_acc=float("nan"))
+        finally:
+            free.wait()
+
+    class Exited(BaseException):
+        pass
+
+    def leave(code: int) -> None:
+        raise Exited(code)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    _, payload = retrained(train)
+    assert payload.result.end == "not_finite"
+    with pytest.raises(Exited):
+        retrained(train)
+    free.set()
+    for thread in threading.enumerate():
+        if isinstance(thread, custom_training._TrainThread) and thread.abandoned:
+            thread.join()
+    _, payload = retrained(train)
+    assert payload.result.end == "not_finite"
 
 
 def test_a_file_defines_the_function(tmp_path: Path) -> None:

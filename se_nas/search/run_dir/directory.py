@@ -193,7 +193,7 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
             raise InputError(_taken(RunDirectory(path))) from None
         raise InputError(f"`out={config.out!r}` is a file; give a folder") from None
     except InputError:
-        RunDirectory(path, made).discard()
+        RunDirectory(path, created).discard()
         raise
     except OSError as error:
         if path.is_dir():  # a full disk

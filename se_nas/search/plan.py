@@ -22,7 +22,7 @@ from se_nas.search.study.samplers import Sampler, build_sampler
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.shared_data import NO_OBJECTS, SharedData, UserObjects, share
 from se_nas.space.space import Space
-from se_nas.training.custom import TrainFunction, load_train_file
+from se_nas.training.custom import TrainFunction, check_arguments, load_train_file
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,13 @@ def training_function(name: str | None, user: UserObjects) -> TrainFunction | No
     """Return the user's training function: the object, or what the file of this name defines.
 
     Raises:
-        InputError: the object is lacking, or the file defines no function.
+        InputError: the object is lacking, the file defines no function, or the function does not
+            take what it is called with.
     """
-    if name is None or user.train is not None:
-        return user.train
+    if user.train is not None:
+        return check_arguments(user.train)
+    if name is None:
+        return None
     if not name.endswith(".py"):
         raise InputError(f"train {name!r} was given as a Python function; give it again, as train=")
-    return load_train_file(name)
+    return check_arguments(load_train_file(name))

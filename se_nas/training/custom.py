@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,4 +112,27 @@ def load_train_file(path: str | Path) -> TrainFunction:
     train: TrainFunction | None = read_python_file(path, "train").get("train")
     if not callable(train):
         raise InputError(f"train file {str(path)!r}: define train(architecture, report, resources)")
+    return train
+
+
+def check_arguments(train: TrainFunction) -> TrainFunction:
+    """Return the function, if it can be called with an architecture, a report and resources.
+
+    Raises:
+        InputError: it takes fewer or more arguments, or others by name.
+
+    >>> check_arguments(lambda a: None)
+    Traceback (most recent call last):
+    se_nas.errors.InputError: train takes (a); write train(architecture, report, resources)
+    """
+    try:
+        signature = inspect.signature(train)
+    except (ValueError, TypeError):  # of a compiled callable
+        return train
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        raise InputError(
+            f"train takes {signature}; write train(architecture, report, resources)"
+        ) from None
     return train

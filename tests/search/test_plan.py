@@ -26,3 +26,11 @@ def test_a_training_is_the_object_or_what_its_file_defines(tmp_path: Path) -> No
     file.write_text("")
     with pytest.raises(InputError, match="define train"):
         training_function(str(file), NO_OBJECTS)
+
+
+def test_a_training_function_of_other_arguments_is_refused_before_anything_begins() -> None:
+    def train(architecture: object, report: object) -> None: ...
+
+    user = UserObjects(None, train)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"train takes \(architecture.*; write train\(architec"):
+        training_function("train", user)

@@ -32,3 +32,16 @@ def replace_atomically(path: str | Path, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def cache_folder(kind: str) -> Path | None:
+    """Return ``se-nas/KIND`` below ``XDG_CACHE_HOME`` if that is absolute, or below ``~/.cache``.
+
+    None for a user without a home.
+    """
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        base = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return base / "se-nas" / kind

@@ -37,7 +37,7 @@ ROOMS = (
     ("config", "signals"),
     ("config_file",),
     ("run_dir", "worker"),
-    ("cluster",),
+    ("cluster", "checked_data"),
     ("study",),
     ("plan",),
     ("pricing", "tuning", "finals"),

@@ -6,6 +6,9 @@ sources          readers of the known data sets
 user_data        a user's own data sets
 data_set         a data set as a value
 images           images by index, in RAM or in files
+pictures         picture files of all kinds, as RGB
+folders          folders of classes, without litter
+picture_check    a look at every picture
 dataset_images   images of a ``torch.utils.data.Dataset``
 labels           labels of such a dataset
 split            stratified splits
@@ -14,6 +17,7 @@ loaders          loaders in a reproducible order
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +29,13 @@ from se_nas.data.data_set import Data, Images, ImageShape
 from se_nas.data.dataset_images import DatasetImages
 from se_nas.data.images import FolderImages, RamImages, StoredImages
 from se_nas.data.loaders import eval_loader, train_loader
-from se_nas.data.sources import DATASETS, Source
+from se_nas.data.picture_check import (
+    Progress,
+    UnreadablePictures,
+    stat_files,
+    unreadable_pictures,
+)
+from se_nas.data.sources import DATASETS, Source, without_pictures
 from se_nas.data.split import stratified_split
 from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
 from se_nas.errors import InputError, unknown, whole
@@ -38,6 +48,7 @@ __all__ = [
     "ImageShape",
     "Images",
     "RamImages",
+    "UnreadablePictures",
     "eval_loader",
     "from_datasets",
     "load",
@@ -58,12 +69,16 @@ def load(
     val_images: int | None = None,
     image_size: int | None = None,
     limit_train: int | None = None,
+    skip_corrupt: bool = False,
+    check_pictures: bool = False,
+    progress: Progress | None = None,
 ) -> Data:
     """Read a data set and cut the validation part, stratified by class, from its training part.
 
     Args:
         name: one of ``DATASETS``, or a Python file that ``load_data_file`` reads.
-        data_dir: the folder with the files; digits come with scikit-learn and do without.
+        data_dir: the folder with the files; digits come with scikit-learn and take none, a Python
+            file says itself where its images are.
         seed: of the cut. Runs that are to be compared need the same; how a network is trained
             has seeds of its own.
         val_share: part of the training images for validation, in (0, 1); 0.2 if neither this nor
@@ -71,8 +86,13 @@ def load(
         val_images: the same as a number of images.
         image_size: pixels of a side; the images' own if not given, 224 for imagefolder.
         limit_train: train on at most so many images, stratified; validation stays as it is.
+        skip_corrupt: leave out pictures that cannot be read, in all parts; ``skipped`` of the data
+            has them. Where images are not single files there is nothing to leave out.
+        check_pictures: read every picture of a folder once, before anything is trained.
+        progress: is told of how many pictures out of how many were read.
 
     Raises:
+        UnreadablePictures: of ``check_pictures``, where nothing is skipped.
         InputError: an unknown name; files that are missing, damaged or not of the expected
             layout; fewer than two classes, or fewer images than classes; a cut that cannot be made.
 
@@ -80,12 +100,14 @@ def load(
     'digits: 10 classes, 1×8×8, 1150 train, 287 val, 360 test'
     """
     if name.endswith(".py"):
-        own = load_own(
-            Path(data_dir or "", name),
-            {"val_share": val_share, "val_images": val_images, "image_size": image_size},
-            limit_train,
-            seed,
-        )
+        given = {
+            "data_dir": None if data_dir is None else str(data_dir),
+            "val_share": val_share,
+            "val_images": val_images,
+            "image_size": image_size,
+            "skip_corrupt": skip_corrupt or None,
+        }
+        own = load_own(Path(name), given, limit_train, seed)
         if not isinstance(own, Data):
             raise InputError(f"data file {name!r} has an ImageShape, without images")
         return own
@@ -95,6 +117,17 @@ def load(
     if image_size is not None:
         image_size = whole("image_size", image_size, 4, 4096)
     source = DATASETS[name](None if data_dir is None else Path(data_dir), image_size)
+    stats = stat_files(source.files)
+    skipped: dict[str, str] = {}
+    if isinstance(source.train, FolderImages):
+        if check_pictures or skip_corrupt:
+            skipped = unreadable_pictures(source.files, stats, progress)
+        if skipped:
+            if not skip_corrupt:
+                raise UnreadablePictures(skipped, len(source.files))
+            source = without_pictures(source, skipped)
+    elif skip_corrupt:
+        raise InputError(f"skip_corrupt is for single picture files: imagefolder, not {name}")
     _check_classes(name, source)
     train_part, val_part = _cut(source, seed, val_share, val_images)
     train_part = _limited(train_part, limit_train, source.num_classes, seed)
@@ -109,6 +142,12 @@ def load(
         in_channels=source.in_channels,
         image_size=source.image_size,
         classes=source.classes,
+        note=source.note,
+        files={
+            os.path.relpath(path, source.root): size
+            for path, (size, _) in zip(source.files, stats, strict=True)
+        },
+        skipped={os.path.relpath(path, source.root): why for path, why in skipped.items()},
     )
 
 

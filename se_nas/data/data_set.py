@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from se_nas.data.dataset_images import DatasetImages
@@ -37,8 +37,8 @@ class ImageShape:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field, least in (("num_classes", 2), ("in_channels", 1), ("image_size", 1)):
-            object.__setattr__(self, field, whole(field, getattr(self, field), least))
+        for name, least in (("num_classes", 2), ("in_channels", 1), ("image_size", 1)):
+            object.__setattr__(self, name, whole(name, getattr(self, name), least))
 
     def preprocessing(self) -> dict[str, Any]:
         """Describe as JSON values what a network on these images expects, as far as is known."""
@@ -68,6 +68,9 @@ class Data(ImageShape):
         test: the official test part, for the chosen networks only.
         statistics: mean and standard deviation by channel, with which images are normalised.
         note: what a reader of its line has to know of it; empty for nothing.
+        files: bytes of each file that it was read from, by the path in its folder; empty where it
+            is of no files, or of the user's own code.
+        skipped: pictures among them that cannot be read and were left out, with the reasons.
     """
 
     train: Images
@@ -75,6 +78,8 @@ class Data(ImageShape):
     test: Images
     statistics: Statistics
     note: str = ""
+    files: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_own(self) -> bool:

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as v2F
 
-from se_nas.data.images import Batch, ImageError
+from se_nas.data.images import Batch
+from se_nas.data.pictures import ImageError
 from se_nas.errors import InputError
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from se_nas.errors import InputError
+from se_nas.data.pictures import open_picture
 
 Batch = tuple[Tensor, Tensor]
 
@@ -130,16 +130,6 @@ class RamImages(Dataset[Batch]):
         return images[0], labels[0]
 
 
-class ImageError(InputError):
-    """An image file cannot be read. Stays one line when a loader's worker process passes it on."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message.strip().splitlines()[-1].removeprefix(f"{_IMAGE_ERROR}: "))
-
-
-_IMAGE_ERROR = f"{ImageError.__module__}.{ImageError.__qualname__}"
-
-
 @dataclass(frozen=True, eq=False)
 class FolderImages(Dataset[Batch]):
     """Image files, decoded when asked for.
@@ -194,22 +184,12 @@ class FolderImages(Dataset[Batch]):
         """
         if self.crop is None or self.transform is None:
             raise RuntimeError("call prepared() first")
-        images = torch.stack([self.crop(_read(self.paths[i])) for i in positions])
+        images = torch.stack([self.crop(open_picture(self.paths[i])) for i in positions])
         return self.transform(images), self.labels[torch.as_tensor(positions)]
 
     def __getitem__(self, position: int) -> Batch:
         images, labels = self.__getitems__([position])
         return images[0], labels[0]
-
-
-def _read(path: str) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            rgb: Image.Image = image.convert("RGB")
-            return rgb
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-        raise ImageError(f"image {path!r} cannot be read ({reason}); remove or repair it") from None
 
 
 # Of the data sets that are known by name.

@@ -16,7 +16,7 @@ from se_nas.data.images import Statistics
 from se_nas.data.labels import check_labels, count_classes, read_labels, spread
 from se_nas.data.sources import DATASETS
 from se_nas.data.split import stratified_split
-from se_nas.errors import InputError
+from se_nas.errors import InputError, whole
 from se_nas.user_files import errors_of_file, read_python_file
 
 DEFAULT_SHARE = 0.2
@@ -64,23 +64,26 @@ def from_datasets(
         raise InputError(f"name is {name!r}; use letters, digits, . _ and -, and no file's name")
     if name in DATASETS:
         raise InputError(f"name is {name!r}, which is a data set of SE-NAS; give another one")
+    workers = whole("workers", workers, 0)
     given = {"train": train, "val": val, "test": test, "unaugmented": unaugmented}
-    whole = {part: d for part, d in given.items() if d is not None and not _is_share(part, d)}
-    for part, dataset in whole.items():
+    datasets = {part: d for part, d in given.items() if d is not None and not _is_share(part, d)}
+    for part, dataset in datasets.items():
         _check_map_style(part, dataset)
     shape = _shape("train", train)
     names = _class_names(train, classes)
-    labels = {part: read_labels(part, whole[part]) for part in whole if part != "unaugmented"}
+    labels = {part: read_labels(part, datasets[part]) for part in datasets if part != "unaugmented"}
     num_classes = count_classes(labels["train"], names)
     for part, found in labels.items():
         check_labels(part, found, num_classes)
     images = {
-        part: DatasetImages(whole[part], y, torch.arange(len(y)), shape, num_classes, part, workers)
+        part: DatasetImages(
+            datasets[part], y, torch.arange(len(y)), shape, num_classes, part, workers
+        )
         for part, y in labels.items()
     }
     for part in images:
         _look_at(images[part])
-    cut = [part for part in ("val", "test") if part not in whole]
+    cut = [part for part in ("val", "test") if part not in datasets]
     if cut:
         shares = {part: given[part] for part in cut}
         images |= _cut(images["train"], shares, unaugmented, seed)

@@ -10,7 +10,7 @@ study         the Optuna study                pricing       costs and latencies
 tuning        trials through Ray Tune         worker        code that runs on workers
 finals        retraining and the verdict      results       files and tables of results
 signals       Ctrl-C and SIGTERM              dry_run       ``--dry-run``
-replay        the proposals asked again
+replay        the proposals asked again       checked_data  images, every picture looked at
 """
 
 from __future__ import annotations

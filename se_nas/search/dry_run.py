@@ -10,11 +10,11 @@ from rich.table import Table
 
 from se_nas.console import ArchitectureCell
 from se_nas.latency.settings import uses_latency
+from se_nas.search.checked_data import load_checked_data
 from se_nas.search.config import SearchConfig
 from se_nas.search.plan import price_on
 from se_nas.search.results.summary import small_images
 from se_nas.search.study.feasibility import check_feasible
-from se_nas.search.worker.data import load_data
 from se_nas.space.space import Space
 
 SAMPLES = 8
@@ -22,7 +22,7 @@ SAMPLES = 8
 
 def show(space: Space, config: SearchConfig, console: Console) -> None:
     """Print a space's size, feasible share and a few architectures; train nothing."""
-    images = load_data(config.data, config.seed)
+    images = load_checked_data(config, console)
     price = price_on(images)
     share = check_feasible(space, price, images, config.seed)
     console.print(

@@ -12,6 +12,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.cost import Price, cost
 from se_nas.data import Data, ImageShape
 from se_nas.errors import InputError
+from se_nas.search.checked_data import load_checked_data
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.directory import RunDirectory
@@ -19,7 +20,6 @@ from se_nas.search.study.feasibility import check_feasible
 from se_nas.search.study.initial_points import initial_points, parse_enqueued
 from se_nas.search.study.ranking import training_objective
 from se_nas.search.study.samplers import Sampler, build_sampler
-from se_nas.search.worker.data import load_data
 from se_nas.search.worker.shared_data import NO_OBJECTS, SharedData, UserObjects, share
 from se_nas.space.space import Space
 from se_nas.training.custom import TrainFunction, check_arguments, load_train_file
@@ -51,16 +51,23 @@ class Plan:
     sampler: Sampler
 
     @classmethod
-    def of(cls, space: Space, config: SearchConfig, user: UserObjects = NO_OBJECTS) -> Plan:
-        """Make the plan of a search.
+    def of(
+        cls,
+        space: Space,
+        config: SearchConfig,
+        user: UserObjects = NO_OBJECTS,
+        console: Console | None = None,
+    ) -> Plan:
+        """Make the plan of a search; reads every picture once, if it is a folder of them.
 
         Args:
             user: the user's Python objects; ``config`` has their names.
+            console: names the pictures that cannot be read.
 
         Raises:
             InputError: something in the settings cannot be used.
         """
-        images = load_data(config.data, config.seed) if user.data is None else user.data
+        images = user.data or load_checked_data(config, console or Console(quiet=True))
         train = training_function(config.train, user)
         if train is None and not isinstance(images, Data):
             raise InputError(

@@ -18,6 +18,7 @@ from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
 from se_nas.search.results import run_results, summary
 from se_nas.search.run_dir import directory
+from se_nas.search.run_dir.data_files import check_data_files, write_data_files
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, last_error
 from se_nas.search.run_dir.lock import run_lock
 from se_nas.search.run_dir.resume import (
@@ -64,7 +65,7 @@ def search(
         InputError: something in the settings cannot be used, and nothing was trained; or no trial
             reached its end.
     """
-    plan = Plan.of(space, config, user)
+    plan = Plan.of(space, config, user, console)
     run = directory.create(space, config, driver)
     with _driving(run), ExitStack() as stack:
         console.print(summary.opening(space, plan.images, run), soft_wrap=True)
@@ -72,6 +73,7 @@ def search(
         if interrupted is not None:
             console.print(summary.interrupted_before(interrupted), soft_wrap=True)
         with run.discarded_on(InputError, KeyboardInterrupt):  # measured latencies are cached
+            write_data_files(run, plan.images)
             search_run = stack.enter_context(_connected(plan, run, console))
             search_run = with_latency(search_run)
             check_enqueued(space, search_run.plan.price, plan.enqueued)
@@ -102,7 +104,9 @@ def resume(
     """
     run = directory.find(which, asked.out)
     with _driving(run):
-        plan = Plan.of(read_space(run, space), resumed_config(run, asked, named), user)
+        config = resumed_config(run, asked, named)
+        plan = Plan.of(read_space(run, space), config, user, console)
+        check_data_files(run, plan.images)
         run.make_folders()
         repaired = repair_journal(run.journal)
         console.print(summary.opening(plan.space, plan.images, run), soft_wrap=True)

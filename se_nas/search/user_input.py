@@ -18,7 +18,7 @@ from se_nas.space.space import Space
 from se_nas.space.space_files import load_space
 
 # Settings of a data set that is loaded by its name.
-LOADED = ("data_dir", "image_size", "val_images", "limit_train")
+LOADED = ("data_dir", "image_size", "val_images", "limit_train", "skip_corrupt")
 
 
 def user_options(

@@ -203,7 +203,9 @@ IMAGES = TensorDataset(torch.rand(60, 3, 8, 8), torch.arange(60) % beside.CLASSE
 def test_a_file_defines_data_or_a_function_that_gives_it(ending: str, tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("CLASSES = 3")
     (tmp_path / "mine.py").write_text(FILE + ending)
-    assert data.load("mine.py", tmp_path).summary().startswith("own: 3 classes, 3×8×8, 36 train")
+    assert (
+        data.load(str(tmp_path / "mine.py")).summary().startswith("own: 3 classes, 3×8×8, 36 train")
+    )
     assert len(data.load(str(tmp_path / "mine.py"), limit_train=12).train) == 12
 
 
@@ -223,7 +225,7 @@ def test_an_error_in_a_file_is_one_line_with_its_place(
 ) -> None:
     (tmp_path / "mine.py").write_text(text)
     with pytest.raises(InputError) as error:
-        data.load("mine.py", tmp_path)
+        data.load(str(tmp_path / "mine.py"))
     assert words in str(error.value)
     assert "mine.py" in str(error.value)
     assert "\n" not in str(error.value)
@@ -232,9 +234,9 @@ def test_an_error_in_a_file_is_one_line_with_its_place(
 def test_settings_that_a_file_decides_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("")
     with pytest.raises(InputError, match=r"image_size is 32; mine\.py decides that"):
-        data.load("mine.py", tmp_path, image_size=32)
+        data.load(str(tmp_path / "mine.py"), image_size=32)
     with pytest.raises(InputError, match=r"there is no such file"):
-        data.load("other.py", tmp_path)
+        data.load(str(tmp_path / "other.py"))
 
 
 @pytest.mark.parametrize(

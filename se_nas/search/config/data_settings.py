@@ -46,6 +46,9 @@ class DataSettings:
         None, "Images cut from train for validation [default: a fifth].", "data"
     )
     limit_train: int | None = setting(None, "Train on so many images only [default: all].", "data")
+    skip_corrupt: bool = setting(
+        False, "Leave out pictures of a folder that cannot be read.", "data"
+    )
 
     @property
     def is_object(self) -> bool:

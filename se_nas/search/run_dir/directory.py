@@ -1,7 +1,7 @@
 """The run directory: complete by itself.
 
-space.json  settings.json  run.toml  versions.json  study.journal  latency.json  errors/
-checkpoints/  finals/  tensorboard/  lock  driver.json  results.json
+space.json  settings.json  run.toml  versions.json  data.json.gz  study.journal  latency.json
+errors/  checkpoints/  finals/  tensorboard/  lock  driver.json  results.json
 winner.json  winner.safetensors
 while trials run: tune/, Ray Tune's own
 """

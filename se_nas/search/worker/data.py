@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,8 +12,16 @@ from se_nas.search.config import DataSettings
 from se_nas.search.worker.shared_data import SharedData
 
 
-def load_data(settings: DataSettings, seed: int) -> data.ImageShape:
+def load_data(
+    settings: DataSettings,
+    seed: int,
+    check_pictures: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> data.ImageShape:
     """Return the images that the settings name; of a user's file perhaps only their shape.
+
+    Args:
+        check_pictures, progress: as of ``se_nas.data.load``.
 
     Raises:
         InputError: they were given as a Python object; or what ``se_nas.data.load`` raises.
@@ -24,10 +33,10 @@ def load_data(settings: DataSettings, seed: int) -> data.ImageShape:
         )
     values = asdict(settings)
     if settings.name.endswith(".py"):
-        given = {name: values[name] for name in ("val_images", "image_size")}
-        path = Path(settings.data_dir or "", settings.name)
-        return data.load_own(path, given, settings.limit_train, seed)
-    return data.load(**values, seed=seed)
+        given = {name: values[name] for name in ("data_dir", "val_images", "image_size")}
+        given["skip_corrupt"] = settings.skip_corrupt or None
+        return data.load_own(Path(settings.name), given, settings.limit_train, seed)
+    return data.load(**values, seed=seed, check_pictures=check_pictures, progress=progress)
 
 
 def worker_data(settings: DataSettings, seed: int, shared: SharedData | None) -> data.ImageShape:

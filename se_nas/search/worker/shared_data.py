@@ -2,8 +2,9 @@
 
 Arrays are there once a node. A worker maps them and copies nothing; a node of a cluster gets them
 over the network once, and needs no data folder. Image files stay where they are: each node needs
-them under the same path, and so it does a Python file with a data set or a training function. What
-a user gives as Python objects travels by value, and each worker has a copy.
+them under the same path, and so it does a Python file with a data set or a training function. The
+list of image files travels by value, so that all have the same ones; and so does what a user gives
+as Python objects: each worker has a copy.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from se_nas.data import Data, ImageShape, RamImages
+from se_nas.data import Data, FolderImages, ImageShape, RamImages
 from se_nas.training.custom import TrainFunction
 
 PARTS = ("train", "val", "test")
@@ -95,9 +96,11 @@ def share(
         isinstance(getattr(data, part), RamImages) for part in PARTS
     )
     if not in_memory:
-        if user.data is None and train is None:
+        listed = isinstance(data, Data) and isinstance(data.train, FolderImages)
+        frame = data if listed else user.data
+        if frame is None and train is None:
             return None
-        return SharedData(user.data, train=train, needed=needed)
+        return SharedData(frame, train=train, needed=needed)
     arrays: dict[str, dict[str, Array]] = {}
     empty: dict[str, Any] = {}
     for part in PARTS:

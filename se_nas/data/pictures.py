@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from se_nas.errors import InputError
 
@@ -50,6 +50,8 @@ def try_picture(path: str) -> Image.Image | str:
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
             with Image.open(path) as image:
                 return _to_rgb(_upright(image), image.format)
+    except UnidentifiedImageError:
+        return "it is no picture"
     except Exception as error:  # Pillow's readers of damaged files raise many types
         known = error.strerror if isinstance(error, OSError) else None
         return " ".join((known or str(error) or type(error).__name__).split())

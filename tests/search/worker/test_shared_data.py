@@ -49,11 +49,19 @@ def test_training_on_read_only_arrays_is_training() -> None:
     assert losses[0] == losses[1]
 
 
-def test_image_files_are_not_shared(tmp_path: Path) -> None:
+def test_of_image_files_the_list_is_shared(tmp_path: Path) -> None:
     for part in ("train", "test"):
         for label in range(2):
             folder = tmp_path / part / str(label)
             folder.mkdir(parents=True)
             for i in range(5):
                 Image.new("RGB", (8, 8)).save(folder / f"{i}.png")
-    assert share(data.load("imagefolder", tmp_path, val_images=2)) is None
+    loaded = data.load("imagefolder", tmp_path, val_images=2)
+    shared = share(loaded)
+    assert shared is not None
+    (tmp_path / "train/0/0.png").unlink()  # by now a worker's own cut would be another one
+    again = pickle.loads(pickle.dumps(shared)).data()
+    assert again is not None
+    for part in PARTS:
+        assert getattr(again, part).paths == getattr(loaded, part).paths
+        assert torch.equal(getattr(again, part).labels, getattr(loaded, part).labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
+from se_nas.console import print_line
 from se_nas.search.cluster.connection import living_nodes
 from se_nas.search.plan import SearchRun
 from se_nas.search.tuning.elastic import ElasticConcurrency
@@ -30,9 +31,9 @@ def make_callbacks(
 
         def changed(count: int, before: int) -> None:
             gauges.slots = count
-            search_run.console.print(
+            print_line(
+                search_run.console,
                 f"note: nodes came or went; room for {count} trials at once, before {before}",
-                soft_wrap=True,
             )
 
         found.append(ElasticConcurrency(limiter, config, slots, living_nodes, changed))

@@ -1,4 +1,4 @@
-"""What is printed: the one door between the words of others and the terminal.
+"""The one door between the words of others and the terminal.
 
 Names of files, classes and runs, and messages of exceptions reach Rich as ``Text``, never as a
 string: no markup, no emoji codes, no highlighting, and no control characters.
@@ -21,9 +21,6 @@ from rich.table import Table
 from rich.text import Text
 
 from se_nas.errors import printable
-
-# A column of names that is narrower than that would break every name into many lines.
-NAME_WIDTH = 24
 
 
 def make_console(file: IO[str] | None = None, *, quiet: bool = False) -> Console:
@@ -129,8 +126,8 @@ def print_networks(
 ) -> None:
     """Print networks with their values, as a table where there is room for one.
 
-    Names are kept whole: where a column of them would be too narrow each has a line below the
-    table, and where the values have no room either each network is two lines.
+    Names are whole and can be copied: where the longest does not fit into a column each has a line
+    below the table, and where the values have no room either each network has lines of its own.
     """
     print_line(console, title)
     values = [
@@ -139,7 +136,7 @@ def print_networks(
     ]
     label = max((cell_len(row.label) for row in rows), default=0)
     needed = _table_width([label, *values])
-    names = min(NAME_WIDTH, max((cell_len(row.name) for row in rows), default=0))
+    names = max((cell_len(row.name) for row in rows), default=0)
     if needed > console.width:
         for row in rows:
             told = " · ".join(map(" ".join, zip(columns, row.cells, strict=True)))
@@ -150,11 +147,11 @@ def print_networks(
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=True)
     table.add_column("", no_wrap=True)
     if named:
-        table.add_column("architecture", min_width=names)
+        table.add_column("architecture", no_wrap=True)
     for head in columns:
         table.add_column(plain(head), justify="right", no_wrap=True)
     for row in rows:
-        middle = [ArchitectureCell(row.name)] if named else []
+        middle = [row.name] if named else []
         add_row(table, row.label, *middle, *row.cells, style="bold" if row.best else "")
     console.print(table)
     if not named:

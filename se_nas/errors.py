@@ -32,6 +32,11 @@ def _shown(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: names of files can be any bytes."""
+    return all(unicodedata.category(character) != "Cs" for character in text)
+
+
 class InputError(ValueError):
     """Input that cannot be used. The commands print it as one line and exit with code 2."""
 

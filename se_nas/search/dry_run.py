@@ -40,14 +40,20 @@ def show(space: Space, config: SearchConfig, console: Console) -> None:
             header("note", "latency_ms is measured at the start of a search: unknown until then"),
         )
     found = _examples(space, config.seed)
-    every = len(found) < SAMPLES or space.size == SAMPLES
-    count = f"{len(found)} architecture{'s' * (len(found) != 1)}"
     print_line(console, "")
     print_networks(
         console,
-        f"all {count}" if every and len(found) > 1 else f"{'the only ' * every}{count}",
+        _title(space, len(found)),
         ("id", "params", "MMACs", "feasible"),
         [_row(i, architecture, plan) for i, architecture in enumerate(found)],
+    )
+
+
+def _title(space: Space, count: int) -> str:
+    if count == 1:
+        return "the only architecture"
+    return (
+        f"all {count} architectures" if space.size <= SAMPLES else f"{count} random architectures"
     )
 
 

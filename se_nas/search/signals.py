@@ -30,6 +30,22 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
+def as_python_ends() -> Iterator[None]:
+    """Raise for a Python caller what Python's own programs end with: no class of ours.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C.
+        SystemExit: after another signal, with ``exit_code``.
+    """
+    try:
+        yield
+    except Interrupted as end:
+        if end.exit_code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(end.exit_code) from None
+
+
+@contextlib.contextmanager
 def raise_on_signal(patience: float = EXIT_TIMEOUT_S) -> Iterator[None]:
     """Raise ``Interrupted`` at a signal; after the block all handlers are as before it.
 

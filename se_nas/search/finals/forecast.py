@@ -1,4 +1,4 @@
-"""How many trainings the finals are, and about how long they take, told before they begin."""
+"""The number of trainings in the finals and the time they take, told before they begin."""
 
 from __future__ import annotations
 

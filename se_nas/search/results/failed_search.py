@@ -33,10 +33,10 @@ def explain_ends(what: str, ends: Sequence[Ending], config: SearchConfig, run: R
     counts = Counter(end for end, _ in ends)
     if len(counts) == 1:
         all_of_them = f"all {len(ends)} {what}s" if len(ends) > 1 else f"the only {what}"
-        head = f"{all_of_them} {_verb(ends[0][0])}{_reason(ends)}"
+        head = f"{all_of_them} {_verb(ends[0][0], len(ends))}{_reason(ends)}"
     else:
         parts = (
-            f"{counts[end]} {_verb(end)}{_reason([found for found in ends if found[0] == end])}"
+            f"{counts[end]} {_verb(end, counts[end])}{_reason([e for e in ends if e[0] == end])}"
             for end in ENDS
             if counts[end]
         )
@@ -44,11 +44,11 @@ def explain_ends(what: str, ends: Sequence[Ending], config: SearchConfig, run: R
     return "; ".join([head, *_advice(counts, config, run)])
 
 
-def _verb(end: End) -> str:
+def _verb(end: End, count: int) -> str:
     verbs = {
         "stopped_early": "stopped early",
         "out_of_memory": "ran out of memory",
-        "lost": "were lost",
+        "lost": "was lost" if count == 1 else "were lost",
     }
     return verbs.get(end, LABELS[end])
 

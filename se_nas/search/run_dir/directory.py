@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, is_utf8, unknown
 from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.config_file import to_toml
@@ -204,6 +204,8 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     name = config.name or f"{space.name}-{config.data.title}-{now}"
     path = (Path(config.out) / (driver or name)).absolute()
+    if not is_utf8(str(path)):  # Ray takes no other
+        raise InputError(f"the folder {str(path)!r} is not UTF-8; give another `out`")
     created = tuple(parent for parent in path.parents if not parent.exists())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

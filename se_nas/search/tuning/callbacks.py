@@ -6,6 +6,7 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
 from se_nas.console import print_line
+from se_nas.errors import printable
 from se_nas.search.cluster.connection import living_nodes
 from se_nas.search.plan import SearchRun
 from se_nas.search.tuning.elastic import ElasticConcurrency
@@ -23,7 +24,7 @@ def make_callbacks(
         limiter: around ``searcher``; in a running cluster it follows the living nodes.
     """
     run, config, slots = search_run.run, search_run.plan.config, search_run.slots
-    gauges = SearchGauges(run.path.name, slots.count)
+    gauges = SearchGauges(printable(run.path.name), slots.count)
     found: list[tune.Callback] = [PrometheusCallback(gauges, searcher)]
     if config.tensorboard:
         found.append(TensorBoardCallback(run.path / "tensorboard"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from se_nas.errors import InputError, first_line, whole
+from se_nas.errors import InputError, described, first_line, printable, unknown, whole
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
@@ -40,3 +40,29 @@ def test_both_bounds_are_named_and_a_hint_comes_behind_them() -> None:
 )
 def test_an_error_is_told_in_one_line(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain — ünïcode 中文 🙂", "plain — ünïcode 中文 🙂"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x1b]0;title\a", r"\x1b]0;title\x07"),
+        ("\x9b2J", r"\x9b2J"),
+        ("a\r\nb\bc\td\x7f", r"a\r\nb\x08c\td\x7f"),
+        ("\u2028\u202egnp.exe\u2066", r"\u2028\u202egnp.exe\u2066"),
+        ("caf\udce9.png", r"caf\udce9.png"),
+    ],
+)
+def test_the_words_of_others_are_one_line_that_cannot_move_the_cursor(
+    text: str, shown: str
+) -> None:
+    assert printable(text) == shown
+    assert printable(shown) == shown
+    for message in (
+        str(InputError(f"there is no {text}")),
+        str(unknown("file", text, [text])),
+        first_line(ValueError(f"no {text}")),
+        described(RuntimeError(f"no {text}")),
+    ):
+        assert message.isprintable()

@@ -21,7 +21,7 @@ from typer.core import TyperCommand
 from se_nas.cli import materialize, search
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
-from se_nas.errors import InputError
+from se_nas.errors import InputError, printable
 
 HELP = "Neural architecture search with the Squeeze-and-Excitation block as a primitive."
 COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
@@ -72,5 +72,5 @@ def main(arguments: list[str] | None = None, *, alone: str | None = None) -> Non
         message = line(error, arguments)
     else:
         sys.exit(code or 0)
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(f"error: {printable(message)}", err=True)
     sys.exit(2)

@@ -42,13 +42,12 @@ def materialize(
     version: Version = False,
 ) -> None:
     """Build a network and write it as safetensors, ONNX or a torch.export program."""
-    from rich.console import Console
-
     from se_nas.architecture.architecture import Architecture
     from se_nas.cli.write_model import check_path, write_model
+    from se_nas.console import make_console, print_line, print_table
     from se_nas.zoo import tables
 
-    console = Console(highlight=False)
+    console = make_console()
     building = {
         "--weights": weights,
         "--missing-se": missing_se != "error",
@@ -61,7 +60,7 @@ def materialize(
     if name is None:
         if table is None or out is not None:
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")
-        console.print(tables.paper_table(table, console.width))
+        print_table(console, tables.paper_table(table, console.width))
         return
     if Path(name).is_file():
         raise InputError(
@@ -70,15 +69,16 @@ def materialize(
     architecture = Architecture.parse(name)
     path = None if out is None else check_path(out)
     if table is not None:
-        console.print(tables.paper_table(table, console.width))
+        print_table(console, tables.paper_table(table, console.width))
     if summary:
-        console.print(
+        print_table(
+            console,
             tables.summary(
                 architecture,
                 input_size=input_size,
                 in_channels=in_channels,
                 num_classes=num_classes,
-            )
+            ),
         )
     if path is not None:
         write_model(
@@ -93,6 +93,6 @@ def materialize(
             optimize=optimize,
         )
         size = path.stat().st_size / 1e6
-        console.print(f"{architecture} → {path} ({size:.1f} MB)", soft_wrap=True, markup=False)
+        print_line(console, f"{architecture} → {path} ({size:.1f} MB)")
     elif not summary and table is None:
         raise InputError("nothing to do: give --out FILE, --summary or --table N")

@@ -8,7 +8,7 @@ import typer
 
 from se_nas.cli.options import add_settings
 from se_nas.cli.usage import Version
-from se_nas.errors import InputError
+from se_nas.errors import InputError, printable
 from se_nas.search.config import SearchConfig, check_new_run, config_from_options
 
 
@@ -34,8 +34,7 @@ def search(
     **settings: Any,
 ) -> None:
     """Search a space on a data set; retrain and test the best beside two controls."""
-    from rich.console import Console
-
+    from se_nas.console import make_console
     from se_nas.search.config_file import read_settings
     from se_nas.space.space_files import load_space
 
@@ -49,7 +48,7 @@ def search(
     if resume is None and not join:
         check_new_run(written)
     space = None if asked.space is None else load_space(asked.space)
-    console = Console(highlight=False)
+    console = make_console()
     if dry_run:
         if space is None:
             raise InputError("--dry-run shows a space: give --space")
@@ -88,6 +87,6 @@ def replay(
     from se_nas.search.replay import replay as ask_again
 
     found = ask_again(run, out)
-    typer.echo(str(found))
+    typer.echo(printable(found))
     if found.different is not None:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, get_type_hints
@@ -61,15 +62,29 @@ def as_options(message: str) -> str:
 
     >>> as_options("lower `cpus_per_trial`, or use `gpus=0`; see `ray start`")
     'lower --cpus-per-trial, or use --gpus 0; see `ray start`'
+    >>> print(as_options("go on with `resume='exp [old]/r'`"))
+    go on with --resume 'exp [old]/r'
     """
+    names = {*settings_of(SearchConfig), "resume"}
 
     def option(found: re.Match[str]) -> str:
         name, value = found["name"], found["value"]
-        if name not in settings_of(SearchConfig):
+        if name not in names:
             return found[0]
-        return f"--{name.replace('_', '-')}" + ("" if value is None else f" {value}")
+        return f"--{name.replace('_', '-')}" + ("" if value is None else f" {_word(value)}")
 
     return re.sub(r"`(?P<name>[a-z_]+)(=(?P<value>[^`]*))?`", option, message)
+
+
+def _word(value: str) -> str:
+    """Return a value, a text as Python writes it, as a word for a shell."""
+    try:
+        text = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    from se_nas.console import shell_word  # Rich is for what is printed, and late
+
+    return shell_word(text) if isinstance(text, str) else value
 
 
 def _options(parameter: Any) -> list[str]:

@@ -58,6 +58,8 @@ def run_search(
     Raises:
         InputError: something that is given cannot be used, or no trial came to its end.
         KeyboardInterrupt: the user stopped the search; ``resume`` goes on with it.
+        SystemExit: SIGTERM (Slurm, Kubernetes) or SIGHUP did, with 128 and the signal's number as
+            its code: the script ends with that, after its ``finally``, and without a traceback.
     """
     from se_nas.errors import InputError
     from se_nas.search.config import check_new_run, config_from_options
@@ -71,14 +73,16 @@ def run_search(
     _configure(config.address)
     from se_nas.search import run as way
     from se_nas.search.results.search_result import SearchResult
+    from se_nas.search.signals import as_python_ends
 
     console = console_for(progress)
-    if resume is not None:
-        directory = way.resume(os.fspath(resume), found, config, options, console, user)
-    elif found is not None:
-        directory = way.search(found, config, console, user=user)
-    else:
-        raise InputError("space is missing: give a space, or resume=RUN")
+    with as_python_ends():
+        if resume is not None:
+            directory = way.resume(os.fspath(resume), found, config, options, console, user)
+        elif found is not None:
+            directory = way.search(found, config, console, user=user)
+        else:
+            raise InputError("space is missing: give a space, or resume=RUN")
     return SearchResult.load(directory.path, storage=config.storage)
 
 

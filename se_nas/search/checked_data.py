@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.text import Text
 
+from se_nas.console import print_line
 from se_nas.data import Data, ImageShape, UnreadablePictures
 from se_nas.search.config import SearchConfig
 from se_nas.search.worker.data import load_data
@@ -37,6 +37,6 @@ def load_checked_data(config: SearchConfig, console: Console) -> ImageShape:
 
 def _show_unreadable(reasons: Mapping[str, str], console: Console) -> None:
     for path, reason in list(reasons.items())[:SHOWN]:
-        console.print(Text(f"cannot be read: {path} ({reason})"), soft_wrap=True)
+        print_line(console, f"cannot be read: {path} ({reason})")
     if len(reasons) > SHOWN:
-        console.print(f"… and {len(reasons) - SHOWN:,} more", soft_wrap=True)
+        print_line(console, f"… and {len(reasons) - SHOWN:,} more")

@@ -9,17 +9,20 @@ from contextlib import ExitStack
 
 from rich.console import Console
 
+from se_nas.console import print_line, print_lines
 from se_nas.errors import InputError
 from se_nas.search.cluster.connection import connected
 from se_nas.search.config import SearchConfig
+from se_nas.search.finals.forecast import forecast
 from se_nas.search.finals.networks import FinalNetwork, retrain, winner
 from se_nas.search.finals.retraining import Retrainer
 from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
-from se_nas.search.results import run_results, summary
+from se_nas.search.results import opening, run_results, summary
+from se_nas.search.results.failed_search import explain_ends, explain_search
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.data_files import check_data_files, write_data_files
-from se_nas.search.run_dir.directory import RESULTS, RunDirectory, last_error
+from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.run_dir.lock import run_lock
 from se_nas.search.run_dir.resume import (
     find_interrupted,
@@ -36,6 +39,7 @@ from se_nas.search.study.initial_points import check_enqueued
 from se_nas.search.study.journal import repair_journal
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import decisive, ranking, training_objective
+from se_nas.search.study.records import records
 from se_nas.search.study.recovery import recover
 from se_nas.search.study.storage_errors import storage_errors_as_input_errors
 from se_nas.search.study.study import create_study, propose
@@ -68,10 +72,10 @@ def search(
     plan = Plan.of(space, config, user, console)
     run = directory.create(space, config, driver)
     with _driving(run), ExitStack() as stack:
-        console.print(summary.opening(space, plan.images, run), soft_wrap=True)
+        print_lines(console, opening.opening(space, plan.images, run))
         interrupted = None if driver else find_interrupted(space, config)
         if interrupted is not None:
-            console.print(summary.interrupted_before(interrupted), soft_wrap=True)
+            print_line(console, opening.interrupted_before(interrupted))
         with run.discarded_on(InputError, KeyboardInterrupt):  # measured latencies are cached
             write_data_files(run, plan.images)
             search_run = stack.enter_context(_connected(plan, run, console))
@@ -109,11 +113,11 @@ def resume(
         check_data_files(run, plan.images)
         run.make_folders()
         repaired = repair_journal(run.journal)
-        console.print(summary.opening(plan.space, plan.images, run), soft_wrap=True)
+        print_lines(console, opening.opening(plan.space, plan.images, run))
         study = create_study(plan.space, plan.config, run, resume=True)
         with _connected(plan, run, console) as search_run:
             for note in resume_notes(run, repaired):
-                console.print(f"note: {note}", soft_wrap=True)
+                print_line(console, f"note: {note}")
             search_run = with_latency(search_run)
             plan = search_run.plan
             proposals = propose(
@@ -121,7 +125,7 @@ def resume(
             )
             recover(proposals)
             checkpoints.tidy(run.checkpoints, {p.number for p in proposals.unfinished})
-            console.print(summary.taken_up(proposals, run), soft_wrap=True)
+            print_line(console, opening.taken_up(proposals, run))
             # A complete run keeps its results until here, so that a failed resume loses nothing.
             run_results.clear_ending(run)
             note_session(run, plan.config)
@@ -155,7 +159,7 @@ def _driving(run: RunDirectory) -> Iterator[None]:
 @contextlib.contextmanager
 def _connected(plan: Plan, run: RunDirectory, console: Console) -> Iterator[SearchRun]:
     with connected(plan.config) as slots:
-        console.print(summary.resources(plan.config, slots), soft_wrap=True)
+        print_lines(console, opening.resources(plan.config, slots))
         yield SearchRun(plan, run, slots, console)
 
 
@@ -164,7 +168,7 @@ def _begin(search_run: SearchRun) -> Proposals:
     plan, run, console = search_run.plan, search_run.run, search_run.console
     study = create_study(plan.space, plan.config, run, sampler=plan.sampler)
     for line in feasibility(plan.space, plan.price, plan.feasible_share, plan.config.seed):
-        console.print(line, soft_wrap=True)
+        print_line(console, line)
     proposals = propose(
         study, plan.space, plan.price, plan.config, shared_study(study, run), plan.initial
     )
@@ -185,17 +189,19 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
         joining.wait_for_drivers(proposals, console)
         ranked = ranking(proposals.study, plan.space)
         if not ranked:
-            raise InputError(
-                f"none of {plan.config.trials} trials was trained to its end"
-                f"{last_error(run)}; the tracebacks are in {run.errors}"
-            )
+            raise InputError(explain_search(proposals, plan.config, run))
         searched = run_results.of_search(ranked, proposals, plan.config)
         run.write(RESULTS, searched)
         if len(plan.space.objectives) > 1:
             summary.show_front(console, ranked, plan.space)
         at = decisive(plan.space)
+        best = [(architecture, values[at]) for architecture, values in ranked[: plan.config.top]]
+        ahead = forecast(
+            records(proposals.study), [a for a, _ in best], plan.config, search_run.slots
+        )
+        print_line(console, opening.header("finals", ahead))
         rows = retrain(
-            [(architecture, values[at]) for architecture, values in ranked[: plan.config.top]],
+            best,
             Retrainer(search_run).train,
             range(plan.config.seed + 1, plan.config.seed + 1 + plan.config.final_seeds),
             plan.price,
@@ -216,9 +222,10 @@ def _conclude(
     objective = training_objective(plan.space)
     best = winner(rows, objective)
     if not best.complete:
+        ends = [(done.end, done.reason) for row in rows for done in row.runs]
         raise InputError(
-            f"every retraining of the best networks failed{last_error(run)}; the search itself is "
-            f"done: mend that and go on with --resume {run.shown}"
+            f"{explain_ends('retraining', ends, plan.config, run)}; the search itself is done: "
+            f"mend that and go on with {run.resume}"
         )
     run_results.keep_winner(best, plan.images, run)
     run.write(RESULTS, run_results.of_run(rows, objective, searched))

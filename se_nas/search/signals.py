@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
+from se_nas.errors import printable
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # SIGKILL comes 30 s after Slurm's or Kubernetes' SIGTERM.
 EXIT_TIMEOUT_S = 20.0
@@ -25,6 +27,22 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__()
         self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def as_python_ends() -> Iterator[None]:
+    """Raise for a Python caller what Python's own programs end with: no class of ours.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C.
+        SystemExit: after another signal, with ``exit_code``.
+    """
+    try:
+        yield
+    except Interrupted as end:
+        if end.exit_code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(end.exit_code) from None
 
 
 @contextlib.contextmanager
@@ -58,7 +76,7 @@ def stop_on_signal(
     gone: if the block has not ended in ``patience`` seconds after it, the process does.
 
     Args:
-        run: its folder, for the line that says how to go on then.
+        run: its folder as a word of a shell, for the line that says how to go on then.
 
     Yields:
         A list that the first signal's number goes into.
@@ -87,7 +105,7 @@ def _hurried(patience: float, line: str) -> Iterator[Callable[[int], None]]:
 
     def give_up() -> None:
         with contextlib.suppress(OSError):  # a pipe whose reader is gone: ``2>&1 | tee log``
-            os.write(2, f"{line}\n".encode())
+            os.write(2, f"{printable(line)}\n".encode())
         os._exit(128 + signal.SIGTERM)
 
     timer = threading.Timer(patience, give_up)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from se_nas.console import make_console
 from se_nas.data import DATASETS, ImageShape
 from se_nas.errors import InputError
 from se_nas.search.config import object_name
@@ -74,8 +75,8 @@ def read_space(space: object) -> Space | None:
 def console_for(progress: bool) -> Console:
     """Return the console of a search; without ``progress`` one that prints nothing."""
     if progress:
-        return Console(highlight=False)
-    return Console(file=io.StringIO(), quiet=True)
+        return make_console()
+    return make_console(io.StringIO(), quiet=True)
 
 
 def _named_data(data: str, is_path: bool) -> dict[str, str]:

@@ -97,6 +97,23 @@ class Objective:
         return f"{self.direction} {self.metric}"
 
 
+def show_value(metric: str, value: float) -> str:
+    """Return a metric's or a cost's value for people, with the same decimals as all others of it.
+
+    >>> show_value("val_acc", 0.91234), show_value("macs", 1234567.0)
+    ('91.23', '1,234,567')
+    """
+    if metric == "val_acc":
+        return f"{100 * value:.2f}"
+    digits = {"val_loss": 4, "latency_ms": 3}.get(metric, 0)
+    return f"{value:,.{digits}f}"
+
+
+def with_unit(metric: str, text: str) -> str:
+    """Return ``text`` with the unit of ``show_value``, where the name does not say it."""
+    return f"{text} %" if metric == "val_acc" else text
+
+
 def maximize(metric: str) -> Objective:
     """Declare that larger is better: ``maximize("val_acc")``."""
     return Objective(metric, "maximize")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.architecture.names import se_name
-from se_nas.console import ArchitectureCell
+from se_nas.console import ArchitectureCell, add_row, plain
 from se_nas.cost.network_cost import cost, parts
 from se_nas.se import SE
 from se_nas.zoo import zoo
@@ -39,10 +37,10 @@ def summary(
         se = stages.get(name)
         shape = " × ".join(map(str, tally.shape if name != "head" else tally.shape[:1]))
         setting = "-" if se is None else se_name(se)
-        table.add_row(name, shape, f"{tally.params:,}", f"{tally.macs / 1e6:,.2f}", setting)
+        add_row(table, name, shape, f"{tally.params:,}", f"{tally.macs / 1e6:,.2f}", setting)
     total = cost(architecture, **sizes)  # type: ignore[arg-type]
     table.add_section()
-    table.add_row("total", "", f"{total.params:,}", f"{total.macs / 1e6:,.2f}", "")
+    add_row(table, "total", "", f"{total.params:,}", f"{total.macs / 1e6:,.2f}", "")
     return Group(ArchitectureCell(architecture), table)
 
 
@@ -83,7 +81,7 @@ def paper_table(number: int, width: int = 80) -> Group:
         overflow: Literal["fold", "ellipsis"] = "fold" if column == "name" else "ellipsis"
         table.add_column(column, justify=justify, overflow=overflow, no_wrap=column != "name")
     for cells in zip(*columns.values(), strict=True):
-        table.add_row(*map(escape, cells))
+        add_row(table, *cells)
     title = f"Table {number} of the SENet paper: {classes} classes"
     if len(sizes) == 1:
         title += f", {rows[0].input_size} px"
@@ -91,8 +89,8 @@ def paper_table(number: int, width: int = 80) -> Group:
     legend = f"params in millions{ref}; err %: the paper's top-1/top-5"
     if "quoted" in columns:
         legend += "; quoted: the network's own paper's"
-    texts = [Text(f"[{i + 1}] {note}") for i, note in enumerate(notes)]
-    return Group(Text(title), Text(legend), table, *texts)
+    texts = [plain(f"[{i + 1}] {note}") for i, note in enumerate(notes)]
+    return Group(plain(title), plain(legend), table, *texts)
 
 
 def _shown(printed: float | None, unit: float, digits: int) -> str:

@@ -88,3 +88,16 @@ def test_a_runner_is_named_as_it_is_called(command: str) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(expected)
+
+
+@pytest.mark.parametrize("odd", ["a\nb", "\x1b[31mred", "[/b]", "caf\udce9", "\u202egnp"])
+@pytest.mark.parametrize(
+    "option", ["--space", "--out", "--resume", "--sampler", "--spce", "--data-dir"]
+)
+def test_an_error_that_quotes_any_characters_is_one_line_of_plain_text(
+    odd: str, option: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rest = ["--space", "digits_se", "--data", "imagefolder"]
+    rest += [] if option == "--data-dir" else ["--data-dir", str(tmp_path / "gone")]
+    line = refused(capsys, [*rest, option, odd], "search").rstrip("\n")
+    assert line.isprintable()

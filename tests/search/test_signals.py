@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from se_nas.search.signals import Interrupted, raise_on_signal, stop_on_signal
+from se_nas.search.signals import Interrupted, as_python_ends, raise_on_signal, stop_on_signal
 from se_nas.search.tuning.tune import StopWhen
 
 # Trial 0 passes ASHA's rung at epoch 2 and is in a long epoch when trial 1 is stopped there, and
@@ -148,6 +148,15 @@ def test_so_is_that_of_a_second_signal(number: int) -> None:
         search()
     assert caught.value.exit_code == 128 + number
     assert came == [signal.SIGINT], "which the search ends with, if Tune ends by itself"
+
+
+def test_a_python_caller_gets_the_ends_of_python() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, as_python_ends():
+        raise Interrupted(signal.SIGINT)
+    assert type(caught.value) is KeyboardInterrupt
+    with pytest.raises(SystemExit) as ended, as_python_ends():
+        raise Interrupted(signal.SIGTERM)
+    assert ended.value.code == 143
 
 
 def test_sigterm_while_ray_starts_is_a_signal_like_any_other() -> None:

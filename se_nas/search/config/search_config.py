@@ -8,10 +8,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from se_nas.errors import InputError, unknown, whole
+from se_nas.errors import InputError, is_utf8, unknown, whole
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config.data_settings import DataSettings
-from se_nas.settings import absolute_if_python, absolute_path, group, setting, with_options
+from se_nas.settings import (
+    absolute_if_python,
+    absolute_path,
+    by_option,
+    group,
+    setting,
+    with_options,
+)
 from se_nas.training.recipes import RECIPES, Recipe
 
 T = TypeVar("T")
@@ -225,6 +232,9 @@ def config_from_options(
         InputError: an unknown name, a value of another type, or one that is not allowed.
     """
     config = with_options(default or SearchConfig(), values)
+    for name, value in by_option(config).items():
+        if isinstance(value, str) and not is_utf8(value):  # Ray takes no other
+            raise InputError(f"`{name}` is {value!r}, which is not UTF-8; rename it")
     if config.storage is not None and HIDDEN in config.storage:
         raise InputError(
             f"storage is {config.storage!r}, without its password, which is not kept: give "

@@ -10,6 +10,7 @@ another is removed, or a node comes.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,13 +20,15 @@ from ray import ObjectRef
 from ray.util.placement_group import PlacementGroup
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import first_line
+from se_nas.console import print_line
+from se_nas.errors import InputError, described, first_line
 from se_nas.models.saving import to_bytes
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.finals.cache import Keep, RetrainingCache
 from se_nas.search.plan import SearchRun
 from se_nas.search.worker import ray_api
+from se_nas.search.worker.reports import FAILED, LABELS
 from se_nas.search.worker.retrain import RetrainPayload, RetrainResult, train_and_test
 from se_nas.search.worker.shared_data import SharedData
 
@@ -47,11 +50,22 @@ class Retrainer:
         plan = self.search_run.plan
         config = plan.config
         cache = RetrainingCache(self.search_run.run.finals, config.final_epochs or config.epochs)
+
+        def keep(architecture: Architecture, seed: int, done: RetrainResult) -> None:
+            cache.put(architecture, seed, done)
+            if done.end != "complete":
+                self._note(architecture, seed, done)
+            if done.misuse:
+                raise InputError(
+                    f"{done.reason}: so every retraining would end; the search itself is done: "
+                    f"mend that and go on with {self.search_run.run.resume}"
+                )
+
         return cache.train_missing(
             pairs,
             lambda missing: train_on_ray(
                 missing,
-                cache.put,
+                keep,
                 config=config,
                 slots=self.search_run.slots,
                 images=plan.shared,
@@ -59,10 +73,23 @@ class Retrainer:
             ),
         )
 
+    def _note(self, architecture: Architecture, seed: int, done: RetrainResult) -> None:
+        """Say why a retraining did not come to its end, and keep its traceback in the run."""
+        where = ""
+        if done.end in FAILED:
+            text = f"{architecture}, seed {seed}\n\n{done.traceback or done.reason}\n"
+            name = f"retraining-{architecture.id[:8]}-seed{seed}"
+            where = self.search_run.run.write_error(name, text)
+        print_line(
+            self.search_run.console,
+            f"note: retraining {architecture} with seed {seed}: {LABELS[done.end]}: "
+            f"{done.reason}{where}",
+        )
+
     def _show(self, what: str, done: int, total: int) -> None:
         console = self.search_run.console
         end = "\r" if console.is_terminal and done < total else "\n"
-        console.print(f"retraining {what}: {done}/{total} runs", end=end)
+        print_line(console, f"retraining {what}: {done}/{total} runs", end=end)
 
 
 def train_on_ray(
@@ -155,7 +182,8 @@ def result_of(
     try:
         run = ray.get(task)
     except ray.exceptions.RayTaskError as error:
-        return RetrainResult("error", reason=first_line(error.cause)), False
+        cause = error.cause
+        return RetrainResult("error", reason=described(cause), traceback=str(error)), False
     except ray.exceptions.OutOfMemoryError as error:
         return RetrainResult("out_of_memory", reason=first_line(error)), True
     except ray.exceptions.RayError as error:
@@ -170,5 +198,6 @@ def with_weights(run: RetrainPayload, architecture: Architecture) -> RetrainResu
     try:
         content = to_bytes(run.state, architecture, run.num_classes, run.in_channels)
     except Exception as error:  # tensors that share memory, say: of one network, not of the search
-        return RetrainResult("error", reason=first_line(error))
+        text = traceback.format_exc()
+        return RetrainResult("error", reason=described(error), traceback=text)
     return replace(run.result, weights=content)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.console import print_line
 from se_nas.errors import InputError, first_line
 from se_nas.latency import measure_missing
 from se_nas.latency.cache import open_cache
@@ -77,7 +78,7 @@ def _measure_table(search_run: SearchRun, signature: Signature) -> TimedPrice:
         def on_done(done: int, total: int) -> None:
             nonlocal saved
             if console.is_terminal:
-                console.print(f"latency    {done}/{total} measurements", end="\r")
+                print_line(console, f"latency    {done}/{total} measurements", end="\r")
             if time.monotonic() > saved + SAVE_S:
                 cache.save(known, note)
                 saved = time.monotonic()

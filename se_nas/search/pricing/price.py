@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.console import print_line
 from se_nas.cost.network_cost import Price
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature, uses_latency
@@ -65,8 +66,8 @@ def load_table(price: Price, settings: LatencySettings, run: RunDirectory) -> Ti
         return TimedPrice(price, table, settings, data["identity"], data["held_out"])
     except (ValueError, KeyError, TypeError):
         raise InputError(
-            f"{display_path(path)!r} holds no table of latencies; without it --resume measures a "
-            "new one"
+            f"{display_path(path)!r} holds no table of latencies; without it the resumed run "
+            "measures a new one"
         ) from None
 
 
@@ -87,7 +88,7 @@ def recorded_price(price: Price, space: Space, config: SearchConfig, run: RunDir
 
 def print_latency(console: Console, text: str) -> None:
     """Print a line of the search about latency."""
-    console.print(f"latency    {text}", soft_wrap=True)
+    print_line(console, f"latency    {text}")
 
 
 def describe_table(price: TimedPrice) -> str:

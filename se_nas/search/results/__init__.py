@@ -1,6 +1,8 @@
 """The results of a search: written, printed, and read back as a value.
 
 run_results     results.json, the winner and its weights
-summary         lines and tables on the console
+opening         lines at the start of a search
+summary         lines and tables at its end
+failed_search   why no trial was trained to its end
 search_result   ``SearchResult``, read from a run directory
 """

@@ -12,7 +12,7 @@ from se_nas.data import ImageShape
 from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
-from se_nas.search.run_dir.directory import RESULTS, WINNER, RunDirectory
+from se_nas.search.run_dir.directory import FAILED, RESULTS, WINNER, RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.space.objectives import Objective
 
@@ -61,7 +61,7 @@ def keep_winner(best: networks.FinalNetwork, images: ImageShape, run: RunDirecto
 
 
 def clear_ending(run: RunDirectory) -> None:
-    """Take ``ENDING`` out of a complete run's results: the run goes on."""
-    if run.complete:
+    """Take out of a run's results that it ended: the run goes on."""
+    if run.complete or run.failed:
         done = run.read(RESULTS)
-        run.write(RESULTS, {k: v for k, v in done.items() if k not in (*ENDING, JOINED)})
+        run.write(RESULTS, {k: v for k, v in done.items() if k not in (*ENDING, JOINED, FAILED)})

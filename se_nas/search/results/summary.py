@@ -1,92 +1,35 @@
-"""The lines and tables that a search prints at its start and its end."""
+"""The lines and tables that a search prints at its end."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.console import ArchitectureCell
+from se_nas.console import (
+    NetworkRow,
+    print_line,
+    print_lines,
+    print_networks,
+    python_text,
+)
 from se_nas.data import Data, ImageShape
 from se_nas.errors import InputError
 from se_nas.latency.table import TimedCost
-from se_nas.search.cluster.slots import Slots
-from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
 from se_nas.search.plan import SearchRun
 from se_nas.search.results import run_results
-from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
+from se_nas.search.results.opening import to_resume
+from se_nas.search.run_dir.directory import FAILED, RESULTS, RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import ranking, training_objective
-from se_nas.search.worker import checkpoints
+from se_nas.space.objectives import show_value, with_unit
 from se_nas.space.space import Space
-from se_nas.space.templates import trunk_values
 
 SO_FAR = 5
-
-
-def opening(space: Space, images: ImageShape, run: RunDirectory) -> str:
-    """Return the first lines: space, data, and where the results go."""
-    limits = f", with {', '.join(map(str, space.constraints))}" if space.constraints else ""
-    goals = ", ".join(map(str, space.objectives))
-    size = f"{space.size:,} points"
-    lines = [
-        f"space      {space.name} v{space.version} ({space.hash}), {size}, {goals}{limits}",
-        f"data       {images.summary()}",
-        f"run        {run.shown}",
-    ]
-    return "\n".join([*lines, *small_images(space, images)])
-
-
-def small_images(space: Space, images: ImageShape) -> list[str]:
-    """Return a note if the images are far smaller than those that the trunks are made for."""
-    made_for = min(value.input_size for value in islice(trunk_values(space.trunk), 100))
-    if images.image_size >= made_for / 4:
-        return []
-    return [
-        f"note       images of {images.image_size} px are small for trunks that are made for "
-        f'{made_for}; see --image-size and the setting stem="small"'
-    ]
-
-
-def resources(config: SearchConfig, slots: Slots) -> str:
-    """Return the lines on trials at once, their resources, and the dashboard."""
-    device = f"{slots.gpus:g} GPU and {slots.cpus:g} CPU" if slots.gpus else f"{slots.cpus:g} CPU"
-    lines = [
-        f"trials     {config.trials} of {config.epochs} epochs, {slots.count} at once "
-        f"on {device} each, sampler {config.sampler}, seed {config.seed}"
-    ]
-    if slots.dashboard:
-        lines.append(
-            f"dashboard  http://{slots.dashboard}  (trials are the SETrial actors; "
-            "`ray get-auth-token` prints the token to sign in)"
-        )
-    return "\n".join(lines)
-
-
-def taken_up(proposals: Proposals, run: RunDirectory) -> str:
-    """Return the line on a resumed run: trials that ended, and those that go on."""
-    going_on = proposals.unfinished
-    saved = sum(checkpoints.file_of(run.checkpoints, p.number).exists() for p in going_on)
-    ended = proposals.counts.accepted - len(going_on)
-    return (
-        f"resumed    trials: {ended} ended, {len(going_on)} go on, {saved} of them from a "
-        "checkpoint"
-    )
-
-
-def interrupted_before(run: RunDirectory) -> str:
-    """Return the note on a run like the one that begins, which was cut."""
-    return (
-        f"note: {run.shown} is a run like this one that was cut; to finish it instead, "
-        f"stop and give --resume {run.shown}"
-    )
 
 
 @contextlib.contextmanager
@@ -101,7 +44,10 @@ def results_so_far(search_run: SearchRun, proposals: Proposals) -> Iterator[None
         yield
     except (KeyboardInterrupt, InputError) as end:
         ranked = ranking(proposals.study, plan.space)
-        run.write(RESULTS, run_results.of_search(ranked, proposals, plan.config))
+        found = run_results.of_search(ranked, proposals, plan.config)
+        if isinstance(end, InputError) and not ranked and proposals.counts.ended:
+            found[FAILED] = str(end)
+        run.write(RESULTS, found)
         if isinstance(end, KeyboardInterrupt):
             show_so_far(search_run.console, ranked, plan.space, run)
         raise
@@ -115,37 +61,37 @@ def show_so_far(
 ) -> None:
     """Print the best networks of a search that was interrupted, and how to go on."""
     if ranked and len(space.objectives) > 1:
-        console.print(_by_objective(f"Pareto front so far, {_networks(ranked)}", ranked, space))
+        _show_ranked(console, f"Pareto front so far, {_networks(ranked)}", ranked, space)
     elif ranked:
         title = f"best so far of {_networks(ranked)} that were trained to their end"
-        console.print(_by_objective(title, ranked[:SO_FAR], space))
-    console.print(
-        f"stopped: what was trained is in {run.shown}; go on with --resume {run.shown}",
-        soft_wrap=True,
-    )
+        _show_ranked(console, title, ranked[:SO_FAR], space)
+    print_line(console, f"stopped: what was trained is in {run.shown}; go on with {to_resume(run)}")
 
 
 def show_front(
     console: Console, ranked: Sequence[tuple[Architecture, Sequence[float]]], space: Space
 ) -> None:
     """Print the Pareto front of a search with several objectives."""
-    console.print(_by_objective(f"Pareto front, {_networks(ranked)}", ranked, space))
+    _show_ranked(console, f"Pareto front, {_networks(ranked)}", ranked, space)
 
 
 def _networks(ranked: Sequence[object]) -> str:
     return f"{len(ranked)} network{'s' * (len(ranked) != 1)}"
 
 
-def _by_objective(
-    title: str, ranked: Sequence[tuple[Architecture, Sequence[float]]], space: Space
-) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("architecture")
-    for objective in space.objectives:
-        table.add_column(str(objective), justify="right")
-    for architecture, values in ranked:
-        table.add_row(ArchitectureCell(architecture), *(f"{value:,.6g}" for value in values))
-    return table
+def _show_ranked(
+    console: Console,
+    title: str,
+    ranked: Sequence[tuple[Architecture, Sequence[float]]],
+    space: Space,
+) -> None:
+    metrics = [objective.metric for objective in space.objectives]
+    rows = [
+        NetworkRow(f"{i + 1}", str(architecture), [*map(show_value, metrics, values)])
+        for i, (architecture, values) in enumerate(ranked)
+    ]
+    heads = [with_unit(objective.metric, str(objective)) for objective in space.objectives]
+    print_networks(console, title, heads, rows)
 
 
 def show_results(
@@ -155,46 +101,56 @@ def show_results(
     plan, run, console = search_run.plan, search_run.run, search_run.console
     images, objective = plan.images, training_objective(plan.space)
     best = networks.winner(rows, objective)
-    seeds = len(rows[0].runs)
-    title = f"retrained with {seeds} seed{'s' * (seeds != 1)}, accuracy in %"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("role", no_wrap=True)
-    table.add_column("architecture")
+    seeds, epochs = len(rows[0].runs), plan.config.final_epochs or plan.config.epochs
+    title = (
+        f"{'mean of ' * (seeds > 1)}{seeds} seed{'s' * (seeds != 1)}, {epochs} "
+        f"epoch{'s' * (epochs != 1)} each; * the winner, chosen on validation images"
+    )
     timed = isinstance(rows[0].cost, TimedCost)
-    times = ("table ms", "ms") if timed else ()
-    for column in ("params", "MMACs", *times, "val", "test ± spread"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        over = "" if proposals.space.admits(row.cost) else " (over budget)"
-        failed = len(row.runs) - len(row.complete)
-        table.add_row(
-            row.role + over,
-            ArchitectureCell(row.architecture),
-            f"{row.cost.params:,}",
-            f"{row.cost.macs / 1e6:,.2f}",
-            *_times(row),
-            f"{100 * row.mean('val_acc'):.2f}",
-            f"{100 * row.mean('test_acc'):.2f}"
-            + (f" ± {100 * row.test_spread:.2f}" if len(row.complete) > 1 else "")
-            + (f" ({failed} failed)" if failed else ""),
-            style="bold" if row is best else "",
-        )
-    console.print(table)
-    console.print(verdict.verdict(rows, objective), soft_wrap=True)
-    for note in [*at_chance(best, images), *notes(proposals, run)]:
-        console.print(f"note: {note}", soft_wrap=True)
+    tested = "test ± spread %" if seeds > 1 else "test %"
+    columns = ("params", "MMACs", *(("table ms", "ms") if timed else ()), "val %", tested)
+    print_line(console, "")
+    print_networks(
+        console, title, columns, [_final_row(row, row is best, proposals.space) for row in rows]
+    )
+    print_line(console, verdict.verdict(rows, objective))
+    print_lines(
+        console, (f"note: {note}" for note in [*at_chance(best, images), *notes(proposals, run)])
+    )
     trained = run.winner.exists()
-    weights = f', weights="{display_path(run.winner)}"' if trained else ""
-    call = (
-        f'se_nas.materialize("{best.architecture}", num_classes={images.num_classes}, '
+    what = "trained" if trained else "untrained: train() returned no model"
+    print_line(console, "")
+    print_line(console, f"the winner, {what} ({_images_in_words(images)}; also in winner.json):")
+    print_line(console, f"  {rebuilding_call(best.architecture, images, run)}")
+
+
+def rebuilding_call(architecture: Architecture, images: ImageShape, run: RunDirectory) -> str:
+    """Return the line of Python that builds the winner, with its weights if there are any."""
+    weights = f", weights={python_text(display_path(run.winner))}" if run.winner.exists() else ""
+    return (
+        f'se_nas.materialize("{architecture}", num_classes={images.num_classes}, '
         f"in_channels={images.in_channels}{weights})"
     )
-    what = "trained" if trained else "untrained: train() returned no model"
-    console.print(
-        f"\nthe winner, {what} ({_images_in_words(images)}; also in winner.json):\n  {call}",
-        soft_wrap=True,
-        highlight=False,
+
+
+def _final_row(row: networks.FinalNetwork, best: bool, space: Space) -> NetworkRow:
+    over = "" if space.admits(row.cost) else " (over budget)"
+    failed = len(row.runs) - len(row.complete)
+    test = _percent(row.mean("test_acc"))
+    if len(row.complete) > 1:
+        test += f" ± {_percent(row.test_spread)}"
+    cells = (
+        f"{row.cost.params:,}",
+        f"{row.cost.macs / 1e6:,.2f}",
+        *_times(row),
+        _percent(row.mean("val_acc")),
+        test + (f" ({failed} failed)" if failed else ""),
     )
+    return NetworkRow(row.role + over + " *" * best, str(row.architecture), cells, best)
+
+
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else show_value("val_acc", share)
 
 
 def _images_in_words(images: ImageShape) -> str:
@@ -232,8 +188,8 @@ def _times(row: networks.FinalNetwork) -> list[str]:
         return []
     found = row.latency
     half = 0.0 if found is None else (found.q3_ms - found.q1_ms) / 2
-    told = "–" if found is None else f"{found.median_ms:.3g} ± {half:.1g}"
-    return [f"{row.cost.latency_ms:.3g}", told]
+    told = "–" if found is None else f"{found.median_ms:.3f} ± {half:.3f}"
+    return [f"{row.cost.latency_ms:.3f}", told]
 
 
 def notes(proposals: Proposals, run: RunDirectory) -> list[str]:

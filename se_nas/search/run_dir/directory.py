@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, is_utf8, unknown
 from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.config_file import to_toml
@@ -28,6 +28,8 @@ from se_nas.space.space import Space
 SPACE, SETTINGS, VERSIONS = "space.json", "settings.json", "versions.json"
 LATENCY, DRIVER = "latency.json", "driver.json"
 RESULTS, WINNER = "results.json", "winner.json"
+# Key of ``RESULTS``: why nothing in the run was trained to its end.
+FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,37 @@ class RunDirectory:
         return display_path(self.path)
 
     @property
+    def resume(self) -> str:
+        """The setting that takes the run up, as messages have settings: between backticks."""
+        return f"`resume={self.shown!r}`" if "`" not in self.shown else f"resume={self.shown!r}"
+
+    @property
     def complete(self) -> bool:
         """Whether the run came to its end: a winner was chosen, or the driver that joined left."""
         try:
             return not {"winner", "joined"}.isdisjoint(self.read(RESULTS))
         except InputError:
             return False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without any network: nothing in it is worth to be taken up."""
+        try:
+            return FAILED in self.read(RESULTS)
+        except InputError:
+            return False
+
+    def write_error(self, name: str, text: str) -> str:
+        """Write a traceback to ``errors/NAME.txt``; return `` (PATH)``, empty if that fails.
+
+        It is called while trials run: a full disk costs the file, and no trial.
+        """
+        path = self.errors / f"{name}.txt"
+        try:
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError:
+            return ""
+        return f" ({display_path(path)})"
 
     def make_folders(self) -> None:
         """Make the folders that are written into while the run goes."""
@@ -177,6 +204,8 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     name = config.name or f"{space.name}-{config.data.title}-{now}"
     path = (Path(config.out) / (driver or name)).absolute()
+    if not is_utf8(str(path)):  # Ray takes no other
+        raise InputError(f"the folder {str(path)!r} is not UTF-8; give another `out`")
     created = tuple(parent for parent in path.parents if not parent.exists())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +240,7 @@ def _taken(run: RunDirectory) -> str:
         return f"{head}; give another `name` or `out`"
     if run.complete:
         return f"{head} and is complete; give another `name` or `out`"
-    return f"{head}; finish it with --resume {run.shown}, or give another `name` or `out`"
+    return f"{head}; finish it with {run.resume}, or give another `name` or `out`"
 
 
 def find(name_or_path: str, out: str) -> RunDirectory:
@@ -232,7 +261,7 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
     raise InputError(
-        f"--resume {name_or_path!r}: no run is there, nor in `out={out!r}`; give a folder with "
+        f"`resume={name_or_path!r}`: no run is there, nor in `out={out!r}`; give a folder with "
         f"{SETTINGS} and {SPACE}"
     )
 
@@ -246,4 +275,5 @@ def display_path(path: Path) -> str:
 def last_error(run: RunDirectory) -> str:
     """Return `` (LINE)``, the last line of the newest traceback in a run; empty without one."""
     files = sorted(run.errors.glob("*.txt"), key=lambda file: file.stat().st_mtime)
-    return f" ({files[-1].read_text(encoding='utf-8').strip().splitlines()[-1]})" if files else ""
+    lines = files[-1].read_text(encoding="utf-8").strip().splitlines() if files else []
+    return f" ({lines[-1]})" if lines else ""

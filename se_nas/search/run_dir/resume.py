@@ -75,7 +75,7 @@ def find_interrupted(space: Space, config: SearchConfig) -> RunDirectory | None:
             same = run.read(SPACE) == _plain(space) and _fixed(settings) == _fixed(config)
         except (InputError, TypeError):  # of another version
             continue
-        if same and not run.complete and not is_held(run):
+        if same and not run.complete and not run.failed and not is_held(run):
             return run
     return None
 

@@ -46,7 +46,7 @@ def initial_points(
 
 
 def check_enqueued(space: Space, price: Price, enqueued: Iterable[Architecture]) -> None:
-    """Refuse enqueued networks that could not be tried.
+    """Refuse enqueued networks that could not be tried, by the costs that are known.
 
     Raises:
         InputError: a network breaks a constraint of the space.
@@ -54,7 +54,7 @@ def check_enqueued(space: Space, price: Price, enqueued: Iterable[Architecture])
     for architecture in enqueued:
         cost = asdict(price(architecture))
         for constraint in space.constraints:
-            if constraint.violation(cost) > 0:
+            if constraint.quantity in cost and constraint.violation(cost) > 0:
                 raise InputError(
                     f"enqueue {str(architecture)!r} breaks a constraint of space {space.name!r}: "
                     f"{constraint}, "

@@ -17,6 +17,7 @@ from typing import Any
 import optuna
 from rich.console import Console
 
+from se_nas.console import print_line
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig, without_password
@@ -95,10 +96,10 @@ def finish_joined(
     run.write(RESULTS, {"joined": config.name, "proposals": counts, "seed": config.seed})
     trials = proposals.study.get_trials(deepcopy=False)
     own = sum(Record.of(trial).trained for trial in filter(proposals.drivers.owns, trials))
-    console.print(
+    print_line(
+        console,
         f"done: {own} trials of this driver are in the study {config.name!r}; "
         f"the results are made by the driver that began it, {proposals.drivers.first_driver}",
-        soft_wrap=True,
     )
 
 
@@ -114,18 +115,18 @@ def wait_for_drivers(
     longest = max((outcome.seconds for outcome in ended if outcome is not None), default=0.0)
     timeout, began = max(LEAST_S, LONGEST * longest), clock()
     if proposals.running_elsewhere:
-        console.print(
+        print_line(
+            console,
             f"waiting for trials of other drivers ({_owners(proposals)}), at most {timeout:.0f} s",
-            soft_wrap=True,
         )
     while proposals.running_elsewhere and clock() - began < timeout:
         sleep(EVERY_S)
         proposals.sync()
     if proposals.running_elsewhere:
-        console.print(
+        print_line(
+            console,
             f"note: not in the results, because they did not end: trials of {_owners(proposals)}; "
             "if that driver was killed, --resume its run, then this one with more --trials",
-            soft_wrap=True,
         )
     proposals.release_duplicates()
 

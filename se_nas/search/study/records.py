@@ -5,6 +5,7 @@ Existing studies have these names of attributes: they never change.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
@@ -142,6 +143,14 @@ def _state(trial: FrozenTrial) -> State:
 def records(study: optuna.Study) -> Iterator[Record]:
     """Read all trials of a study, by number."""
     return map(Record.of, study.get_trials(deepcopy=False))
+
+
+def rejecting_constraints(study: optuna.Study) -> Counter[str]:
+    """Return how many of a study's rejected proposals break each constraint."""
+    rejected = (trial for trial in study.get_trials(deepcopy=False) if _state(trial) == "rejected")
+    return Counter(
+        name for trial in rejected for name, violation in trial.constraints.items() if violation > 0
+    )
 
 
 def is_feasible(trial: FrozenTrial) -> bool:

@@ -109,8 +109,7 @@ def storage_errors_as_input_errors(run: RunDirectory) -> Iterator[None]:
         if not told:
             raise
         raise InputError(
-            f"{told}; what was told to the study is safe: mend that and go on with "
-            f"--resume {run.shown}"
+            f"{told}; what was told to the study is safe: mend that and go on with {run.resume}"
         ) from None
 
 

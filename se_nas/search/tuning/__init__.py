@@ -5,6 +5,7 @@ searcher          proposals to Tune, results to the study
 asha              early stopping that survives a resumption
 start_barrier     all workers up before the first trial trains
 callbacks         those that the settings ask for
+callback_guard    their errors, which end no trial
 driver_callback   their base, and readers of Tune's trials
 progress          the live line
 prometheus        metrics through Ray

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
+from se_nas.console import print_line
+from se_nas.errors import printable
 from se_nas.search.cluster.connection import living_nodes
 from se_nas.search.plan import SearchRun
 from se_nas.search.tuning.elastic import ElasticConcurrency
@@ -22,7 +24,7 @@ def make_callbacks(
         limiter: around ``searcher``; in a running cluster it follows the living nodes.
     """
     run, config, slots = search_run.run, search_run.plan.config, search_run.slots
-    gauges = SearchGauges(run.path.name, slots.count)
+    gauges = SearchGauges(printable(run.path.name), slots.count)
     found: list[tune.Callback] = [PrometheusCallback(gauges, searcher)]
     if config.tensorboard:
         found.append(TensorBoardCallback(run.path / "tensorboard"))
@@ -30,9 +32,9 @@ def make_callbacks(
 
         def changed(count: int, before: int) -> None:
             gauges.slots = count
-            search_run.console.print(
+            print_line(
+                search_run.console,
                 f"note: nodes came or went; room for {count} trials at once, before {before}",
-                soft_wrap=True,
             )
 
         found.append(ElasticConcurrency(limiter, config, slots, living_nodes, changed))

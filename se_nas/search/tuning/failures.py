@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from se_nas.console import print_line
 from se_nas.search.config import MAX_DEATHS
-from se_nas.search.run_dir.directory import RunDirectory, display_path
+from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.tuning.driver_callback import (
     DriverCallback,
     TuneTrial,
@@ -79,22 +80,21 @@ class FailureCallback(DriverCallback):
         # Training would only kill the next worker too: that one just reports what happened.
         if any(sign in last for sign in MEMORY_MONITOR):
             if self.deaths.kill_for_memory(trial.trial_id):  # one line, though it be killed again
-                self.console.print(
+                print_line(
+                    self.console,
                     f"note: the host ran short of memory; {config['name']} does not fit",
-                    soft_wrap=True,
                 )
             config["out_of_memory"] = True
             set_failures(trial, MAX_DEATHS)  # the next one is the last
 
     def _keep(self, trial: TuneTrial, text: str, what: str) -> None:
         config = config_of(trial)
-        path = self.run.errors / f"trial-{config['number']:05d}.txt"
-        path.write_text(f"{config['name']}\n\n{text}", encoding="utf-8")
-        line = f"note: trial {config['number']} {what} ({display_path(path)})"
-        self.console.print(line, soft_wrap=True)
+        number = config["number"]
+        where = self.run.write_error(f"trial-{number:05d}", f"{config['name']}\n\n{text}")
+        print_line(self.console, f"note: trial {number} {what}{where}")
 
 
 def error_text(trial: TuneTrial) -> str:
     """Return what Tune noted of the errors that reached it, the last one last."""
     noted = Path(trial.error_file) if trial.error_file else None
-    return noted.read_text(encoding="utf-8") if noted and noted.exists() else ""
+    return noted.read_text(encoding="utf-8", errors="replace") if noted and noted.exists() else ""

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.live import Live
-from rich.text import Text
 
+from se_nas.console import duration, plain, print_line
 from se_nas.search.tuning.driver_callback import DriverCallback, TuneTrial, config_of
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.search.tuning.start_barrier import StartBarrier
 from se_nas.search.worker.reports import LABELS, read_report
+from se_nas.space.objectives import show_value, with_unit
 
 # In a log: a line when something changed, though not more often than this, or after a while.
 LOG_EVERY_S, LOG_AT_LEAST_EVERY_S = 15.0, 120.0
@@ -53,10 +54,10 @@ class ProgressCallback(DriverCallback):
         report = read_report(result)
         if self.on_gpu and report.get("device") == "cpu":
             self.on_gpu = False  # once is enough
-            self.console.print(
+            print_line(
+                self.console,
                 f"note: {report['worker']} reserved a GPU but finds no CUDA device and trains on "
                 "its CPU",
-                soft_wrap=True,
             )
 
     def on_trial_recover(
@@ -65,9 +66,8 @@ class ProgressCallback(DriverCallback):
         config = config_of(trial)
         if config.get("out_of_memory"):
             return  # FailureCallback says it
-        self.console.print(
-            f"note: a worker died; {config['name']} goes on from its last checkpoint",
-            soft_wrap=True,
+        print_line(
+            self.console, f"note: a worker died; {config['name']} goes on from its last checkpoint"
         )
 
     def on_trial_complete(
@@ -79,7 +79,7 @@ class ProgressCallback(DriverCallback):
         """Take the live line off the screen and leave the last state as text."""
         if self.live.is_started:
             self.live.stop()
-        self.console.print(self.line(), soft_wrap=True)
+        print_line(self.console, self.line())
 
     def line(self) -> str:
         """Return the state in one line."""
@@ -102,28 +102,22 @@ class ProgressCallback(DriverCallback):
             # Running trials count by their epochs: else many slots make the first end look slow.
             begun = self.searcher.trials_under_way()
             left = trials - ended - begun
-            parts.append(f"{_duration(elapsed / (ended - self.earlier + begun) * left)} left")
+            parts.append(f"{duration(elapsed / (ended - self.earlier + begun) * left)} left")
         else:
-            parts.append(_duration(elapsed))
+            parts.append(duration(elapsed))
         best = self.searcher.best
         if best.architecture:
-            parts.append(f"best {best.objective.metric} {best.value:.4f} {best.architecture}")
+            metric = best.objective.metric
+            value = with_unit(metric, show_value(metric, best.value))
+            parts.append(f"best {metric} {value} {best.architecture}")
         return "search: " + " · ".join(parts)
 
     def _show(self) -> None:
         if self.live.is_started:
-            self.live.update(Text(self.line(), overflow="ellipsis", no_wrap=True))
+            self.live.update(plain(self.line(), one_line=True))
             return
         waited = time.monotonic() - self.logged
         ended = self.searcher.proposals.counts.ended
         if waited > LOG_AT_LEAST_EVERY_S or (waited > LOG_EVERY_S and ended != self.logged_ended):
             self.logged, self.logged_ended = time.monotonic(), ended
-            self.console.print(self.line(), soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+            print_line(self.console, self.line())

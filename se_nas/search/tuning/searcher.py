@@ -40,6 +40,7 @@ class StudySearcher(Searcher):
         best: the best trial that was trained to its end.
         stopped: nothing more is proposed.
         abort_reason: why the search must not go on; empty if it may.
+        misused: that is a user's training function which would end every trial the same way.
         storage_error: raised as the study was read or written; nothing more is written then.
     """
 
@@ -61,6 +62,7 @@ class StudySearcher(Searcher):
         self.running: dict[str, Proposal] = {}
         self.stopped = False
         self.abort_reason = ""
+        self.misused = False
         self.storage_error: Exception | None = None
         self._started: dict[str, float] = {}
         # By trial number: it may come again under another id of Tune's.
@@ -117,7 +119,10 @@ class StudySearcher(Searcher):
         if self.storage_error is not None:
             return
         self.ended(proposal.number)
-        self.abort_reason = self.abort_reason or self.failures.count(end)
+        failed = self.failures.count(end)
+        if report.get("misuse"):
+            failed, self.misused = report.get("reason", ""), True
+        self.abort_reason = self.abort_reason or failed
         if self.abort_reason:
             self.stop()
 

@@ -10,6 +10,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
 
+from se_nas.console import shell_word
 from se_nas.errors import InputError
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
@@ -20,6 +21,7 @@ from se_nas.search.signals import Interrupted, stop_on_signal
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import trained_curves, training_objective
 from se_nas.search.tuning.asha import ResumableASHA
+from se_nas.search.tuning.callback_guard import CallbackGuard
 from se_nas.search.tuning.callbacks import make_callbacks
 from se_nas.search.tuning.driver_callback import OnDriver, config_of
 from se_nas.search.tuning.failures import FailureCallback
@@ -63,6 +65,11 @@ def tune_trials(
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # of a driver that was killed
     scheduler = StartBarrier(_scheduler(proposals, config))
     progress = ProgressCallback(console, searcher, on_gpu=slots.gpus > 0, workers=scheduler)
+    callbacks = [
+        FailureCallback(run, console, deaths),
+        progress,
+        *make_callbacks(search_run, searcher, limiter),
+    ]
     given = {} if plan.shared is None else {"images": plan.shared}
     worker = tune.with_resources(
         tune.with_parameters(trainable, settings=_trial_settings(config, slots, run), **given),
@@ -85,16 +92,12 @@ def tune_trials(
             storage_path=str(run.path),
             verbose=0,
             stop=StopWhen(searcher),
-            callbacks=[
-                FailureCallback(run, console, deaths),
-                progress,
-                *make_callbacks(search_run, searcher, limiter),
-            ],
+            callbacks=[CallbackGuard(callbacks, run, console)],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    with stop_on_signal(searcher.stop, run.shown) as signals:
+    with stop_on_signal(searcher.stop, shell_word(run.shown)) as signals:
         try:
             tuner.fit()
         finally:
@@ -102,10 +105,15 @@ def tune_trials(
     shutil.rmtree(run.path / "tune", ignore_errors=True)  # Tune's own notes; the study has it all
     if searcher.storage_error is not None:
         raise searcher.storage_error
+    if searcher.misused:
+        raise InputError(
+            f"{searcher.abort_reason}: so every trial would end; mend that and go on with "
+            f"{run.resume}"
+        )
     if searcher.abort_reason:
         raise InputError(
             f"{searcher.abort_reason}{last_error(run)}; mend that and go on with "
-            f"--resume {run.shown}, or raise `max_failed_share`"
+            f"{run.resume}, or raise `max_failed_share`"
         )
     if searcher.stopped:
         raise Interrupted(*signals)

@@ -30,6 +30,10 @@ COLUMNS = ("number", "name", "architecture", "end", "epochs", "seconds")
 RESERVED = frozenset((*COLUMNS, *COSTS, *MEASURED))
 
 
+class TrainMisuse(InputError):
+    """A function that does not keep to its contract: it would not in any other trial either."""
+
+
 @dataclass(frozen=True)
 class CustomEpoch:
     """The metrics that a function reported for ``epoch``, from 1; ``val_loss`` only if given."""
@@ -111,7 +115,7 @@ class CustomTraining:
 
         Raises:
             NonFiniteLoss: a reported metric is infinite or not a number.
-            Exception: what the function raised, or an ``InputError`` on what it returned.
+            Exception: what the function raised, or a ``TrainMisuse`` on what it returned.
         """
         if self._thread is None:
             # A daemon: a worker's process may end while the user's code hangs.
@@ -123,7 +127,7 @@ class CustomTraining:
         if isinstance(message, _Ended):
             self._end(message)
             if not self.epochs_done and not self._epochs_before:
-                raise InputError("train() ended without a report; call report(val_acc=…)")
+                raise TrainMisuse("train() ended without a report; call report(val_acc=…)")
             return None
         self.epochs_done = message.epoch
         if not all(map(math.isfinite, message.curve().values())):
@@ -140,13 +144,13 @@ class CustomTraining:
         """Return the test accuracy: the function's, or that of its model on the test images.
 
         Raises:
-            InputError: there is neither.
+            TrainMisuse: there is neither.
         """
         given, data = self._result.test_acc, self.resources.data
         if given is not None:
             return Metrics(_share("test_acc", given), float("nan"), 0)
         if self.model is None or data is None:
-            raise InputError(
+            raise TrainMisuse(
                 "train() returned nothing to test; return the model if data is the search's, else "
                 "se_nas.TrainResult(model, test_acc=…)"
             )
@@ -204,12 +208,15 @@ class CustomTraining:
         if self._stopped or self.finished or self.epochs_done >= self.resources.epochs:
             raise StopTraining
         number = self.epochs_done + 1 if epoch is None else epoch
-        number = whole("report: epoch", number, 1)
+        try:
+            number = whole("report: epoch", number, 1)
+        except InputError as error:
+            raise TrainMisuse(str(error)) from None
         if val_loss is None and self.needed == "val_loss":
-            raise InputError("report: val_loss is not given, and it is what the space compares")
+            raise TrainMisuse("report: val_loss is not given, and it is what the space compares")
         for name in other:
             if name in RESERVED:
-                raise InputError(f"report: {name} is a name of the search's own; give another")
+                raise TrainMisuse(f"report: {name} is a name of the search's own; give another")
         metrics = {"val_acc": _share("val_acc", val_acc)}
         given = other if val_loss is None else {"val_loss": val_loss, **other}
         metrics |= {name: _number(name, value) for name, value in given.items()}
@@ -221,7 +228,7 @@ class CustomTraining:
         """Check and keep what the function returned.
 
         Raises:
-            Exception: what it raised instead, or an ``InputError`` on what it returned.
+            Exception: what it raised instead, or a ``TrainMisuse`` on what it returned.
         """
         self.finished = True
         if isinstance(ended.error, Exception):
@@ -230,7 +237,7 @@ class CustomTraining:
             raise RuntimeError(f"train() raised {type(ended.error).__name__}") from ended.error
         value = ended.value
         if not isinstance(value, (TrainResult, nn.Module, type(None))):
-            raise InputError(
+            raise TrainMisuse(
                 f"train() returned a {type(value).__name__}; return the model, "
                 "se_nas.TrainResult(model, test_acc=…), or nothing"
             )
@@ -247,7 +254,7 @@ class CustomTraining:
         found = {key: value.shape for key, value in model.state_dict().items()}
         if shapes != found:
             odd = next(key for key in {**shapes, **found} if shapes.get(key) != found.get(key))
-            raise InputError(
+            raise TrainMisuse(
                 f"train() returned a model whose {odd!r} is not that of the network; return the "
                 f"one that se_nas.materialize(architecture, num_classes={num_classes}, "
                 f"in_channels={in_channels}) made, or TrainResult(test_acc=…) without one"
@@ -258,11 +265,11 @@ def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise InputError(f"report: {name} is {value!r}; give a number") from None
+        raise TrainMisuse(f"report: {name} is {value!r}; give a number") from None
 
 
 def _share(name: str, value: Any) -> float:
     number = _number(name, value)
     if not math.isnan(number) and not 0 <= number <= 1:
-        raise InputError(f"{name} is {number:g}; give a share in [0, 1], not a percentage")
+        raise TrainMisuse(f"{name} is {number:g}; give a share in [0, 1], not a percentage")
     return number

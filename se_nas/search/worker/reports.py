@@ -60,6 +60,7 @@ class TrialReport(TypedDict, total=False):
         done: it was the last report.
         end: how the trial ended, if not by its last epoch; else empty.
         reason, traceback: of the end, if it is a bad one.
+        misuse: it is the user's function that would end every other trial the same way.
     """
 
     ready: bool
@@ -76,6 +77,7 @@ class TrialReport(TypedDict, total=False):
     end: End | Literal[""]
     reason: str
     traceback: str
+    misuse: bool
 
 
 # A search compares values of ended trials: one that failed is worse than any that did not.

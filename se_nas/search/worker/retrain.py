@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
@@ -12,9 +13,9 @@ import torch
 from torch import Tensor
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import first_line
+from se_nas.errors import described, first_line
 from se_nas.search.config import TrialSettings
-from se_nas.search.worker.custom_training import is_occupied
+from se_nas.search.worker.custom_training import TrainMisuse, is_occupied
 from se_nas.search.worker.data import worker_data
 from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.reports import End
@@ -32,7 +33,8 @@ class RetrainResult:
 
     Attributes:
         end: if it is not ``complete``, the metrics and the weights mean nothing.
-        reason: of another end, in one line.
+        reason, traceback: of another end; the first in one line.
+        misuse: it is the user's function that would end every other retraining the same way.
     """
 
     end: End
@@ -41,6 +43,8 @@ class RetrainResult:
     test_acc: float = 0.0
     weights: bytes = b""
     reason: str = ""
+    traceback: str = ""
+    misuse: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,16 @@ def train_and_test(
     except NonFiniteLoss as error:
         return RetrainPayload(RetrainResult("not_finite", reason=str(error)))
     except Exception as error:
-        end: End = "out_of_memory" if is_out_of_memory(error) else "error"
-        return RetrainPayload(RetrainResult(end, reason=first_line(error)))
+        if is_out_of_memory(error):
+            return RetrainPayload(RetrainResult("out_of_memory", reason=first_line(error)))
+        return RetrainPayload(
+            RetrainResult(
+                "error",
+                reason=described(error),
+                traceback=traceback.format_exc(),
+                misuse=isinstance(error, TrainMisuse),
+            )
+        )
     finally:
         if ranks is not None:
             ranks.close()

@@ -21,9 +21,10 @@ from ray import tune
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import ImageShape
-from se_nas.errors import first_line
+from se_nas.errors import described, first_line
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker import checkpoints, process_title
+from se_nas.search.worker.custom_training import TrainMisuse
 from se_nas.search.worker.data import worker_data
 from se_nas.search.worker.device import device
 from se_nas.search.worker.out_of_memory import is_out_of_memory
@@ -123,8 +124,10 @@ class SETrial(tune.Trainable):
             self.broken = "CUDA error" in str(error)
             if is_out_of_memory(error):
                 return self._end("out_of_memory", first_line(error))
-            reason = f"{type(error).__name__}: {first_line(error)}"
-            return {**self._end("error", reason), "traceback": traceback.format_exc()}
+            report = self._end("error", described(error))
+            report["traceback"] = traceback.format_exc()
+            report["misuse"] = isinstance(error, TrainMisuse)
+            return report
 
     def _step(self) -> TrialReport:
         if self.training is None:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
 import torch
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
+from rich.console import Console
 
-from se_nas import Architecture, load, materialize
+from se_nas import Architecture, InputError, load, materialize
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, DataSettings, SearchConfig
-from se_nas.search.finals.retraining import place, settings_of, train_on_ray, with_weights
+from se_nas.search.finals.retraining import (
+    Retrainer,
+    place,
+    settings_of,
+    train_on_ray,
+    with_weights,
+)
+from se_nas.search.plan import SearchRun
+from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.worker.retrain import RetrainPayload, RetrainResult, train_and_test
 
 SMALL = Architecture.parse("resnet8_small-width8")
@@ -94,7 +105,7 @@ def test_an_error_in_a_task_is_a_row_and_is_not_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bug: Any = RayTaskError("train", "traceback", ValueError("a bug\nand more"))  # type: ignore[no-untyped-call]
-    assert retrained(monkeypatch, [bug], [GOOD]) == ["error: a bug", "complete"]
+    assert retrained(monkeypatch, [bug], [GOOD]) == ["error: ValueError: a bug", "complete"]
 
 
 def test_ray_itself_tries_nothing_again() -> None:
@@ -201,3 +212,53 @@ def test_runs_of_two_gpus_on_a_cluster_that_shrinks(tmp_path: Path) -> None:
     told = done.stdout.splitlines()  # and what Ray says of the node
     assert "complete complete complete complete complete" in told
     assert told[-1] == "2.0"
+
+
+def retrainer(tmp_path: Path, printed: io.StringIO) -> Retrainer:
+    run = RunDirectory(tmp_path)
+    run.make_folders()
+    plan: Any = SimpleNamespace(config=CONFIG, shared=None)
+    return Retrainer(SearchRun(plan, run, TWO, Console(file=printed, width=300)))
+
+
+@pytest.mark.parametrize(
+    ("done", "said", "kept"),
+    [
+        (RetrainResult("error", reason="KeyError: '[/b]'", traceback="Trace"), "failed: Key", True),
+        (RetrainResult("not_finite", reason="the loss is not finite"), "diverged: the", False),
+        (RetrainResult("lost", reason="its worker died"), "lost: its worker died (", True),
+    ],
+)
+def test_a_retraining_that_fails_says_why_and_leaves_its_traceback(
+    done: RetrainResult, said: str, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = io.StringIO()
+
+    def train(pairs: Any, keep: Any, **_: Any) -> list[RetrainResult]:
+        for architecture, seed in pairs:
+            keep(architecture, seed, done if seed else GOOD.result)
+        return [done] * len(pairs)
+
+    monkeypatch.setattr("se_nas.search.finals.retraining.train_on_ray", train)
+    retrainer(tmp_path, printed).train([(SMALL, 0), (SMALL, 5)], "the best")
+    [line] = printed.getvalue().splitlines()
+    assert f"note: retraining {SMALL} with seed 5: {said}" in line
+    files = [file.read_text() for file in (tmp_path / "errors").iterdir()]
+    assert len(files) == kept
+    assert all((done.traceback or done.reason) in text for text in files)
+
+
+def test_retrainings_that_would_all_fail_end_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = RetrainResult("error", reason="train() returned nothing to test", misuse=True)
+
+    def train(pairs: Any, keep: Any, **_: Any) -> list[RetrainResult]:
+        keep(*pairs[0], bad)
+        raise AssertionError("it ends")
+
+    monkeypatch.setattr("se_nas.search.finals.retraining.train_on_ray", train)
+    with pytest.raises(
+        InputError, match=r"train\(\) returned nothing to test: so every retraining"
+    ):
+        retrainer(tmp_path, io.StringIO()).train([(SMALL, 5)], "the best")

@@ -12,6 +12,7 @@ from se_nas.cli import main
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config import DataSettings, SearchConfig, config_from_options
 from se_nas.search.config_file import read_settings
+from se_nas.search.results.run_results import clear_ending
 from se_nas.search.run_dir import compatibility, directory, resume
 from se_nas.search.run_dir.lock import run_lock
 from se_nas.settings import settings_of
@@ -193,7 +194,7 @@ def test_a_run_is_found_by_name_and_by_path(tmp_path: Path) -> None:
 
 def test_the_same_command_again_says_how_to_finish_the_run(tmp_path: Path) -> None:
     run = make(tmp_path)
-    with pytest.raises(InputError, match=f"finish it with --resume .*{run.path.name}"):
+    with pytest.raises(InputError, match=f"finish it with `resume=.*{run.path.name}"):
         make(tmp_path)
     run.write("results.json", {"winner": "resnet8_small"})
     with pytest.raises(InputError, match="is complete"):
@@ -213,6 +214,10 @@ def test_a_command_again_finds_the_run_like_it_that_was_cut(tmp_path: Path) -> N
     assert resume.find_interrupted(SPACE, replace(config, epochs=9)) is None
     with run_lock(run):
         assert resume.find_interrupted(SPACE, config) is None
+    run.write("results.json", {"failed": "all 3 trials diverged"})
+    assert resume.find_interrupted(SPACE, config) is None, "there is nothing to go on with"
+    clear_ending(run)
+    assert resume.find_interrupted(SPACE, config) is not None
     run.write("results.json", {"winner": "resnet8_small"})
     assert resume.find_interrupted(SPACE, config) is None
 
@@ -255,7 +260,7 @@ def test_the_command_line_takes_the_settings_file_of_a_run(
     with pytest.raises(SystemExit) as stop:
         main(["--dry-run", "--config", str(run.path / "run.toml")], alone="search")
     assert stop.value.code == 0
-    assert "space  my v1" in capsys.readouterr().out
+    assert "space      my v1" in capsys.readouterr().out
 
 
 def test_the_settings_file_says_which_python_objects_to_give_again(tmp_path: Path) -> None:

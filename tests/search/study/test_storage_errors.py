@@ -175,7 +175,7 @@ def test_a_lost_storage_is_one_line_and_loses_nothing_that_was_told(tmp_path: Pa
         search()
     message = str(caught.value)
     assert "is full" in message
-    assert "--resume" in message
+    assert "go on with `resume=" in message
     assert "\n" not in message
     assert told, "some were told before"
     assert repair_journal(journal)

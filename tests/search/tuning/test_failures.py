@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from se_nas.errors import printable
 from se_nas.search.config import MAX_DEATHS
 from se_nas.search.run_dir.directory import RunDirectory, last_error
 from se_nas.search.tuning.failures import FailureBudget, FailureCallback
@@ -21,7 +22,7 @@ def kept(tmp_path: Path) -> tuple[FailureCallback, io.StringIO]:
     run = RunDirectory(tmp_path)
     run.make_folders()
     printed = io.StringIO()
-    return FailureCallback(run, Console(file=printed, width=200), WorkerDeaths()), printed
+    return FailureCallback(run, Console(file=printed, width=300), WorkerDeaths()), printed
 
 
 def trial(error_file: Path | None = None, **result: Any) -> Any:
@@ -47,6 +48,21 @@ def test_a_bug_is_one_line_on_the_screen_and_a_traceback_in_the_run(
     assert last_error(callback.run) == " (ValueError: no)"
     callback.on_trial_complete(0, [], trial(end="", val_acc=0.5))
     assert printed.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "reason", ["[/b] in brackets", "[old] :smile:", "\x1b[31mred\r\n", "\udcff.png", "\u202eagnp"]
+)
+def test_a_reason_of_any_characters_is_one_line_as_it_is(
+    reason: str, kept: tuple[FailureCallback, io.StringIO]
+) -> None:
+    callback, printed = kept
+    failed = trial(end="error", reason=reason, traceback=f"Traceback\n{reason}")
+    callback.on_trial_complete(0, [], failed)
+    [line] = printed.getvalue().splitlines()
+    assert f"trial 7 failed: {printable(reason)} (" in line
+    assert line.isprintable()
+    assert "Traceback" in (callback.run.errors / "trial-00007.txt").read_text()
 
 
 def test_a_trial_whose_workers_die_again_and_again_is_said_once(

@@ -113,7 +113,7 @@ def test_a_trial_that_was_stopped_early_is_not_the_best(study: optuna.Study) -> 
     name = train(searcher, "a", 0.5)
     train(searcher, "b", 0.9, epochs=2)
     line = shown.line()
-    assert line.endswith(f"best val_acc 0.5000 {name}")
+    assert line.endswith(f"best val_acc 50.00 % {name}")
     assert "1 stopped early" in line
 
 
@@ -124,12 +124,12 @@ def test_a_resumed_search_knows_the_best_and_what_has_ended(study: optuna.Study)
     searcher.suggest("c")
     shown = progress(driver(study))
     assert shown.line() == (
-        f"search: 2/10 trials · 0 running · 1 stopped early · 0 s · best val_acc 0.7000 {name}"
+        f"search: 2/10 trials · 0 running · 1 stopped early · 0 s · best val_acc 70.00 % {name}"
     )
     again = driver(study)
     shown = progress(again)
     better = train(again, "c", 0.8)
-    assert shown.line().endswith(f"best val_acc 0.8000 {better}")
+    assert shown.line().endswith(f"best val_acc 80.00 % {better}")
 
 
 def test_the_time_left_counts_the_trials_of_this_driver_only(
@@ -260,5 +260,5 @@ def test_whatever_happens_the_line_adds_up(study: optuna.Study, seed: int) -> No
         assert int(told["ended"] or 0) == sum(ends) + len(complete) <= 20
         assert int(told["running"] or 0) == len(searcher.running)
         best = max(complete, key=lambda trial: trial.values[0], default=None)
-        expected = best and f"{best.values[0]:.4f} {best.user_attrs['name']}"
+        expected = best and f"{100 * best.values[0]:.2f} % {best.user_attrs['name']}"
         assert told["best"] == expected

@@ -312,3 +312,18 @@ def test_a_trial_that_is_lost_has_what_is_known_of_it(searcher: StudySearcher) -
     assert (outcome["end"], outcome["epochs"], outcome["worker"]) == ("lost", 2, "node:7")
     assert outcome["curve"] == [{"val_acc": 0.1}, {"val_acc": 0.2}]
     assert outcome["reason"] == "its workers died 4 times"
+
+
+def test_a_function_that_would_end_every_trial_ends_the_search_at_the_first(
+    searcher: StudySearcher,
+) -> None:
+    reason = "train() ended without a report; call report(val_acc=…)"
+    searcher.suggest("a")
+    bad = {"epoch": 0, "end": "error", "reason": reason, "done": True}
+    searcher.on_trial_complete("a", bad | {"misuse": False})
+    assert not searcher.stopped
+    searcher.suggest("b")
+    searcher.on_trial_complete("b", bad | {"misuse": True})
+    assert (searcher.stopped, searcher.misused) == (True, True)
+    assert searcher.abort_reason == reason
+    assert searcher.suggest("c") == Searcher.FINISHED

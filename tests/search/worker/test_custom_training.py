@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -439,3 +440,48 @@ def test_a_file_defines_the_function(tmp_path: Path) -> None:
     file.write_text("train = 3")
     with pytest.raises(InputError, match=r"define train\(architecture, report, resources\)"):
         load_train_file(file)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        lambda architecture, report, resources: None,
+        lambda architecture, report, resources: report(val_acc=50),
+        lambda architecture, report, resources: report(val_acc=0.5, seconds=1),
+        lambda architecture, report, resources: (report(val_acc=0.5), "model")[1],
+    ],
+)
+def test_a_function_that_breaks_its_contract_says_that_every_trial_would(train: Any) -> None:
+    last = run(worker(train))[-1]
+    assert (last["end"], last["misuse"]) == ("error", True)
+    assert last["reason"] == last["reason"].removeprefix("TrainMisuse"), "a line for its author"
+
+
+def test_an_error_in_a_function_may_be_of_one_trial_only() -> None:
+    def train(architecture: Architecture, report: Any, resources: Resources) -> None:
+        raise InputError("of something that it called")
+
+    last = run(worker(train))[-1]
+    assert (last["end"], last["misuse"]) == ("error", False)
+
+
+def test_a_retraining_says_why_it_failed_and_whether_all_would() -> None:
+    settings = replace(SETTINGS, epochs=1)
+    architecture = Architecture.parse(NAME).to_json()
+
+    def untested(architecture: Architecture, report: Any, resources: Resources) -> None:
+        report(val_acc=0.5)
+
+    def buggy(architecture: Architecture, report: Any, resources: Resources) -> None:
+        raise KeyError("a bug")
+
+    for function, reason, misuse in (
+        (untested, "train() returned nothing to test", True),
+        (buggy, "KeyError: 'a bug'", False),
+    ):
+        shared = share(SHAPE, UserObjects(SHAPE, function))
+        result = train_and_test(architecture, settings, 0, shared).result
+        assert (result.end, result.misuse) == ("error", misuse)
+        assert result.reason.startswith(reason)
+        assert "Traceback" in result.traceback
+        assert function.__name__ in result.traceback or misuse

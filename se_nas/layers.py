@@ -16,6 +16,8 @@ from typing import Literal, TypeAlias
 Activation: TypeAlias = Literal["relu", "relu6", "hard_swish"]
 Backward: TypeAlias = Literal["shake", "even"]
 
+NARROW = 16  # input channels of a group; oneDNN computes in blocks of 16 (AVX-512) or 8 (AVX2)
+
 
 @dataclass(frozen=True)
 class Conv:
@@ -37,6 +39,12 @@ class Conv:
     def padding_hw(self) -> tuple[int, int]:
         k_h, k_w = self.kernel_hw
         return (k_h // 2, k_w // 2) if self.padding is None else (self.padding, self.padding)
+
+    @property
+    def picks_first(self) -> bool:
+        """Whether its pixels are picked before: see ``se_nas.nn.narrow``."""
+        few = self.c_in // self.groups < NARROW
+        return few and self.stride > 1 and (self.kernel_hw, self.padding_hw) == ((1, 1), (0, 0))
 
 
 @dataclass(frozen=True)
@@ -206,3 +214,12 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def may_overwrite(before: Layer | None) -> bool:
+    """Return whether an activation may overwrite its input, given the layer ``before`` it.
+
+    A chain's own input may be needed elsewhere (a shortcut), and the output of an SE block is
+    left to those who hook it.
+    """
+    return not (before is None or isinstance(before, SEBlock))

@@ -24,7 +24,7 @@ class Squeeze:
 
 
 SQUEEZES: dict[str, Squeeze] = {
-    "avg": Squeeze("se_nas.nn.squeeze_excitation.mean", token=""),
+    "avg": Squeeze("se_nas.nn.squeeze_excitation.mean", token="", held=2),
     "max": Squeeze("se_nas.nn.squeeze_excitation.largest", token="max"),
     "avgmax": Squeeze("se_nas.nn.squeeze_excitation.mean_and_largest", token="avgmax", held=3),
     "none": Squeeze("", token="nosqueeze", held=0),

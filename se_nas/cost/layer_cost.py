@@ -7,7 +7,7 @@ They count parameters, multiply-adds at batch 1, and the activation elements tha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from se_nas import layers
@@ -39,8 +39,10 @@ def chain_cost(chain: Chain, shape: Shape) -> LayerCost:
         InputError: the input is too small, or branches that become one map differ in its sides.
     """
     params = macs = peak = current = 0
+    before: Layer | None = None
     for i, (_, layer) in enumerate(chain):
-        cost = _layer(layer, shape, first=i == 0)
+        cost = _layer(layer, shape, before)
+        before = layer
         params += cost.params
         macs += cost.macs
         peak = max(peak, current + cost.peak)
@@ -50,7 +52,7 @@ def chain_cost(chain: Chain, shape: Shape) -> LayerCost:
     return LayerCost(shape, params, macs, peak)
 
 
-def _layer(layer: Layer, shape: Shape, first: bool) -> LayerCost:
+def _layer(layer: Layer, shape: Shape, before: Layer | None) -> LayerCost:
     c, h, w = shape
     match layer:
         case layers.Conv():
@@ -63,11 +65,13 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> LayerCost:
             )
             weights = layer.c_out * (layer.c_in // layer.groups) * k_h * k_w
             macs = weights * out[1] * out[2]
-            return LayerCost(out, weights + layer.c_out * layer.bias, macs, math.prod(out))
+            picked = c * out[1] * out[2] if layer.picks_first else 0
+            params = weights + layer.c_out * layer.bias
+            return LayerCost(out, params, macs, picked + math.prod(out))
         case layers.Norm():
             return LayerCost(shape, 2 * layer.channels, 0, c * h * w)
         case layers.Act():
-            return LayerCost(shape, 0, 0, c * h * w if first else 0)
+            return LayerCost(shape, 0, 0, 0 if layers.may_overwrite(before) else c * h * w)
         case layers.Pool():
             window = (layer.kernel, layer.stride, layer.padding, layer.ceil)
             out = (c, _side(h, *window), _side(w, *window))
@@ -93,8 +97,7 @@ def _layer(layer: Layer, shape: Shape, first: bool) -> LayerCost:
         case layers.SEBlock():
             scale = _scale(layer, shape)
             factors = c * h * w if layer.squeeze == "none" else c
-            peak = max(scale.peak, factors + c * h * w)
-            return LayerCost(shape, scale.params, scale.macs, peak)
+            return replace(scale, peak=max(scale.peak, factors + c * h * w))
         case layers.Residual():
             return _residual(layer, shape)
         case layers.Shake():
@@ -110,32 +113,27 @@ def _scale(se: layers.SEBlock, shape: Shape) -> LayerCost:
     at_once = h * w if se.squeeze == "none" else 1
     weights = 2 * se.channels * se.squeeze_width
     biases = (se.channels + se.squeeze_width) * se.bias
-    gate = (1 + GATES[se.gate].held) * c * at_once + se.squeeze_width * at_once
-    squeeze = SQUEEZES[se.squeeze].held * c
-    hidden = 0 if se.squeeze == "none" else c + se.squeeze_width
-    peak = max(squeeze, hidden, gate)
+    factors, hidden = c * at_once, se.squeeze_width * at_once
+    squeezed = 0 if se.squeeze == "none" else c  # held until the factors are there
+    peak = max(
+        SQUEEZES[se.squeeze].held * c,
+        squeezed + 2 * hidden,
+        squeezed + hidden + factors,
+        squeezed + (1 + GATES[se.gate].held) * factors,
+    )
     return LayerCost(shape, weights + biases, weights * at_once, peak)
 
 
 def _residual(layer: layers.Residual, shape: Shape) -> LayerCost:
-    last = layer.branch[-1][1] if layer.branch else None
-    fused = isinstance(last, layers.SEBlock)
-    branch = chain_cost(layer.branch[:-1] if fused else layer.branch, shape)
-    shortcut = chain_cost(layer.shortcut, shape)
+    branch, shortcut = chain_cost(layer.branch, shape), chain_cost(layer.shortcut, shape)
     out = math.prod(branch.shape)
+    branch_out = out if layer.branch else 0
     shortcut_out = math.prod(shortcut.shape) if layer.shortcut else 0
-    # The sum, and before it the SE block's factors, go into the branch's own map.
-    peak = max(branch.peak, out + shortcut.peak, out + shortcut_out)
-    parts = [branch, shortcut]
-    if isinstance(last, layers.SEBlock):
-        scale = _scale(last, branch.shape)
-        peak = max(peak, out + shortcut_out + scale.peak)
-        parts.append(scale)
-    if layer.after:
-        after = chain_cost(layer.after, branch.shape)
-        # The branch and the shortcut are still held while the block's last layers run.
-        peak = max(peak, out + shortcut_out + after.peak)
-        parts.append(after)
+    held = branch_out + shortcut_out  # until the block is done
+    after = chain_cost(layer.after, branch.shape)
+    behind = out + after.peak if layer.after else out
+    peak = max(branch.peak, branch_out + shortcut.peak, held + behind)
+    parts = (branch, shortcut, after) if layer.after else (branch, shortcut)
     return LayerCost(branch.shape, sum(p.params for p in parts), sum(p.macs for p in parts), peak)
 
 

@@ -10,14 +10,16 @@ from torch import Tensor, nn
 
 from se_nas import layers
 from se_nas.layers import Chain, Layer
+from se_nas.nn.narrow import NarrowPointwise
 from se_nas.nn.ops import Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 
 class Residual(nn.Module):
-    """``after(act(shortcut(x) + branch(x)))``; an SE block at the end scales and adds in place.
+    """``after(act(shortcut(x) + factor · branch(x)))``; only a ``ScaledResidual`` has a factor.
 
-    A ``ScaledResidual`` multiplies the branch by its constant in that pass too.
+    Every layer is called as a module and the sum is a new map: what a hook saw stays as it was,
+    and any layer can be replaced. ``optimize_for_inference`` has the sum in place.
 
     The branch's and after's layers are direct children, the shortcut is ``downsample``: the
     parameter names of torchvision and timm.
@@ -32,33 +34,13 @@ class Residual(nn.Module):
         self.act = None if layer.act is None else ACTS[layer.act.kind](inplace=True)
         self.after = add(self, layer.after)
         self.factor = layer.scale if isinstance(layer, layers.ScaledResidual) else 1.0
-        self.fused = bool(self.branch) and isinstance(
-            getattr(self, self.branch[-1]), SqueezeExcitation
-        )
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         u_nchw = x_nchw
-        for name in self.branch[: -1 if self.fused else None]:
+        for name in self.branch:
             u_nchw = getattr(self, name)(u_nchw)
         shortcut_nchw = x_nchw if self.downsample is None else self.downsample(x_nchw)
-        # Without gradients nobody else needs the branch's map: no new ones, hence less traffic.
-        own = not torch.is_grad_enabled() and u_nchw is not x_nchw
-        if self.fused:
-            s_nc11 = getattr(self, self.branch[-1]).scale(u_nchw)
-            if own:
-                out_nchw = torch.addcmul(
-                    shortcut_nchw, u_nchw, s_nc11, value=self.factor, out=u_nchw
-                )
-            else:
-                out_nchw = u_nchw * s_nc11
-                if self.factor != 1:
-                    out_nchw = out_nchw.mul_(self.factor)
-                out_nchw = out_nchw.add_(shortcut_nchw)
-        elif own:
-            out_nchw = u_nchw.mul_(self.factor) if self.factor != 1 else u_nchw
-            out_nchw = out_nchw.add_(shortcut_nchw)
-        else:
-            out_nchw = torch.add(shortcut_nchw, u_nchw, alpha=self.factor)
+        out_nchw = torch.add(shortcut_nchw, u_nchw, alpha=self.factor)
         if self.act is not None:
             out_nchw = self.act(out_nchw)
         for name in self.after:
@@ -108,7 +90,8 @@ ACTS: dict[str, Callable[..., nn.Module]] = {
 
 
 def _conv(layer: layers.Conv) -> nn.Module:
-    return nn.Conv2d(
+    kind = NarrowPointwise if layer.picks_first else nn.Conv2d
+    return kind(
         layer.c_in,
         layer.c_out,
         layer.kernel_hw,
@@ -161,13 +144,14 @@ def sequential(chain: Chain) -> nn.Sequential:
 
 def add(parent: nn.Module, chain: Chain) -> tuple[str, ...]:
     """Add the chain's modules to ``parent`` as children, and return their names."""
-    for i, (name, layer) in enumerate(chain):
-        parent.add_module(name, _build(layer, first=i == 0))
+    before: Layer | None = None
+    for name, layer in chain:
+        parent.add_module(name, _build(layer, before))
+        before = layer
     return tuple(name for name, _ in chain)
 
 
-def _build(layer: Layer, first: bool) -> nn.Module:
+def _build(layer: Layer, before: Layer | None) -> nn.Module:
     if isinstance(layer, layers.Act):
-        # A chain's own input may be needed elsewhere (a shortcut): do not overwrite it.
-        return ACTS[layer.kind](inplace=not first)
+        return ACTS[layer.kind](inplace=layers.may_overwrite(before))
     return BUILD[type(layer)](layer)

@@ -69,12 +69,15 @@ class Subsample(nn.Module):
 class _Mix(torch.autograd.Function):
     """``a · first + (1 − a) · second`` whose gradient is that of other coefficients ``b``."""
 
+    generate_vmap_rule = True  # with ``setup_context``: what torch.func asks for
+
     @staticmethod
-    def forward(
-        ctx: Any, first_nchw: Tensor, second_nchw: Tensor, a_n111: Tensor, b_n111: Tensor
-    ) -> Tensor:
-        ctx.save_for_backward(b_n111)
+    def forward(first_nchw: Tensor, second_nchw: Tensor, a_n111: Tensor, b_n111: Tensor) -> Tensor:
         return torch.lerp(second_nchw, first_nchw, a_n111)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[3])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:

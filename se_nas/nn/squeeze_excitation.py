@@ -11,24 +11,29 @@ from collections.abc import Callable
 from typing import cast
 
 import torch
+import torch.fx
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from se_nas.gates import GATES
 from se_nas.squeezes import SQUEEZES
 
 
+@torch.fx.wrap
+def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the type to add up a map in: half types overflow, so at least single precision.
+
+    torch.fx keeps the call as it is: the type of a map is not known when it traces.
+    """
+    return torch.promote_types(dtype, torch.float32)
+
+
 def mean(u_nchw: Tensor) -> Tensor:
     """Return the mean over the map: (N, C, H, W) → (N, C)."""
-    # In half precision the sum over a large map overflows: accumulate in single precision.
-    half = u_nchw.dtype in (torch.float16, torch.bfloat16)
-    dtype = torch.float32 if half else None
-    if torch.is_grad_enabled():
-        # The gradient of a sum is one number seen at every position; that of a mean is written
-        # out, a map more to write and to read again.
-        h, w = u_nchw.shape[2:]
-        return u_nchw.sum((2, 3), dtype=dtype).div_(h * w).to(u_nchw.dtype)
-    return u_nchw.mean((2, 3), dtype=dtype).to(u_nchw.dtype)
+    # The gradient of a sum is one number seen at every position; that of ``Tensor.mean`` is
+    # written out, a map more to write and to read again.
+    h, w = u_nchw.shape[2:]
+    total_nc = u_nchw.sum((2, 3), dtype=accumulation_dtype(u_nchw.dtype))
+    return (total_nc / (h * w)).to(u_nchw.dtype)
 
 
 def largest(u_nchw: Tensor) -> Tensor:
@@ -85,15 +90,20 @@ class SqueezeExcitation(nn.Module):
         self.fc2 = nn.Linear(squeeze_width, channels, bias=bias)
 
     def scale(self, u_nchw: Tensor) -> Tensor:
-        """Return the factors: (N, C, 1, 1), or (N, C, H, W) with NoSqueeze."""
-        gate = self.gate_function
+        """Return the factors: (N, C, 1, 1), or (N, C, H, W) with NoSqueeze.
+
+        The FC layers are called as modules and nothing is done in place, so that each of them can
+        be hooked, wrapped, pruned, parametrized or replaced.
+        """
         if self.squeeze_function is None:
-            w1, w2 = self.fc1.weight[:, :, None, None], self.fc2.weight[:, :, None, None]
-            hidden = F.conv2d(u_nchw, w1, self.fc1.bias).relu_()
-            return gate(F.conv2d(hidden, w2, self.fc2.bias))
-        z_nc = self.squeeze_function(u_nchw)
-        z_nc = self.fc1(z_nc).relu_()
-        return gate(self.fc2(z_nc))[:, :, None, None]
+            n, c, h, w = u_nchw.shape
+            positions = u_nchw.movedim(1, -1).reshape(-1, c)
+            return self._excite(positions).reshape(n, h, w, c).movedim(-1, 1)
+        return self._excite(self.squeeze_function(u_nchw))[:, :, None, None]
+
+    def _excite(self, z_nc: Tensor) -> Tensor:
+        """Return the gate's output for descriptors: (N, C) → (N, C)."""
+        return self.gate_function(self.fc2(torch.relu(self.fc1(z_nc))))
 
     def forward(self, u_nchw: Tensor) -> Tensor:
         return u_nchw * self.scale(u_nchw)

@@ -11,7 +11,7 @@ from torch import nn
 
 from se_nas import SE, Architecture, InputError, materialize, optimize_for_inference
 from se_nas.nn.blocks import Residual
-from se_nas.nn.inference import EarlyResidual
+from se_nas.nn.fused import EarlyResidual
 from se_nas.nn.model import Model
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 import traceback
@@ -24,7 +25,7 @@ def read_python_file(path: Path, what: str) -> dict[str, Any]:
     Raises:
         InputError: there is no such file, or an error in it, with its line.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{what} {str(path)!r}: there is no such file")
     beside = str(path.absolute().parent)
     if beside not in sys.path:

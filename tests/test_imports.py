@@ -22,6 +22,7 @@ MODULES = {
 HOUSE = (
     ("errors", "layers", "files", "gates", "squeezes"),
     ("dsl", "settings", "user_files"),
+    ("checked_settings",),
     ("se",),
     ("trunks",),
     ("architecture",),
@@ -57,6 +58,7 @@ LIGHT_ROOMS = (
         "errors",
         "dsl",
         "settings",
+        "checked_settings",
         "user_files",
         "layers",
         "files",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from se_nas.architecture.architecture import Architecture
@@ -16,7 +17,7 @@ def check_path(out: str) -> Path:
     path = Path(out)
     if path.suffix not in FORMATS:
         raise unknown("format of --out", path.suffix, FORMATS)
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise InputError(f"--out: there is no folder {str(path.parent)!r}")
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def load(path: str | Path) -> Model:
         InputError: there is no such file, or it does not say what network it holds.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"load: there is no file {str(path)!r}")
     if not is_safetensors(path):
         raise InputError(

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from rich.console import Console
 
 from se_nas.errors import InputError
-from se_nas.search.cluster.connection import connected
+from se_nas.search.cluster.connection import check_addresses, connected
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals.networks import FinalNetwork, retrain, winner
 from se_nas.search.finals.retraining import Retrainer
@@ -64,6 +64,7 @@ def search(
         InputError: something in the settings cannot be used, and nothing was trained; or no trial
             reached its end.
     """
+    check_addresses(config)
     plan = Plan.of(space, config, user)
     run = directory.create(space, config, driver)
     with _driving(run), ExitStack() as stack:
@@ -102,7 +103,9 @@ def resume(
     """
     run = directory.find(which, asked.out)
     with _driving(run):
-        plan = Plan.of(read_space(run, space), resumed_config(run, asked, named), user)
+        config = resumed_config(run, asked, named)
+        check_addresses(config)
+        plan = Plan.of(read_space(run, space), config, user)
         run.make_folders()
         repaired = repair_journal(run.journal)
         console.print(summary.opening(plan.space, plan.images, run), soft_wrap=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, written
 
 # Known before training by arithmetic; measured on the device; known after an epoch of training.
 COSTS = ("params", "macs", "peak_activations")
@@ -33,7 +33,9 @@ class Constraint:
             raise unknown("operator of a constraint", self.operator, ("<=", ">="))
         number = isinstance(self.limit, (int, float)) and not isinstance(self.limit, bool)
         if not number or not math.isfinite(self.limit) or self.limit <= 0:
-            raise InputError(f"constraint {self.quantity}: the limit is {self.limit!r}; give > 0")
+            raise InputError(
+                f"constraint {self.quantity}: the limit is {written(self.limit)}; give > 0"
+            )
 
     def violation(self, values: Mapping[str, float]) -> float:
         """Return the excess as a share of the limit; feasible if ≤ 0 (Optuna's convention).

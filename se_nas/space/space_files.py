@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from se_nas.errors import InputError, unknown
@@ -57,7 +58,7 @@ def _read(path: Path) -> Space:
 
 
 def _read_json(path: Path) -> Space:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"space {str(path)!r}: there is no such file")
     try:
         return Space.from_json(path.read_text(encoding="utf-8"))

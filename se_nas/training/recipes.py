@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from se_nas.errors import InputError, unknown, whole
+from se_nas.checked_settings import CheckedSettings
+from se_nas.errors import InputError, unknown, whole, written
 from se_nas.settings import setting
 
 OptimizerName = Literal["sgd", "adamw"]
@@ -21,7 +22,7 @@ Amp = Literal["auto", "off"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(CheckedSettings):
     """The settings of a training run, whatever the network, the data and the budget are.
 
     Attributes:
@@ -74,7 +75,7 @@ class Recipe:
             value = getattr(self, field)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or not fits(value):
-                raise InputError(f"{field} of a recipe is {value!r}; give {allowed_text}")
+                raise InputError(f"{field} of a recipe is {written(value)}; give {allowed_text}")
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Recipe:

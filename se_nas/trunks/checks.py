@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from se_nas import dsl
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, written
 
 if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
@@ -27,7 +27,9 @@ def check_multiplier(trunk: Trunk, field: str) -> None:
     for value in dsl.options(getattr(trunk, field)):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0.1 <= value <= 8:
-            raise InputError(f"{field}={value!r} of a {trunk.family}: give a factor from 0.1 to 8")
+            raise InputError(
+                f"{field}={written(value)} of a {trunk.family}: give a factor from 0.1 to 8"
+            )
 
 
 def check_whole(trunk: Trunk, field: str, least: int = 1) -> None:
@@ -38,7 +40,8 @@ def check_whole(trunk: Trunk, field: str, least: int = 1) -> None:
     for value in dsl.options(getattr(trunk, field)):
         if type(value) is not int or value < least:
             raise InputError(
-                f"{field}={value!r} of a {trunk.family}: give a whole number of at least {least}"
+                f"{field}={written(value)} of a {trunk.family}: "
+                f"give a whole number of at least {least}"
             )
 
 

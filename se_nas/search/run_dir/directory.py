@@ -177,7 +177,7 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     name = config.name or f"{space.name}-{config.data.title}-{now}"
     path = (Path(config.out) / (driver or name)).absolute()
-    created = tuple(parent for parent in path.parents if not parent.exists())
+    created = tuple(parent for parent in path.parents if not os.path.exists(parent))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
@@ -189,15 +189,14 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
         if driver:
             run.write(DRIVER, asdict(Driver(driver, joined=True)))
     except FileExistsError:
-        if path.parent.is_dir():
+        if os.path.isdir(path.parent):
             raise InputError(_taken(RunDirectory(path))) from None
         raise InputError(f"`out={config.out!r}` is a file; give a folder") from None
     except InputError:
         RunDirectory(path, created).discard()
         raise
     except OSError as error:
-        if path.is_dir():  # a full disk
-            RunDirectory(path, created).discard()
+        RunDirectory(path, created).discard()  # a full disk; or parents that were made
         raise InputError(
             f"the folder {str(path)!r} cannot be written: {error.strerror or error}"
         ) from None
@@ -220,15 +219,17 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     Raises:
         InputError: there is no run.
     """
-    places = [Path(name_or_path).expanduser().absolute(), (Path(out) / name_or_path).absolute()]
+    expanded = os.path.expanduser(name_or_path)  # Path's raises if there is no such user
+    places = [Path(expanded).absolute(), (Path(out) / name_or_path).absolute()]
     for path in places:
         needed = [path / name for name in (SETTINGS, SPACE)]
-        missing = [file.name for file in needed if not file.is_file()]
+        missing = [file.name for file in needed if not os.path.isfile(file)]
         if not missing:
             return RunDirectory(path)
-        if len(missing) < len(needed) or (path / VERSIONS).is_file():
+        if len(missing) < len(needed) or os.path.isfile(path / VERSIONS):
             raise InputError(f"the run {display_path(path)!r} lacks {' and '.join(missing)}")
-    runs = sorted(file.parent.name for file in Path(out).glob(f"*/{SETTINGS}"))
+    files = Path(out).glob(f"*/{SETTINGS}") if os.path.isdir(out) else ()
+    runs = sorted(file.parent.name for file in files)
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
     raise InputError(

@@ -153,7 +153,7 @@ def _driving(run: RunDirectory) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _connected(plan: Plan, run: RunDirectory, console: Console) -> Iterator[SearchRun]:
-    with connected(plan.config) as slots:
+    with connected(plan.config, run.errors) as slots:
         console.print(summary.resources(plan.config, slots), soft_wrap=True)
         yield SearchRun(plan, run, slots, console)
 

@@ -49,6 +49,7 @@ BASES = {
     "search": ["--space", "digits_se"],
     "materialize": ["se_resnet8_small_r4", "--summary"],
     "replay": ["nowhere"],
+    "clean": [],
 }
 
 

@@ -7,11 +7,13 @@ import logging
 import re
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Protocol
 
 import ray
 
 from se_nas.errors import InputError, first_line
+from se_nas.search.cluster import leftovers
 from se_nas.search.cluster.ray_environment import head_address
 from se_nas.search.cluster.runtime_env import runtime_env
 from se_nas.search.cluster.slots import Slots, plan_slots
@@ -41,8 +43,14 @@ def check_addresses(config: SearchConfig) -> None:
 
 
 @contextlib.contextmanager
-def connected(config: SearchConfig) -> Iterator[Slots]:
+def connected(config: SearchConfig, errors: Path | None = None) -> Iterator[Slots]:
     """Start or join Ray for as long as the block lasts, and yield the slots of trials.
+
+    Of a cluster of our own nothing stays. If the block ends in an error, or there are files in
+    ``errors``, Ray's logs of workers and nodes are kept there, in ``ray/``.
+
+    Args:
+        errors: folder of the run's errors.
 
     Raises:
         InputError: the cluster cannot be reached or lacks the resources asked for.
@@ -51,12 +59,27 @@ def connected(config: SearchConfig) -> Iterator[Slots]:
     if ray.is_initialized():  # it would be shut down with the search
         raise InputError("this process has a Ray cluster already: ray.shutdown() first")
     check_addresses(config)
+    session: Path | None = None
+    folders, failed = leftovers.multiprocessing_folders(), True
     try:
         with raise_on_signal():  # Ray's start sets a handler for SIGTERM, which ends here
             context = _start(config) if config.address is None else _join(config)
+        if config.address is None:
+            info: Mapping[str, str] = context.address_info  # type: ignore[attr-defined]
+            session = Path(info["session_dir"])
+            leftovers.mark_session(session)
         yield plan_slots(config, living_nodes(), context.dashboard_url or "")
+        failed = False
+    except KeyboardInterrupt:
+        failed = False
+        raise
     finally:
         ray.shutdown()
+        if session is not None:
+            if errors is not None and errors.is_dir() and (failed or any(errors.iterdir())):
+                leftovers.keep_logs(session, errors / "ray")
+            leftovers.remove_session(session)
+            leftovers.remove_multiprocessing_folders(folders)
 
 
 def living_nodes() -> list[Mapping[str, float]]:

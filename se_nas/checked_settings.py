@@ -30,7 +30,8 @@ class CheckedSettings:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        for field, own in _fields(type(self)).items():
+        kind: Any = type(self)
+        for field, own in _fields(kind).items():
             object.__setattr__(self, field, own.typed(getattr(self, field)))
 
 

@@ -12,10 +12,10 @@ from typing import Any
 HIDDEN = "***"  # in the place of a password
 # A number above it is a typing error, and no counter of torch's or a database's has room for more.
 MOST = 10**12
-# Characters of a message, and of a word in it.
-LONGEST, LONGEST_WORD = 600, 200
+# Characters of a message, and of a word in it; longer ones are cut to so many.
+LONGEST, LONGEST_WORD, CUT_WORD = 600, 300, 120
 # Characters of a list of allowed words.
-SHOWN = 240
+SHOWN = 200
 
 
 class InputError(ValueError):
@@ -107,7 +107,7 @@ def one_line(message: str) -> str:
     ("name is 'a\\\\x1b[1m b'", 'mysql://me:***@host/db')
     """
     message = re.sub(r"\s*[\n\r\v\f]+\s*", " ", without_password(message.strip()))
-    message = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: _cut(word[0], LONGEST_WORD), message)
+    message = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: _cut(word[0], CUT_WORD), message)
     message = _cut(message, LONGEST)
     if message.isprintable():
         return message

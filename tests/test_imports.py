@@ -21,7 +21,7 @@ MODULES = {
 # The rooms of the package: each imports only from rooms that stand before it.
 HOUSE = (
     ("errors", "layers", "files", "gates", "squeezes"),
-    ("dsl", "settings", "user_files"),
+    ("documents", "dsl", "settings", "user_files"),
     ("checked_settings",),
     ("se",),
     ("trunks",),

@@ -13,7 +13,8 @@ from functools import lru_cache
 
 from se_nas import dsl, trunks
 from se_nas.architecture import names
-from se_nas.errors import InputError, unknown
+from se_nas.documents import read_json
+from se_nas.errors import InputError, unknown, written
 from se_nas.layers import Chain
 from se_nas.se import SE
 from se_nas.trunks import Trunk
@@ -126,14 +127,19 @@ class Architecture:
             InputError: it is not an architecture's JSON, or a setting is not allowed.
         """
         try:
-            data = json.loads(text)
+            data = read_json(text)
+            for key in data:
+                if key not in ("name", "trunk", "se"):
+                    raise unknown("key of an architecture's JSON", key, ("name", "trunk", "se"))
             trunk = trunks.trunk_from_dict(dict(data["trunk"]))
             stages = list(data["se"])
             return cls(trunk, tuple(None if se is None else SE(**se) for se in stages))
         except InputError:
             raise
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"not an architecture's JSON ({error!r}): {text[:80]!r}") from None
+            raise InputError(
+                f"not an architecture's JSON ({error!r}): {written(text)[:80]}"
+            ) from None
 
 
 @dataclass(frozen=True)

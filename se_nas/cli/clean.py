@@ -16,7 +16,7 @@ def clean(
         bool,
         typer.Option(
             "--token",
-            help="Ray's token in the home too: clusters that run with it refuse you then.",
+            help="Ray's token too: clusters that run with it refuse you then.",
         ),
     ] = False,
     version: Version = False,

@@ -18,12 +18,13 @@ import json
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from se_nas.architecture import names
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError, unknown
+from se_nas.documents import read_json
+from se_nas.errors import InputError, unknown, whole, written
 from se_nas.se import SE
 from se_nas.space import templates
 from se_nas.space.checks import as_trunks, check_stages
@@ -110,7 +111,7 @@ class Space:
             ("se", se),
             ("constraints", fixed[0]),
             ("objectives", fixed[1]),
-            ("version", version),
+            ("version", whole("version of a space", version, 1)),
         ):
             object.__setattr__(self, field, value)
         check_stages(self.name, self.trunk, self.se)
@@ -197,7 +198,11 @@ class Space:
             InputError: it is not a space's JSON, or a value in it is not allowed.
         """
         try:
-            data = json.loads(text)
+            data = read_json(text)
+            allowed = [field.name for field in fields(cls)]
+            for key in data:
+                if key not in allowed:
+                    raise unknown("key of a space's JSON", key, allowed)
             return cls(
                 data["name"],
                 trunk=from_data(data["trunk"]),
@@ -209,7 +214,7 @@ class Space:
         except InputError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise InputError(f"not a space's JSON ({error!r}): {text[:80]!r}") from None
+            raise InputError(f"not a space's JSON ({error!r}): {written(text)[:80]}") from None
 
     @property
     def hash(self) -> str:

@@ -11,6 +11,8 @@ from se_nas.errors import InputError, unknown, written
 if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
 
+# Larger ones are typing errors: no network is so wide, none so deep.
+MOST, MOST_DEPTH = 65536, 1000
 STEMS = ("imagenet", "small")
 
 
@@ -33,15 +35,15 @@ def check_multiplier(trunk: Trunk, field: str) -> None:
 
 
 def check_whole(trunk: Trunk, field: str, least: int = 1) -> None:
-    """Raise an ``InputError`` unless every option of ``field`` is a whole number ≥ ``least``.
+    """Raise an ``InputError`` unless ``field`` is a whole number from ``least`` on.
 
     A plain int: numpy's would be written into names, ids and JSON as something else.
     """
     for value in dsl.options(getattr(trunk, field)):
-        if type(value) is not int or value < least:
+        if type(value) is not int or not least <= value <= MOST:
             raise InputError(
                 f"{field}={written(value)} of a {trunk.family}: "
-                f"give a whole number of at least {least}"
+                f"give a whole number of at least {least} and at most {MOST}"
             )
 
 
@@ -71,7 +73,8 @@ def check_per_stage(
 
 def check_depths(trunk: Trunk, stages: int) -> None:
     """Raise an ``InputError`` unless every stage has at least one block."""
-    check_per_stage(trunk, "depths", stages, lambda depth: depth >= 1, "a depth of at least 1")
+    what = f"a depth of at least 1 and at most {MOST_DEPTH}"
+    check_per_stage(trunk, "depths", stages, lambda depth: 1 <= depth <= MOST_DEPTH, what)
 
 
 def check_kernels(trunk: Trunk, stages: int) -> None:

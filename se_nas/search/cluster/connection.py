@@ -80,6 +80,7 @@ def connected(config: SearchConfig, errors: Path | None = None) -> Iterator[Slot
                 leftovers.keep_logs(session, errors / "ray")
             leftovers.remove_session(session)
             leftovers.remove_multiprocessing_folders(folders)
+            leftovers.remove_empty_compiler_cache()
 
 
 def living_nodes() -> list[Mapping[str, float]]:

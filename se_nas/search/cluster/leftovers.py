@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import getpass
 import json
 import os
 import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +72,8 @@ def leftovers(folders: Iterable[Path] | None = None) -> list[Leftover]:
         if (session / MARK).is_file() and not session.is_symlink()
     ]
     busy = any(each.in_use for each in sessions)
-    cache = user_folder().parent
-    caches = (
-        [Leftover(cache, "measured latencies and other caches", busy)] if cache.is_dir() else []
-    )
-    return [*sessions, *caches]
+    cache = Leftover(user_folder().parent, "measured latencies and other caches", busy)
+    return [*sessions, *([cache] if cache.path.is_dir() else [])]
 
 
 def tokens() -> list[Leftover]:
@@ -119,11 +117,8 @@ def is_live(session: Path) -> bool:
 
 def remove_session(session: Path) -> None:
     """Remove a session's folder, and what Ray wrote beside it if no other session is there."""
-    for _ in range(TRIES):  # processes that are ending write their last lines
-        shutil.rmtree(session, ignore_errors=True)
-        if not session.exists():
-            break
-        time.sleep(TRY_S)
+    _wait(lambda: not any(map(_answers, (session / "sockets").glob("*"))))
+    _wait(lambda: _is_removed(session))
     with contextlib.suppress(OSError):
         if os.path.basename(os.readlink(session.parent / BESIDE[0])) == session.name:
             (session.parent / BESIDE[0]).unlink()
@@ -145,6 +140,12 @@ def keep_logs(session: Path, folder: Path) -> None:
                     (folder / log.name).write_bytes(content)
 
 
+def remove_empty_compiler_cache() -> None:
+    """Remove the folder that ``import torch`` makes for compiled code, if nothing was compiled."""
+    with contextlib.suppress(OSError, KeyError):
+        Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}").rmdir()
+
+
 def multiprocessing_folders() -> set[Path]:
     """Return the temporary folders of Python's multiprocessing that are there now."""
     return set(Path(tempfile.gettempdir()).glob("pymp-*"))
@@ -152,11 +153,30 @@ def multiprocessing_folders() -> set[Path]:
 
 def remove_multiprocessing_folders(before: set[Path]) -> None:
     """Remove those that came since and whose process was killed, as Ray does with its own."""
-    for folder in multiprocessing_folders() - before:
-        with contextlib.suppress(OSError):
-            sockets = [*folder.iterdir()]
-            if sockets and not any(map(_answers, sockets)):
-                shutil.rmtree(folder, ignore_errors=True)
+    new = multiprocessing_folders() - before
+    _wait(lambda: not any(map(_is_used, new)))
+    for folder in new:
+        if not _is_used(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_removed(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+def _is_used(folder: Path) -> bool:
+    """Return whether a process listens on a socket in a folder, or may be about to."""
+    sockets = [*folder.glob("*")]
+    return not sockets or any(map(_answers, sockets))
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    """Wait for processes that are ending, but not for long."""
+    for _ in range(TRIES):
+        if done():
+            return
+        time.sleep(TRY_S)
 
 
 def _answers(path: Path) -> bool:

@@ -73,6 +73,8 @@ def per_stage(
     """
     groups = tuple(tuple(sorted(group)) for group in tie)
     named = [number for group in groups for number in group]
+    if () in groups:
+        raise InputError(f"per_stage(tie={groups}) has an empty group; give stage numbers")
     if len(named) != len(set(named)):
         raise InputError(f"per_stage(tie={groups}) names a stage twice; each stage has one group")
     overrides = tuple(sorted((stages or {}).items()))

@@ -127,7 +127,7 @@ class Architecture:
             InputError: it is not an architecture's JSON, or a setting is not allowed.
         """
         try:
-            data = read_json(text)
+            data = dict(read_json(text))
             for key in data:
                 if key not in ("name", "trunk", "se"):
                     raise unknown("key of an architecture's JSON", key, ("name", "trunk", "se"))

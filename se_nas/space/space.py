@@ -198,7 +198,7 @@ class Space:
             InputError: it is not a space's JSON, or a value in it is not allowed.
         """
         try:
-            data = read_json(text)
+            data = dict(read_json(text))
             allowed = [field.name for field in fields(cls)]
             for key in data:
                 if key not in allowed:

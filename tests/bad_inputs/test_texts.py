@@ -69,8 +69,15 @@ def test_an_architecture_with_a_mistake(why: str, refuse: Refused) -> None:
     refuse(Architecture.from_json, (A_DOCUMENTS | A_VALUES)[why])
 
 
-S_DOCUMENTS = dict(bad_documents(SPACE.to_json(), A_OPTIONAL - {"name"}))
-S_VALUES = dict(bad_values(SPACE.to_json(), A_ALLOWED))
+S_DOCUMENTS = dict(bad_documents(SPACE.to_json(), A_OPTIONAL - {"name"} | {"2"}))
+S_ALLOWED = A_ALLOWED | {
+    "name": {"text"},
+    "se": {"null"},
+    "per_stage": {"null"},
+    "2": {"null"},
+    "limit": {"fraction", "huge"},
+}
+S_VALUES = dict(bad_values(SPACE.to_json(), S_ALLOWED))
 
 
 @pytest.mark.parametrize("why", [*S_DOCUMENTS, *S_VALUES])

@@ -44,7 +44,9 @@ def errors_of_file(path: Path, what: str) -> Iterator[None]:
     except SyntaxError as error:
         where = f"{what} file {str(path)!r}, line {error.lineno}"
         raise InputError(f"{where}: syntax error: {error.msg}") from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() too
         where = f"{what} file {str(path)!r}{_line(error, path)}"
         raise InputError(f"{where}: {type(error).__name__}: {first_line(error)}") from None
 

@@ -19,6 +19,12 @@ def check_path(out: str) -> Path:
         raise unknown("format of --out", path.suffix, FORMATS)
     if not os.path.isdir(path.parent):
         raise InputError(f"--out: there is no folder {str(path.parent)!r}")
+    if os.path.isdir(path):
+        raise InputError(f"--out {out!r} is a folder; give a file in it")
+    try:
+        path.exists()
+    except OSError as error:  # a name that is too long
+        raise InputError(f"--out {out!r} cannot be written: {error.strerror}") from None
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from se_nas.errors import InputError, first_line, without_password
+from se_nas.errors import HIDDEN, InputError, first_line, without_password
 from se_nas.search.run_dir.directory import RunDirectory
 
 # File systems where SQLite's locks do not hold (https://www.sqlite.org/faq.html#q5). A run's
@@ -78,7 +79,8 @@ def check_url(url: str, mounts: str | None = None) -> None:
         if not url.startswith("sqlite"):
             create_engine(parsed, poolclass=NullPool).connect().close()
     except Exception as error:  # the drivers behind a URL raise many types
-        raise InputError(cannot_open(place, error)) from None
+        reason = _without_secrets(cannot_open(place, error), url)
+        raise InputError(reason) from None
     if not url.startswith("sqlite"):
         return
     file = sqlite_file(url)
@@ -94,6 +96,14 @@ def check_url(url: str, mounts: str | None = None) -> None:
             "hold; leave `storage` out (a run's own journal may lie there), or give a PostgreSQL "
             "or MySQL URL"
         )
+
+
+def _without_secrets(message: str, url: str) -> str:
+    """Hide a URL's password, of which drivers show parts: what follows an ``@`` in it as a host."""
+    given = re.search(r"://[^:/@]*:(.*)@", url)
+    for part in given[1].split("@") if given else ():
+        message = message.replace(part, HIDDEN) if part else message
+    return message
 
 
 def _is_sqlite(file: Path) -> bool:

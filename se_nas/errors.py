@@ -83,6 +83,28 @@ def whole(name: str, value: Any, least: int, most: int | None = None, hint: str 
     return number
 
 
+def among(value: object, allowed: Iterable[object]) -> bool:
+    """Return whether a value is one of ``allowed``; what cannot be compared, as arrays, is none."""
+    try:
+        return bool(value in tuple(allowed))
+    except Exception:
+        return False
+
+
+def sequence(name: str, value: Any) -> tuple[Any, ...]:
+    """Return the items of a list or another iterable.
+
+    Raises:
+        InputError: it is none, or a text.
+    """
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        return tuple(value)
+    except TypeError:
+        raise InputError(f"{name} is {written(value)}; give a list") from None
+
+
 def written(value: object) -> str:
     """Return a value as a message has it; its type where it cannot be written.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from se_nas import dsl
-from se_nas.errors import InputError, unknown, written
+from se_nas.errors import InputError, among, unknown, written
 from se_nas.gates import GATES
 from se_nas.layers import SEBlock, make_divisible
 from se_nas.squeezes import SQUEEZES
@@ -71,7 +71,7 @@ def squeeze_width(channels: int, reduction: float, rounding: Rounding = "floor")
 
 
 def _not_allowed(field: str, value: object, allowed: Collection[object]) -> InputError:
-    of, meant = tokens().get(str(value), ("", None))
+    of, meant = tokens().get(value, ("", None)) if isinstance(value, str) else ("", None)
     if of == field:
         return InputError(
             f"{field} of an SE block is {value!r}, as names have it; the value is {meant!r}"
@@ -120,7 +120,7 @@ class SE:
     def __post_init__(self) -> None:
         for name, allowed in SE_FIELDS.items():
             for value in dsl.options(getattr(self, name)):
-                if value not in tuple(allowed) or isinstance(value, bool) != (name == "bias"):
+                if not among(value, allowed) or isinstance(value, bool) != (name == "bias"):
                     raise _not_allowed(name, value, allowed)
         for value in dsl.options(self.reduction):
             number = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -11,7 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError, first_line, written
+
+LONGEST_PATH = 4000
+
+
+def as_path(what: str, value: Any) -> Path:
+    """Return a path that a user gives.
+
+    Raises:
+        InputError: it is no path, empty, or longer than the system takes.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_PATH or "\0" in text:
+        raise InputError(f"{what} is {written(value)}; give the path of a file")
+    return Path(text)
 
 
 def read_python_file(path: Path, what: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from se_nas import trunks
 from se_nas.architecture.suggestions import suggest_name
-from se_nas.errors import InputError, Unknown, unknown
+from se_nas.errors import InputError, Unknown, unknown, written
 from se_nas.se import SE, SE_TOKEN
 from se_nas.se import tokens as se_tokens
 from se_nas.trunks import Trunk
@@ -54,7 +54,9 @@ def parse_name(text: str) -> tuple[Trunk, Stages]:
         InputError: the name of a trunk, setting or token is unknown, or they do not fit.
     """
     if not isinstance(text, str) or not text:
-        raise InputError(f"an architecture's name is a text like 'se_resnet50_r16'; got {text!r}")
+        raise InputError(
+            f"an architecture's name is a text like 'se_resnet50_r16'; got {written(text)}"
+        )
     try:
         return _parse(text)
     except Unknown as error:
@@ -116,6 +118,8 @@ def parse_trunk(text: str) -> Trunk:
     Raises:
         InputError: the trunk or a setting is unknown, a setting is given twice or not allowed.
     """
+    if not isinstance(text, str):
+        raise InputError(f"a trunk's name is a text like 'resnet50'; got {written(text)}")
     base, *settings = text.split("-")
     if base not in trunks.named():
         raise unknown("trunk", base, trunks.named())

@@ -10,7 +10,7 @@ import torch
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import parts
-from se_nas.errors import InputError, whole
+from se_nas.errors import InputError, whole, written
 from se_nas.models.checkpoint_files import Weights
 from se_nas.models.weights import MissingSE, check_missing_se, load_weights
 from se_nas.nn.model import Model
@@ -80,5 +80,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("se_resnet50*")[:2]
     ['se_resnet50_r16', 'se_resnet50_r16_conv3x3_nobias']
     """
+    if not isinstance(pattern, str):
+        raise InputError(f"pattern is {written(pattern)}; give a text such as 'se_resnet50*'")
     names = set(zoo.names()) | set(trunks.aliases())
     return sorted(name for name in names if fnmatch.fnmatch(name, pattern))

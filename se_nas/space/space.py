@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from se_nas.architecture import names
 from se_nas.architecture.architecture import Architecture
 from se_nas.documents import read_json
-from se_nas.errors import InputError, unknown, whole, written
+from se_nas.errors import InputError, sequence, unknown, whole, written
 from se_nas.se import SE
 from se_nas.space import templates
 from se_nas.space.checks import as_trunks, check_stages
@@ -35,6 +35,8 @@ from se_nas.trunks import Trunk
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 
 
 class Suggests(Protocol):
@@ -91,17 +93,19 @@ class Space:
         objectives: Iterable[Objective] = (maximize("val_acc"),),
         version: int = 1,
     ) -> None:
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-            raise InputError(f"name of a space is {name!r}; use letters, digits, _ and -")
+        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+            raise InputError(
+                f"name of a space is {written(name)}; use letters, digits, _ and -, at most 100"
+            )
         if isinstance(constraints, Constraint) or isinstance(objectives, Objective):
             raise InputError(f"space {name!r}: write constraints=[...] and objectives=[...]")
-        fixed = tuple(constraints), tuple(objectives)
+        fixed = sequence("constraints", constraints), sequence("objectives", objectives)
         for kind, items in ((Constraint, fixed[0]), (Objective, fixed[1])):
             for item in items:
                 if not isinstance(item, kind):
                     example = "params <= 5e6" if kind is Constraint else 'maximize("val_acc")'
                     raise InputError(
-                        f"space {name!r}: {item!r} is no {kind.__name__.lower()}; write {example}"
+                        f"space {name!r}: {written(item)} is no {kind.__name__.lower()}; write {example}"
                     )
         if not fixed[1]:
             raise InputError(f'space {name!r}: objectives is empty; give maximize("val_acc")')

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from se_nas.checked_settings import CheckedSettings
-from se_nas.errors import InputError, unknown, whole, written
+from se_nas.errors import InputError, among, unknown, whole, written
 from se_nas.settings import setting
 
 OptimizerName = Literal["sgd", "adamw"]
@@ -66,7 +66,7 @@ class Recipe(CheckedSettings):
 
     def __post_init__(self) -> None:
         for field, allowed in CHOICES.items():
-            if getattr(self, field) not in allowed:
+            if not among(getattr(self, field), allowed):
                 raise unknown(f"{field} of a recipe", getattr(self, field), allowed)
         for field, least in WHOLE.items():
             value = whole(f"{field} of a recipe", getattr(self, field), least)
@@ -74,7 +74,7 @@ class Recipe(CheckedSettings):
         for field, (fits, allowed_text) in NUMBERS.items():
             value = getattr(self, field)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not fits(value):
+            if not number or not abs(value) < math.inf or not fits(value):
                 raise InputError(f"{field} of a recipe is {written(value)}; give {allowed_text}")
 
     @classmethod

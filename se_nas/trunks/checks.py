@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from se_nas import dsl
-from se_nas.errors import InputError, unknown, written
+from se_nas.errors import InputError, among, unknown, written
 
 if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
@@ -20,7 +20,8 @@ def check_choice(trunk: Trunk, field: str, allowed: tuple[object, ...]) -> None:
     """Raise an ``InputError`` unless every option of ``field`` is one of ``allowed``."""
     whole = all(isinstance(value, int) for value in allowed)
     for value in dsl.options(getattr(trunk, field)):
-        if value not in allowed or isinstance(value, bool) or (isinstance(value, float) and whole):
+        of_other_type = isinstance(value, bool) or (isinstance(value, float) and whole)
+        if not among(value, allowed) or of_other_type:
             raise unknown(f"{field} of a {trunk.family}", value, allowed)
 
 
@@ -60,14 +61,14 @@ def check_per_stage(
     for numbers in dsl.options(getattr(trunk, field)):
         if not isinstance(numbers, tuple) or len(numbers) != stages:
             raise InputError(
-                f"{field}={numbers!r} of a {trunk.family}: give a tuple of {stages} numbers, "
+                f"{field}={written(numbers)} of a {trunk.family}: give a tuple of {stages} numbers, "
                 "one for each stage"
             )
         for item in numbers:
             for number in dsl.options(item):
                 if type(number) is not int or not fits(number):
                     raise InputError(
-                        f"{field}={numbers!r} of a {trunk.family}: {number!r} is not {what}"
+                        f"{field}={written(numbers)} of a {trunk.family}: {written(number)} is not {what}"
                     )
 
 

@@ -94,7 +94,7 @@ class ResNet(Staged):
             check_whole(self, field, least)
         for share in dsl.options(self.dropout):
             if type(share) not in (int, float) or not 0 <= share < 1:
-                raise InputError(f"dropout={share!r} of a resnet: give a share in [0, 1)")
+                raise InputError(f"dropout={written(share)} of a resnet: give a share in [0, 1)")
         if dsl.is_template(self):
             return
         if self.block == "basic" and (self.groups, self.group_width) != (1, 0):

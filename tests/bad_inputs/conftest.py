@@ -69,6 +69,8 @@ def command(
 @pytest.fixture
 def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
     """A call of a function that must raise an ``InputError`` of one line, which it returns."""
+    se_nas.search._configure(None)
+    monkeypatch.setattr("ray.init", no_ray)
     monkeypatch.chdir(tmp_path)
 
     def refused(function: Callable[..., Any], *arguments: Any, **named: Any) -> str:

@@ -13,7 +13,7 @@ HIDDEN = "***"  # in the place of a password
 # A number above it is a typing error, and no counter of torch's or a database's has room for more.
 MOST = 10**12
 # Characters of a message, and of a word in it; longer ones are cut to so many.
-LONGEST, LONGEST_WORD, CUT_WORD = 600, 300, 120
+LONGEST, LONGEST_WORD, CUT_WORD = 600, 200, 120
 # Characters of a list of allowed words.
 SHOWN = 200
 

@@ -62,6 +62,7 @@ def run_search(
     from se_nas.errors import InputError
     from se_nas.search.config import check_new_run, config_from_options
     from se_nas.search.user_input import console_for, read_space, user_options
+    from se_nas.user_files import as_path
 
     options, user = user_options(space, data, train, settings)
     config = config_from_options(options)
@@ -74,7 +75,9 @@ def run_search(
 
     console = console_for(progress)
     if resume is not None:
-        directory = way.resume(os.fspath(resume), found, config, options, console, user)
+        directory = way.resume(
+            str(as_path("resume", resume)), found, config, options, console, user
+        )
     elif found is not None:
         directory = way.search(found, config, console, user=user)
     else:

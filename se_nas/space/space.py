@@ -105,7 +105,8 @@ class Space:
                 if not isinstance(item, kind):
                     example = "params <= 5e6" if kind is Constraint else 'maximize("val_acc")'
                     raise InputError(
-                        f"space {name!r}: {written(item)} is no {kind.__name__.lower()}; write {example}"
+                        f"space {name!r}: {written(item)} is no {kind.__name__.lower()}; "
+                        f"write {example}"
                     )
         if not fixed[1]:
             raise InputError(f'space {name!r}: objectives is empty; give maximize("val_acc")')

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
@@ -74,7 +74,7 @@ class Recipe(CheckedSettings):
         for field, (fits, allowed_text) in NUMBERS.items():
             value = getattr(self, field)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not abs(value) < math.inf or not fits(value):
+            if not number or not abs(value) <= sys.float_info.max or not fits(value):
                 raise InputError(f"{field} of a recipe is {written(value)}; give {allowed_text}")
 
     @classmethod

@@ -61,14 +61,15 @@ def check_per_stage(
     for numbers in dsl.options(getattr(trunk, field)):
         if not isinstance(numbers, tuple) or len(numbers) != stages:
             raise InputError(
-                f"{field}={written(numbers)} of a {trunk.family}: give a tuple of {stages} numbers, "
-                "one for each stage"
+                f"{field}={written(numbers)} of a {trunk.family}: give a tuple of {stages} "
+                "numbers, one for each stage"
             )
         for item in numbers:
             for number in dsl.options(item):
                 if type(number) is not int or not fits(number):
                     raise InputError(
-                        f"{field}={written(numbers)} of a {trunk.family}: {written(number)} is not {what}"
+                        f"{field}={written(numbers)} of a {trunk.family}: "
+                        f"{written(number)} is not {what}"
                     )
 
 

@@ -13,7 +13,7 @@ import se_nas.search
 from se_nas import InputError
 from se_nas.cli import main
 
-LONGEST = 400
+LONGEST = 480
 
 Refused = Callable[..., str]
 
@@ -27,7 +27,8 @@ def check_line(line: str) -> None:
 
 
 def listing(folder: Path) -> dict[str, int]:
-    return {str(path): path.lstat().st_mtime_ns for path in folder.rglob("*")}
+    files = (path for path in folder.rglob("*") if path.name != "lock")  # a run's, for its driver
+    return {str(path): 0 if path.is_dir() else path.lstat().st_mtime_ns for path in files}
 
 
 def no_ray(*_: object, **__: object) -> None:

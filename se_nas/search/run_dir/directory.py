@@ -138,14 +138,26 @@ class RunDirectory:
             InputError: there is no such file, or it holds no JSON object.
         """
         try:
-            data = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{display_path(self.path / name)!r}: {error.strerror}") from None
-        except ValueError:
+            data = json.loads(self.read_text(name))
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, InputError):
+                raise
             data = None
         if not isinstance(data, dict):
             raise InputError(f"{display_path(self.path / name)!r} holds no JSON object")
         return data
+
+    def read_text(self, name: str) -> str:
+        """Return a file's text.
+
+        Raises:
+            InputError: there is no such file, or it is no UTF-8.
+        """
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no UTF-8"
+            raise InputError(f"{display_path(self.path / name)!r}: {reason}") from None
 
     def write(self, name: str, data: object) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
-from se_nas.errors import InputError
+from se_nas.errors import InputError, among, sequence, whole, written
 
 T = TypeVar("T")
 
@@ -45,8 +45,10 @@ def choice(*options: T) -> T:
     if not options:
         raise InputError("choice() needs at least one option; got none")
     for i, option in enumerate(options):
-        if any(option == o and type(option) is type(o) for o in options[:i]):
-            raise InputError(f"choice() has the option {option!r} twice; every option must differ")
+        if any(type(option) is type(o) and among(option, [o]) for o in options[:i]):
+            raise InputError(
+                f"choice() has the option {written(option)} twice; every option must differ"
+            )
     return cast(T, Choice(options))
 
 
@@ -71,11 +73,19 @@ def per_stage(
     >>> per_stage(None, {4: 1}).stages
     ((4, 1),)
     """
-    groups = tuple(tuple(sorted(group)) for group in tie)
+    given = {} if stages is None else stages
+    if not isinstance(given, Mapping):
+        raise InputError(f"per_stage(stages={written(stages)}): give templates by stage number")
+    groups = tuple(
+        tuple(sorted(whole("stage in tie", n, 0, 9) for n in sequence("group in tie", group)))
+        for group in sequence("tie", tie)
+    )
     named = [number for group in groups for number in group]
+    if () in groups:
+        raise InputError(f"per_stage(tie={groups}) has an empty group; give stage numbers")
     if len(named) != len(set(named)):
         raise InputError(f"per_stage(tie={groups}) names a stage twice; each stage has one group")
-    overrides = tuple(sorted((stages or {}).items()))
+    overrides = tuple(sorted((whole("stage", n, 0, 9), value) for n, value in given.items()))
     for number, _ in overrides:
         if number in named:
             raise InputError(f"per_stage: stage {number} is in both stages= and tie=; choose one")

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import difflib
 import operator
+import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
+HIDDEN = "***"  # in the place of a password
+# A number above it is a typing error, and no counter of torch's or a database's has room for more.
+MOST = 10**12
+# Characters of a message, and of a word in it; longer ones are cut to so many.
+LONGEST, LONGEST_WORD, CUT_WORD = 600, 200, 120
+# Characters of a list of allowed words.
+SHOWN = 200
 # Control characters, halves of surrogate pairs (names of files that are not UTF-8), line ends.
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 # Marks that turn the order of the characters around them, so that a text reads as another.
@@ -40,8 +49,8 @@ def is_utf8(text: str) -> bool:
 class InputError(ValueError):
     """Input that cannot be used. The commands print it as one line and exit with code 2."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class Unknown(InputError):
@@ -51,15 +60,20 @@ class Unknown(InputError):
         self.what, self.value, self.allowed, self.hint = what, value, allowed, hint
         super().__init__(self.text())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Unknown, (self.what, self.value, self.allowed, self.hint)
+
     def text(self, near: str | None = None) -> str:
         """Return the message; it offers ``near``, or else the nearest of the allowed words."""
-        close = difflib.get_close_matches(str(self.value), self.allowed, n=1, cutoff=0.5)
+        value = self.value if isinstance(self.value, str) else written(self.value)
+        close = difflib.get_close_matches(value[:LONGEST_WORD], self.allowed, n=1, cutoff=0.5)
         near = near or (close[0] if close else None)
         guess = f"; did you mean {near!r}?" if near else ";"
-        few = 12 if near else 40
+        few = 12 if near else max(12, sum(end <= SHOWN for end in _ends(self.allowed)))
         more = f", … ({len(self.allowed)} in all)" if len(self.allowed) > few else ""
         shown = ", ".join(self.allowed[:few]) + more
-        return printable(f"unknown {self.what} {self.value!r}{guess} allowed: {shown}{self.hint}")
+        text = f"unknown {self.what} {written(self.value)}{guess} allowed: {shown}{self.hint}"
+        return one_line(text)
 
 
 def unknown(what: str, value: object, allowed: Iterable[object], hint: str = "") -> InputError:
@@ -90,9 +104,11 @@ def whole(name: str, value: Any, least: int, most: int | None = None, hint: str 
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < least or (most is not None and number > most):
+    if number is None or not least <= number <= (MOST if most is None else most):
         allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise InputError(f"{name} is {value!r}; give a whole number {allowed}{hint}")
+        if most is None and number is not None and number > MOST:
+            allowed = f"from {least} to {MOST}"
+        raise InputError(f"{name} is {written(value)}; give a whole number {allowed}{hint}")
     return number
 
 
@@ -104,6 +120,77 @@ def described(error: BaseException) -> str:
     """
     name, line = type(error).__name__, first_line(error)
     return line if isinstance(error, InputError) or line == name else f"{name}: {line}"
+
+
+def among(value: object, allowed: Iterable[object]) -> bool:
+    """Return whether a value is one of ``allowed``; what cannot be compared, as arrays, is none."""
+    try:
+        return bool(value in tuple(allowed))
+    except Exception:
+        return False
+
+
+def sequence(name: str, value: Any) -> tuple[Any, ...]:
+    """Return the items of a list or another iterable.
+
+    Raises:
+        InputError: it is none, or a text.
+    """
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        return tuple(value)
+    except TypeError:
+        raise InputError(f"{name} is {written(value)}; give a list") from None
+
+
+def written(value: object) -> str:
+    """Return a value as a message has it; its type where it cannot be written.
+
+    >>> written("a b"), written(10**5000)
+    ("'a b'", 'an int that cannot be written')
+    """
+    try:
+        return repr(value)
+    except Exception:  # a number of thousands of digits, nesting, a user's own __repr__
+        name = type(value).__name__
+        return f"a{'n' * (name[0] in 'aeiou')} {name} that cannot be written"
+
+
+def one_line(message: str) -> str:
+    """Return a message as one line that any terminal may show.
+
+    Whatever a user or a file wrote may be in it: line breaks become blanks, other control
+    characters are escaped, words that are too long lose their middle, and passwords of URLs are
+    hidden.
+
+    >>> one_line("name is 'a\\x1b[1m\\nb'"), one_line("mysql://me:secret@host/db")
+    ("name is 'a\\\\x1b[1m b'", 'mysql://me:***@host/db')
+    """
+    message = re.sub(r"\s*[\n\r\v\f]+\s*", " ", without_password(message.strip()))
+    message = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: _cut(word[0], CUT_WORD), message)
+    message = _cut(message, LONGEST)
+    return printable(message)
+
+
+def without_password(text: str) -> str:
+    """Return a text in which the passwords of URLs are hidden.
+
+    >>> without_password("mysql://me:s@cret@host/db"), without_password("sqlite:///study.db")
+    ('mysql://me:***@host/db', 'sqlite:///study.db')
+    """
+    text = re.sub(r"(://[^:/@\s]*):\S*@", rf"\1:{HIDDEN}@", text)
+    return re.sub(r"(?i)([?&](?:password|passwd|pwd)=)[^&\s'\"]*", rf"\1{HIDDEN}", text)
+
+
+def _ends(words: Iterable[str]) -> Iterable[int]:
+    """Return where each word ends in a list of them."""
+    return accumulate(len(word) + 2 for word in words)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text, without its middle if it is longer than ``most``."""
+    return text if len(text) <= most else f"{text[: most * 3 // 5]}…{text[-most // 3 :]}"
 
 
 def first_line(error: BaseException) -> str:

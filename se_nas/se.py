@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from se_nas import dsl
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, among, unknown, written
 from se_nas.gates import GATES
 from se_nas.layers import SEBlock, make_divisible
 from se_nas.squeezes import SQUEEZES
 
 # Forbidden in a trunk's name: it would read as the SE part of an architecture's name.
-SE_TOKEN = re.compile(r"^(s\d+|r\d+(\.\d+)?)$")
+SE_TOKEN = re.compile(r"^(s[0-9]+|r[0-9]+(\.[0-9]+)?)$")
 
 
 Placement: TypeAlias = Literal["standard", "pre", "post", "identity", "conv3x3"]
@@ -71,7 +71,7 @@ def squeeze_width(channels: int, reduction: float, rounding: Rounding = "floor")
 
 
 def _not_allowed(field: str, value: object, allowed: Collection[object]) -> InputError:
-    of, meant = tokens().get(str(value), ("", None))
+    of, meant = tokens().get(value, ("", None)) if isinstance(value, str) else ("", None)
     if of == field:
         return InputError(
             f"{field} of an SE block is {value!r}, as names have it; the value is {meant!r}"
@@ -120,13 +120,13 @@ class SE:
     def __post_init__(self) -> None:
         for name, allowed in SE_FIELDS.items():
             for value in dsl.options(getattr(self, name)):
-                if value not in tuple(allowed) or isinstance(value, bool) != (name == "bias"):
+                if not among(value, allowed) or isinstance(value, bool) != (name == "bias"):
                     raise _not_allowed(name, value, allowed)
         for value in dsl.options(self.reduction):
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number or not 1 <= value <= MAX_REDUCTION:
                 raise InputError(
-                    f"reduction of an SE block is {value!r}; give a ratio r ≥ 1, "
+                    f"reduction of an SE block is {written(value)}; give a ratio r ≥ 1, "
                     f"at most {MAX_REDUCTION}"
                 )
         if isinstance(self.reduction, float) and self.reduction == int(self.reduction):

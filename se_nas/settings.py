@@ -16,12 +16,13 @@ from functools import reduce
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, written
 
 T = TypeVar("T")
 KEY, GROUP = "se_nas.setting", "se_nas.group"
 PANELS = ("space and sampling", "data", "training", "resources", "latency", "results")
 OnResume = Literal["fixed", "may change", "apart"]
+LONGEST_TEXT = 4000  # of a path: what Linux takes
 WORDS = {
     bool: "true or false",
     int: "a whole number",
@@ -62,21 +63,41 @@ class Setting:
     default: Any = None
 
     def read(self, value: Any) -> Any:
-        """Return a value as the field has it; NumPy's numbers become Python's.
+        """Return a value that a user gives as the field has it; NumPy's numbers become Python's.
 
         Raises:
             InputError: it is of another type, or an unknown name.
+        """
+        if self.named is not None:
+            return self._by_name(self.named, value)
+        read = self.typed(value)
+        return read if read is None or self.convert is None else self.convert(read)
+
+    def typed(self, value: Any) -> Any:
+        """Return a field's value in its type, not converted.
+
+        Raises:
+            InputError: it is of another type.
         """
         if getattr(value, "shape", None) == ():
             value = value.item()
         if value is None and self.optional:
             return None
         if self.named is not None:
-            return self._by_name(self.named, value)
+            kind = type(next(iter(self.named.values())))
+            if not isinstance(value, kind):
+                raise InputError(f"{self.name} is {written(value)}; give a {kind.__name__}")
+            return value
         read = READERS[self.kind](value)
         if read is None:
-            raise InputError(f"{self.name} is {value!r}; give {WORDS[self.kind]}")
-        return read if self.convert is None else self.convert(read)
+            raise InputError(f"{self.name} is {written(value)}; give {WORDS[self.kind]}")
+        for text in read if self.kind is tuple else (read,):
+            if isinstance(text, str) and (not 0 < len(text) <= LONGEST_TEXT or "\0" in text):
+                raise InputError(
+                    f"{self.name} is {text!r}; give a text of 1 to {LONGEST_TEXT} characters, "
+                    "without NUL, or leave it out"
+                )
+        return read
 
     def _by_name(self, named: Mapping[str, Any], value: Any) -> Any:
         kind: Any = type(next(iter(named.values())))
@@ -84,7 +105,7 @@ class Setting:
             return value
         if isinstance(value, Mapping):
             return kind.from_dict(value)
-        if value not in [*named]:
+        if not isinstance(value, str) or value not in named:
             raise unknown(self.name, value, named)
         return named[value]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 import traceback
@@ -10,7 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError, first_line, written
+
+LONGEST_PATH = 4000
+
+
+def as_path(what: str, value: Any) -> Path:
+    """Return a path that a user gives.
+
+    Raises:
+        InputError: it is no path, empty, or longer than the system takes.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_PATH or "\0" in text:
+        raise InputError(f"{what} is {written(value)}; give the path of a file")
+    return Path(text)
 
 
 def read_python_file(path: Path, what: str) -> dict[str, Any]:
@@ -24,7 +39,7 @@ def read_python_file(path: Path, what: str) -> dict[str, Any]:
     Raises:
         InputError: there is no such file, or an error in it, with its line.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{what} {str(path)!r}: there is no such file")
     beside = str(path.absolute().parent)
     if beside not in sys.path:
@@ -43,7 +58,9 @@ def errors_of_file(path: Path, what: str) -> Iterator[None]:
     except SyntaxError as error:
         where = f"{what} file {str(path)!r}, line {error.lineno}"
         raise InputError(f"{where}: syntax error: {error.msg}") from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() too
         where = f"{what} file {str(path)!r}{_line(error, path)}"
         raise InputError(f"{where}: {type(error).__name__}: {first_line(error)}") from None
 

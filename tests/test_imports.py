@@ -21,7 +21,8 @@ MODULES = {
 # The rooms of the package: each imports only from rooms that stand before it.
 HOUSE = (
     ("errors", "layers", "files", "gates", "squeezes"),
-    ("dsl", "settings", "user_files"),
+    ("documents", "dsl", "settings", "user_files"),
+    ("checked_settings",),
     ("se",),
     ("trunks",),
     ("architecture",),
@@ -57,6 +58,7 @@ LIGHT_ROOMS = (
         "errors",
         "dsl",
         "settings",
+        "checked_settings",
         "user_files",
         "layers",
         "files",

@@ -13,7 +13,8 @@ from functools import lru_cache
 
 from se_nas import dsl, trunks
 from se_nas.architecture import names
-from se_nas.errors import InputError, unknown
+from se_nas.documents import read_json
+from se_nas.errors import InputError, among, unknown, written
 from se_nas.layers import Chain
 from se_nas.se import SE
 from se_nas.trunks import Trunk
@@ -44,6 +45,8 @@ class Architecture:
             if trunk not in trunks.named():
                 raise unknown("trunk", trunk, trunks.named())
             trunk = trunks.named()[trunk]
+        if not among(getattr(trunk, "family", None), trunks.families()):
+            raise InputError(f"trunk is {written(trunk)}; give a trunk or its name")
         if dsl.is_template(trunk) or dsl.is_template(se):
             raise InputError("an Architecture holds plain values; put templates into a Space")
         stages = tuple(se) if isinstance(se, (tuple, list)) else (se,) * len(trunk.stages)
@@ -52,6 +55,8 @@ class Architecture:
                 f"se has {len(stages)} entries; the trunk has stages {list(trunk.stages)}"
             )
         for number, stage in zip(trunk.stages, stages, strict=True):
+            if not (stage is None or isinstance(stage, SE)):
+                raise InputError(f"se of stage {number} is {written(stage)}; give SE(...) or None")
             check_placement(trunk, number, stage)
         object.__setattr__(self, "trunk", trunk)
         object.__setattr__(self, "se", stages)
@@ -126,14 +131,19 @@ class Architecture:
             InputError: it is not an architecture's JSON, or a setting is not allowed.
         """
         try:
-            data = json.loads(text)
+            data = dict(read_json(text))
+            for key in data:
+                if key not in ("name", "trunk", "se"):
+                    raise unknown("key of an architecture's JSON", key, ("name", "trunk", "se"))
             trunk = trunks.trunk_from_dict(dict(data["trunk"]))
             stages = list(data["se"])
             return cls(trunk, tuple(None if se is None else SE(**se) for se in stages))
         except InputError:
             raise
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"not an architecture's JSON ({error!r}): {text[:80]!r}") from None
+            raise InputError(
+                f"not an architecture's JSON ({error!r}): {written(text)[:80]}"
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from se_nas import trunks
 from se_nas.architecture.suggestions import suggest_name
-from se_nas.errors import InputError, Unknown, unknown
+from se_nas.errors import InputError, Unknown, unknown, written
 from se_nas.se import SE, SE_TOKEN
 from se_nas.se import tokens as se_tokens
 from se_nas.trunks import Trunk
@@ -54,7 +54,9 @@ def parse_name(text: str) -> tuple[Trunk, Stages]:
         InputError: the name of a trunk, setting or token is unknown, or they do not fit.
     """
     if not isinstance(text, str) or not text:
-        raise InputError(f"an architecture's name is a text like 'se_resnet50_r16'; got {text!r}")
+        raise InputError(
+            f"an architecture's name is a text like 'se_resnet50_r16'; got {written(text)}"
+        )
     try:
         return _parse(text)
     except Unknown as error:
@@ -76,7 +78,7 @@ def _parse(text: str) -> tuple[Trunk, Stages]:
         want = f"se_{bare}" if tokens else f"se_{bare}_r16 (the ratio) or {bare} (no SE)"
         raise InputError(f"name {text!r} is incomplete; did you mean {want}?")
     stages: dict[int, SE | None] = dict.fromkeys(trunk.stages)
-    if tokens and not re.match(r"s\d", tokens[0]):
+    if tokens and not re.match("s[0-9]", tokens[0]):
         stages = dict.fromkeys(trunk.stages, _parse_se(tokens, text))
         tokens = []
     for numbers, setting in _stage_groups(tokens, text):
@@ -116,6 +118,8 @@ def parse_trunk(text: str) -> Trunk:
     Raises:
         InputError: the trunk or a setting is unknown, a setting is given twice or not allowed.
     """
+    if not isinstance(text, str):
+        raise InputError(f"a trunk's name is a text like 'resnet50'; got {written(text)}")
     base, *settings = text.split("-")
     if base not in trunks.named():
         raise unknown("trunk", base, trunks.named())
@@ -149,7 +153,7 @@ def se_name(se: SE) -> str:
 
 def _parse_se(tokens: list[str], text: str) -> SE:
     ratio = tokens[0]
-    if not re.fullmatch(r"r\d+(\.\d+)?", ratio):
+    if not re.fullmatch(r"r[0-9]+(\.[0-9]+)?", ratio):
         raise InputError(f"name {text!r}: expected a ratio like r16 before {ratio!r}")
     settings: dict[str, Any] = {}
     known = se_tokens()
@@ -166,7 +170,7 @@ def _parse_se(tokens: list[str], text: str) -> SE:
 def _stage_groups(tokens: list[str], text: str) -> list[tuple[list[int], list[str]]]:
     groups: list[tuple[list[int], list[str]]] = []
     for token in tokens:
-        if re.fullmatch(r"s\d+", token):
+        if re.fullmatch("s[0-9]+", token):
             groups.append(([int(digit) for digit in token[1:]], []))
         else:
             groups[-1][1].append(token)
@@ -190,16 +194,27 @@ def _setting_value(field: str, text: str, like: Any) -> Any:
         if isinstance(like, bool):
             return {".on": True, ".off": False}[text]
         if isinstance(like, tuple):
-            return tuple(int(item) for item in text.split("."))
+            return tuple(int(_digits(item)) for item in text.split("."))
         if isinstance(like, str):
             if not text.startswith("."):
                 raise ValueError(text)
             return text[1:]
         if isinstance(like, float):
-            return float(text)
-        return int(text)
+            return float(_digits(text, r"[0-9]+(\.[0-9]+)?"))
+        return int(_digits(text))
     except (ValueError, KeyError):
         example = _setting_name(field, like)
         raise InputError(
             f"setting {field + text!r} cannot be read; write it as {example}"
         ) from None
+
+
+def _digits(text: str, pattern: str = "[0-9]+") -> str:
+    """Return a number as names have it; Python also reads ``1_0``, ``+8`` and others' digits.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    if not re.fullmatch(pattern, text):
+        raise ValueError(text)
+    return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Annotated
 
 import typer
@@ -42,6 +42,8 @@ def materialize(
     version: Version = False,
 ) -> None:
     """Build a network and write it as safetensors, ONNX or a torch.export program."""
+    from rich.console import RenderableType
+
     from se_nas.architecture.architecture import Architecture
     from se_nas.cli.write_model import check_path, write_model
     from se_nas.console import make_console, print_line, print_table
@@ -62,24 +64,19 @@ def materialize(
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")
         print_table(console, tables.paper_table(table, console.width))
         return
-    if Path(name).is_file():
+    if os.path.isfile(name):
         raise InputError(
             f"NAME is the file {name!r}: give the name of its model, and --weights {name}"
         )
     architecture = Architecture.parse(name)
     path = None if out is None else check_path(out)
+    shown: list[RenderableType] = []
+    written = ""
     if table is not None:
-        print_table(console, tables.paper_table(table, console.width))
+        shown.append(tables.paper_table(table, console.width))
     if summary:
-        print_table(
-            console,
-            tables.summary(
-                architecture,
-                input_size=input_size,
-                in_channels=in_channels,
-                num_classes=num_classes,
-            ),
-        )
+        sizes = {"in_channels": in_channels, "num_classes": num_classes}
+        shown.append(tables.summary(architecture, input_size=input_size, **sizes))
     if path is not None:
         write_model(
             architecture,
@@ -93,6 +90,10 @@ def materialize(
             optimize=optimize,
         )
         size = path.stat().st_size / 1e6
-        print_line(console, f"{architecture} → {path} ({size:.1f} MB)")
-    elif not summary and table is None:
+        written = f"{architecture} → {path} ({size:.1f} MB)"
+    elif not shown:
         raise InputError("nothing to do: give --out FILE, --summary or --table N")
+    for each in shown:  # when nothing can be refused any more
+        print_table(console, each)
+    if written:
+        print_line(console, written)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from se_nas.errors import unknown
+from se_nas.errors import one_line, unknown
 from se_nas.search.config import SearchConfig
 from se_nas.settings import settings_of
 
@@ -46,13 +46,14 @@ def line(error: Any, arguments: Sequence[str]) -> str:
         name = next(iter(_options(parameter)), parameter.name.upper())
         value = _given(_options(parameter), arguments)
         if value is not None:
-            return f"{name} is {value!r}; give a {_kind(command.callback, parameter.name)}"
+            kind = _kind(command.callback, parameter.name)
+            return one_line(f"{name} is {value!r}; give a {kind}")
         return f"{name} is missing: {parameter.help}"
     words = [word for word in arguments if not word.startswith("-")]
     commands = getattr(command, "commands", None)
     if commands and words:
         return str(unknown("command", words[0], commands))
-    text = " ".join(error.format_message().split()).rstrip(".")
+    text = one_line(error.format_message()).rstrip(".")
     see = "" if context is None else f"; see {context.command_path} --help"
     return text[:1].lower() + text[1:] + see
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from se_nas.architecture.architecture import Architecture
@@ -16,8 +17,14 @@ def check_path(out: str) -> Path:
     path = Path(out)
     if path.suffix not in FORMATS:
         raise unknown("format of --out", path.suffix, FORMATS)
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise InputError(f"--out: there is no folder {str(path.parent)!r}")
+    if os.path.isdir(path):
+        raise InputError(f"--out {out!r} is a folder; give a file in it")
+    try:
+        path.exists()
+    except OSError as error:  # a name that is too long
+        raise InputError(f"--out {out!r} cannot be written: {error.strerror}") from None
     return path
 
 

@@ -19,9 +19,12 @@ from typing import TypeAlias
 
 from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.cost.layer_cost import LayerCost, Shape, chain_cost
-from se_nas.errors import InputError
+from se_nas.errors import InputError, whole, written
 from se_nas.se import SE
 from se_nas.trunks import Trunk
+
+# More is a typing error: a side of images, and channels or classes.
+MOST_PIXELS, MOST_CHANNELS = 2**16, 2**24
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ def cost(
     3857973248
     """
     architecture = Architecture.of(architecture)
+    height, width = height_width(architecture.trunk, input_size)
     tallies = parts(
-        architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes
+        architecture, input_size=(height, width), in_channels=in_channels, num_classes=num_classes
     )
-    height, width = _height_width(architecture.trunk, input_size)
     return _total(in_channels * height * width, list(tallies.values()))
 
 
@@ -76,12 +79,9 @@ def parts(
     (2048, 7, 7)
     """
     trunk = architecture.trunk
-    height, width = _height_width(trunk, input_size)
-    if min(height, width, in_channels, num_classes) < 1:
-        raise InputError(
-            f"input_size={input_size}, in_channels={in_channels}, num_classes={num_classes}: "
-            "each must be at least 1"
-        )
+    height, width = height_width(trunk, input_size)
+    in_channels = whole("in_channels", in_channels, 1, MOST_CHANNELS)
+    num_classes = whole("num_classes", num_classes, 1, MOST_CHANNELS)
     part = _stem(trunk, (in_channels, height, width))
     found = {"stem": part}
     for number, se in zip(trunk.stages, architecture.se, strict=True):
@@ -91,9 +91,18 @@ def parts(
     return found
 
 
-def _height_width(trunk: Trunk, input_size: int | tuple[int, int] | None) -> tuple[int, int]:
+def height_width(trunk: Trunk, input_size: int | tuple[int, int] | None) -> tuple[int, int]:
+    """Return the sides of an image in pixels: those given, or the family's own.
+
+    Raises:
+        InputError: it is no side and no pair of sides.
+    """
     size = trunk.input_size if input_size is None else input_size
-    return size if isinstance(size, tuple) else (size, size)
+    sides = size if isinstance(size, tuple) else (size, size)
+    if len(sides) != 2:
+        raise InputError(f"input_size is {written(size)}; give a side, or (height, width)")
+    height, width = (whole("input_size", side, 1, MOST_PIXELS) for side in sides)
+    return height, width
 
 
 def _total(held: int, tallies: list[LayerCost]) -> Cost:

@@ -38,7 +38,7 @@ from se_nas.data.picture_check import (
 from se_nas.data.sources import DATASETS, Source, without_pictures
 from se_nas.data.split import stratified_split
 from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
-from se_nas.errors import InputError, unknown, whole
+from se_nas.errors import InputError, unknown, whole, written
 
 __all__ = [
     "DATASETS",
@@ -99,6 +99,8 @@ def load(
     >>> load("digits").summary()
     'digits: 10 classes, 1×8×8, 1150 train, 287 val, 360 test'
     """
+    if not isinstance(name, str):
+        raise InputError(f"the name of the data set is {written(name)}; give one, or a FILE.py")
     if name.endswith(".py"):
         given = {
             "data_dir": None if data_dir is None else str(data_dir),
@@ -206,7 +208,7 @@ def _cut(
     else:
         share = DEFAULT_SHARE if val_share is None else val_share
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
-            raise InputError(f"val_share is {val_share!r}; give a number between 0 and 1")
+            raise InputError(f"val_share is {written(val_share)}; give a number between 0 and 1")
         count = round(share * len(source.train))
     drawn, rest = stratified_split(source.train.labels, count, seed, "validation part")
     return source.train.select(rest), source.train.select(drawn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pickle
 import warnings
 import zlib
@@ -58,7 +59,7 @@ def _folder(name: str, data_dir: Path | None) -> Path:
     layout = f"; expected: {LAYOUTS[name]}"
     if data_dir is None:
         raise InputError(f"data_dir is not given and {name} needs it{layout}")
-    if not data_dir.is_dir():
+    if not os.path.isdir(data_dir):
         raise InputError(f"data_dir {str(data_dir)!r} is not a folder{layout}")
     if not any(data_dir.iterdir()):
         raise InputError(f"data_dir {str(data_dir)!r} is empty{layout}")

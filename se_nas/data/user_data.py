@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from se_nas.data.images import Statistics
 from se_nas.data.labels import check_labels, count_classes, read_labels, spread
 from se_nas.data.sources import DATASETS
 from se_nas.data.split import stratified_split
-from se_nas.errors import InputError, whole
+from se_nas.errors import InputError, sequence, whole, written
 from se_nas.user_files import errors_of_file, read_python_file
 
 DEFAULT_SHARE = 0.2
+NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 def from_datasets(
@@ -60,30 +61,30 @@ def from_datasets(
     >>> from_datasets(TensorDataset(images, labels), classes=["a", "b", "c"]).summary()
     'own: 3 classes, 5×16×16, 36 train, 12 val, 12 test (val and test cut from train)'
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name.endswith(".py"):
-        raise InputError(f"name is {name!r}; use letters, digits, . _ and -, and no file's name")
+    seed, workers = whole("seed", seed, 0, 2**32 - 1), whole("workers", workers, 0, 1024)
+    if not isinstance(name, str) or not re.fullmatch(NAME, name) or name.endswith(".py"):
+        raise InputError(
+            f"name is {written(name)}; use letters, digits, . _ and -, and no file's name"
+        )
     if name in DATASETS:
         raise InputError(f"name is {name!r}, which is a data set of SE-NAS; give another one")
-    workers = whole("workers", workers, 0)
     given = {"train": train, "val": val, "test": test, "unaugmented": unaugmented}
-    datasets = {part: d for part, d in given.items() if d is not None and not _is_share(part, d)}
-    for part, dataset in datasets.items():
+    full = {part: d for part, d in given.items() if d is not None and not _is_share(part, d)}
+    for part, dataset in full.items():
         _check_map_style(part, dataset)
     shape = _shape("train", train)
     names = _class_names(train, classes)
-    labels = {part: read_labels(part, datasets[part]) for part in datasets if part != "unaugmented"}
+    labels = {part: read_labels(part, full[part]) for part in full if part != "unaugmented"}
     num_classes = count_classes(labels["train"], names)
     for part, found in labels.items():
         check_labels(part, found, num_classes)
     images = {
-        part: DatasetImages(
-            datasets[part], y, torch.arange(len(y)), shape, num_classes, part, workers
-        )
+        part: DatasetImages(full[part], y, torch.arange(len(y)), shape, num_classes, part, workers)
         for part, y in labels.items()
     }
     for part in images:
         _look_at(images[part])
-    cut = [part for part in ("val", "test") if part not in datasets]
+    cut = [part for part in ("val", "test") if part not in full]
     if cut:
         shares = {part: given[part] for part in cut}
         images |= _cut(images["train"], shares, unaugmented, seed)
@@ -128,7 +129,9 @@ def _is_share(part: str, value: Any) -> bool:
     if part not in ("val", "test") or not isinstance(value, (int, float)):
         return False
     if isinstance(value, bool) or not 0 < value < 1:
-        raise InputError(f"{part} is {value!r}; give a data set, or a share of train in (0, 1)")
+        raise InputError(
+            f"{part} is {written(value)}; give a data set, or a share of train in (0, 1)"
+        )
     return True
 
 
@@ -141,7 +144,11 @@ def _check_map_style(part: str, dataset: Any) -> None:
             f"{part} is {kind}, an IterableDataset; a search cuts and shuffles: give a map-style "
             "data set, with __getitem__ and __len__"
         )
-    if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+    if (
+        isinstance(dataset, (Mapping, str, bytes))
+        or not hasattr(dataset, "__getitem__")
+        or not hasattr(dataset, "__len__")
+    ):
         raise InputError(f"{part} is {kind}; give a data set with __getitem__ and __len__")
     if len(dataset) == 0:
         raise InputError(f"{part} is an empty {kind}; give one with images")
@@ -164,9 +171,7 @@ def _class_names(dataset: Any, given: Sequence[str] | None) -> tuple[str, ...]:
     while given is None and isinstance(dataset, Subset):
         dataset = dataset.dataset
     names = getattr(dataset, "classes", ()) if given is None else given
-    if isinstance(names, str):
-        raise InputError(f"classes is {names!r}; give a list of names")
-    return tuple(map(str, names))
+    return tuple(map(str, sequence("classes", names)))
 
 
 def _look_at(images: DatasetImages) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from se_nas.checked_settings import CheckedSettings
 from se_nas.errors import InputError, unknown, whole
 from se_nas.settings import setting
 
@@ -25,9 +26,11 @@ LEAST = {
     "held_out": 0,
 }
 
+MOST = {"batch": 2**20, "threads": 2**12}
+
 
 @dataclass(frozen=True)
-class LatencySettings:
+class LatencySettings(CheckedSettings):
     """Settings of the timing of networks, and of how many are timed; they begin with ``latency_``.
 
     Raises:
@@ -60,12 +63,13 @@ class LatencySettings:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, bound in LEAST.items():
-            value = whole(f"latency {name}", getattr(self, name), bound)
+            value = whole(f"latency {name}", getattr(self, name), bound, MOST.get(name))
             object.__setattr__(self, name, value)
         if self.precision not in PRECISIONS:
             raise unknown("latency precision", self.precision, PRECISIONS)
-        if self.cache is not None and Path(self.cache).exists() and not Path(self.cache).is_dir():
+        if self.cache is not None and os.path.exists(self.cache) and not os.path.isdir(self.cache):
             raise InputError(f"latency cache {self.cache!r} is a file; give a folder")
 
     def of_one(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import pickle
 import re
 import zipfile
@@ -42,7 +43,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     Raises:
         InputError: there is no such file, it cannot be read, or it holds no state dict.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(f"weights: there is no file {str(path)!r}")
     program = _program(Path(path))
     if program:

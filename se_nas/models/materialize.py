@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
+import os
+
+import torch
 
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import whole
+from se_nas.cost.network_cost import parts
+from se_nas.errors import InputError, whole, written
 from se_nas.models.checkpoint_files import Weights
 from se_nas.models.weights import MissingSE, check_missing_se, load_weights
 from se_nas.nn.model import Model
@@ -49,10 +53,23 @@ def materialize(
     num_classes = whole("num_classes", num_classes, 1)
     in_channels = whole("in_channels", in_channels, 1)
     check_missing_se(missing_se)
+    _check_memory(architecture, num_classes, in_channels)
     model = Model(architecture, num_classes, in_channels)
     if weights is not None:
         load_weights(model, weights, missing_se=missing_se, new_head=new_head)
     return model
+
+
+def _check_memory(architecture: Architecture, num_classes: int, in_channels: int) -> None:
+    """Refuse a network whose weights this machine has no memory for, before torch gives up."""
+    found = parts(architecture, in_channels=in_channels, num_classes=num_classes)
+    size = 4 * sum(part.params for part in found.values())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory and torch.get_default_device().type == "cpu":
+        raise InputError(
+            f"{architecture} with num_classes={num_classes} and in_channels={in_channels} has "
+            f"{size / 1e9:,.0f} GB of weights; this machine has {memory / 1e9:,.0f} GB of memory"
+        )
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -63,5 +80,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("se_resnet50*")[:2]
     ['se_resnet50_r16', 'se_resnet50_r16_conv3x3_nobias']
     """
+    if not isinstance(pattern, str):
+        raise InputError(f"pattern is {written(pattern)}; give a text such as 'se_resnet50*'")
     names = set(zoo.names()) | set(trunks.aliases())
     return sorted(name for name in names if fnmatch.fnmatch(name, pattern))

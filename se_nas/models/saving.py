@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from se_nas.models.checkpoint_files import is_safetensors, read_metadata
 from se_nas.models.materialize import materialize
 from se_nas.nn.example import check_kind
 from se_nas.nn.model import Model
+from se_nas.user_files import as_path
 
 
 def metadata(architecture: Architecture, num_classes: int, in_channels: int) -> dict[str, str]:
@@ -66,8 +68,8 @@ def load(path: str | Path) -> Model:
     Raises:
         InputError: there is no such file, or it does not say what network it holds.
     """
-    path = Path(path)
-    if not path.is_file():
+    path = as_path("load: the file", path)
+    if not os.path.isfile(path):
         raise InputError(f"load: there is no file {str(path)!r}")
     if not is_safetensors(path):
         raise InputError(
@@ -101,8 +103,9 @@ def load(path: str | Path) -> Model:
 @contextmanager
 def writing(path: str | Path) -> Iterator[Path]:
     """Yield the path to write to, and raise an ``InputError`` if that fails."""
+    target = as_path("the file to write", path)
     try:
-        yield Path(path)
+        yield target
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"{str(path)!r} cannot be written: {reason}") from None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, among, unknown
 from se_nas.models.checkpoint_files import Weights, is_safetensors, read_metadata, state_dict
 from se_nas.models.diagnosis import SHOWN, matching_se, models_of_size
 from se_nas.nn.identity_init import init_identity, without_identity
@@ -76,7 +76,7 @@ def load_weights(
 
 def check_missing_se(missing_se: str) -> None:
     """Raise an ``InputError`` if ``missing_se`` is not one of its values."""
-    if missing_se not in get_args(MissingSE):
+    if not among(missing_se, get_args(MissingSE)):
         raise unknown("missing_se", missing_se, get_args(MissingSE))
 
 

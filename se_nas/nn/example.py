@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from se_nas.cost.network_cost import parts
+from se_nas.cost.network_cost import height_width, parts
 from se_nas.errors import InputError
 from se_nas.nn.model import Model
 
@@ -17,10 +17,7 @@ def example(model: Model, input_size: int | tuple[int, int] | None = None) -> Te
         InputError: ``model`` is none of ours, or images of that size are too small for it.
     """
     check_kind(model, "export")
-    size = model.architecture.trunk.input_size if input_size is None else input_size
-    height, width = size if isinstance(size, tuple) else (size, size)
-    if min(height, width) < 1:
-        raise InputError(f"input_size is {input_size!r}; give a side of at least 1 px")
+    height, width = height_width(model.architecture.trunk, input_size)
     parts(model.architecture, input_size=(height, width))  # by arithmetic, before torch complains
     parameter = next(model.parameters())
     noise = torch.randn(

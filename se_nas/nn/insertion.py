@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from se_nas import dsl
-from se_nas.errors import InputError
+from se_nas.errors import InputError, written
 from se_nas.nn.identity_init import can_start_neutral, set_neutral
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.se import SE
@@ -139,7 +139,7 @@ def _check_arguments(model: object, se: object, where: object) -> None:
     if not isinstance(model, nn.Module):
         raise InputError(f"insert_se takes a torch.nn.Module, not a {type(model).__name__}")
     if not isinstance(se, SE) or dsl.is_template(se):
-        raise InputError(f"se is {se!r}; give one setting such as SE(reduction=16)")
+        raise InputError(f"se is {written(se)}; give one setting such as SE(reduction=16)")
     several = isinstance(where, Sequence) and all(isinstance(item, str) for item in where)
     if not (where is None or callable(where) or several):
         raise InputError(f"where is {where!r}; give patterns of block names, or a function of one")

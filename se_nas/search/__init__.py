@@ -64,6 +64,7 @@ def run_search(
     from se_nas.errors import InputError
     from se_nas.search.config import check_new_run, config_from_options
     from se_nas.search.user_input import console_for, read_space, user_options
+    from se_nas.user_files import as_path
 
     options, user = user_options(space, data, train, settings)
     config = config_from_options(options)
@@ -78,7 +79,8 @@ def run_search(
     console = console_for(progress)
     with as_python_ends():
         if resume is not None:
-            directory = way.resume(os.fspath(resume), found, config, options, console, user)
+            which = str(as_path("resume", resume))
+            directory = way.resume(which, found, config, options, console, user)
         elif found is not None:
             directory = way.search(found, config, console, user=user)
         else:

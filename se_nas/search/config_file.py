@@ -92,7 +92,23 @@ def _from_yaml(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """PyYAML's safe loader, but 1e-3 is a number: PyYAML reads it as a text."""
+        """PyYAML's safe loader, but 1e-3 is a number: PyYAML reads it as a text.
+
+        A key that is there twice is an error, of which PyYAML takes the last one. So is an alias:
+        settings need none, and a few lines of them stand for more than fits into memory.
+        """
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise ValueError(f"line {self.peek_event().start_mark.line + 1} has an alias (*)")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
+            for key in keys:
+                if keys.count(key) > 1:
+                    raise ValueError(f"{key} is there twice")
+            return super().construct_mapping(node, deep)
 
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), [*"-+0123456789"]

@@ -64,7 +64,7 @@ def replay(which: str, out: str = "runs") -> Replayed:
             drivers.
     """
     run = directory.find(which, out)
-    space = Space.from_json((run.path / directory.SPACE).read_text(encoding="utf-8"))
+    space = Space.from_json(run.read_text(directory.SPACE))
     config = SearchConfig.from_dict(run.read(directory.SETTINGS))
     recorded = study.read_study(config, run)
     if error := study.join_error(recorded):

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from se_nas.console import print_line, print_lines
 from se_nas.errors import InputError
-from se_nas.search.cluster.connection import connected
+from se_nas.search.cluster.connection import check_addresses, connected
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals.forecast import forecast
 from se_nas.search.finals.networks import FinalNetwork, retrain, winner
@@ -69,6 +69,7 @@ def search(
         InputError: something in the settings cannot be used, and nothing was trained; or no trial
             reached its end.
     """
+    check_addresses(config)
     plan = Plan.of(space, config, user, console)
     run = directory.create(space, config, driver)
     with _driving(run), ExitStack() as stack:
@@ -109,6 +110,7 @@ def resume(
     run = directory.find(which, asked.out)
     with _driving(run):
         config = resumed_config(run, asked, named)
+        check_addresses(config)
         plan = Plan.of(read_space(run, space), config, user, console)
         check_data_files(run, plan.images)
         run.make_folders()
@@ -158,7 +160,7 @@ def _driving(run: RunDirectory) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _connected(plan: Plan, run: RunDirectory, console: Console) -> Iterator[SearchRun]:
-    with connected(plan.config) as slots:
+    with connected(plan.config, run.errors) as slots:
         print_lines(console, opening.resources(plan.config, slots))
         yield SearchRun(plan, run, slots, console)
 

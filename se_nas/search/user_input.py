@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -81,6 +80,6 @@ def console_for(progress: bool) -> Console:
 
 def _named_data(data: str, is_path: bool) -> dict[str, str]:
     """Return the settings that stand for a folder of images, or for a name or a file."""
-    if (data in DATASETS and not is_path) or not Path(data).expanduser().is_dir():
+    if (data in DATASETS and not is_path) or not os.path.isdir(os.path.expanduser(data)):
         return {"data": data}
     return {"data": "imagefolder", "data_dir": data}

@@ -8,7 +8,7 @@ from typing import Any
 from se_nas import trunks
 from se_nas.architecture import names
 from se_nas.dsl import Choice, PerStage, choice
-from se_nas.errors import InputError
+from se_nas.errors import InputError, among, written
 from se_nas.se import SE
 from se_nas.space import templates
 from se_nas.trunks.base import check_placement
@@ -24,8 +24,10 @@ def as_trunks(value: Any) -> Any:
         return choice(*(as_trunks(option) for option in value.options))
     if isinstance(value, str):
         return names.parse_trunk(value)
-    if getattr(value, "family", None) not in trunks.families():
-        raise InputError(f'trunk is {value!r}; give a name, trunk("resnet18", …) or a choice')
+    if not among(getattr(value, "family", None), trunks.families()) or isinstance(value, type):
+        raise InputError(
+            f'trunk is {written(value)}; give a name, trunk("resnet18", …) or a choice'
+        )
     return value
 
 
@@ -71,7 +73,9 @@ def _se_templates(template: Any, number: int) -> Iterator[SE]:
     elif isinstance(template, SE):
         yield template
     elif template is not None:
-        raise InputError(f"se is {template!r}; give SE(...), None, optional(...) or per_stage(...)")
+        raise InputError(
+            f"se is {written(template)}; give SE(...), None, optional(...) or per_stage(...)"
+        )
 
 
 def _named_stages(template: Any) -> set[int]:

@@ -5,17 +5,18 @@ constraints=[params <= 5.5e6, macs <= 600e6], objectives=[maximize("val_acc")]
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, among, unknown, written
 
 # Known before training by arithmetic; measured on the device; known after an epoch of training.
 COSTS = ("params", "macs", "peak_activations")
 MEASURED = ("latency_ms",)
 METRICS = ("val_acc", "val_loss")
+LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,15 @@ class Constraint:
     limit: float
 
     def __post_init__(self) -> None:
-        if self.quantity not in (*COSTS, *MEASURED):
+        if not among(self.quantity, (*COSTS, *MEASURED)):
             raise unknown("quantity of a constraint", self.quantity, (*COSTS, *MEASURED))
-        if self.operator not in ("<=", ">="):
+        if not among(self.operator, ("<=", ">=")):
             raise unknown("operator of a constraint", self.operator, ("<=", ">="))
         number = isinstance(self.limit, (int, float)) and not isinstance(self.limit, bool)
-        if not number or not math.isfinite(self.limit) or self.limit <= 0:
-            raise InputError(f"constraint {self.quantity}: the limit is {self.limit!r}; give > 0")
+        if not number or not 0 < self.limit <= LARGEST:
+            raise InputError(
+                f"constraint {self.quantity}: the limit is {written(self.limit)}; give > 0"
+            )
 
     def violation(self, values: Mapping[str, float]) -> float:
         """Return the excess as a share of the limit; feasible if ≤ 0 (Optuna's convention).
@@ -88,9 +91,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         allowed = (*METRICS, *COSTS, *MEASURED)
-        if self.metric not in allowed:
+        if not among(self.metric, allowed):
             raise unknown("metric of an objective", self.metric, allowed)
-        if self.direction not in ("maximize", "minimize"):
+        if not among(self.direction, ("maximize", "minimize")):
             raise unknown("direction of an objective", self.direction, ("maximize", "minimize"))
 
     def __str__(self) -> str:

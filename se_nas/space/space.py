@@ -18,12 +18,13 @@ import json
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from se_nas.architecture import names
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError, unknown
+from se_nas.documents import read_json
+from se_nas.errors import InputError, sequence, unknown, whole, written
 from se_nas.se import SE
 from se_nas.space import templates
 from se_nas.space.checks import as_trunks, check_stages
@@ -34,6 +35,8 @@ from se_nas.trunks import Trunk
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 
 
 class Suggests(Protocol):
@@ -90,17 +93,20 @@ class Space:
         objectives: Iterable[Objective] = (maximize("val_acc"),),
         version: int = 1,
     ) -> None:
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-            raise InputError(f"name of a space is {name!r}; use letters, digits, _ and -")
+        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+            raise InputError(
+                f"name of a space is {written(name)}; use letters, digits, _ and -, at most 100"
+            )
         if isinstance(constraints, Constraint) or isinstance(objectives, Objective):
             raise InputError(f"space {name!r}: write constraints=[...] and objectives=[...]")
-        fixed = tuple(constraints), tuple(objectives)
+        fixed = sequence("constraints", constraints), sequence("objectives", objectives)
         for kind, items in ((Constraint, fixed[0]), (Objective, fixed[1])):
             for item in items:
                 if not isinstance(item, kind):
                     example = "params <= 5e6" if kind is Constraint else 'maximize("val_acc")'
                     raise InputError(
-                        f"space {name!r}: {item!r} is no {kind.__name__.lower()}; write {example}"
+                        f"space {name!r}: {written(item)} is no {kind.__name__.lower()}; "
+                        f"write {example}"
                     )
         if not fixed[1]:
             raise InputError(f'space {name!r}: objectives is empty; give maximize("val_acc")')
@@ -110,7 +116,7 @@ class Space:
             ("se", se),
             ("constraints", fixed[0]),
             ("objectives", fixed[1]),
-            ("version", version),
+            ("version", whole("version of a space", version, 1)),
         ):
             object.__setattr__(self, field, value)
         check_stages(self.name, self.trunk, self.se)
@@ -197,7 +203,11 @@ class Space:
             InputError: it is not a space's JSON, or a value in it is not allowed.
         """
         try:
-            data = json.loads(text)
+            data = dict(read_json(text))
+            allowed = [field.name for field in fields(cls)]
+            for key in data:
+                if key not in allowed:
+                    raise unknown("key of a space's JSON", key, allowed)
             return cls(
                 data["name"],
                 trunk=from_data(data["trunk"]),
@@ -209,7 +219,7 @@ class Space:
         except InputError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise InputError(f"not a space's JSON ({error!r}): {text[:80]!r}") from None
+            raise InputError(f"not a space's JSON ({error!r}): {written(text)[:80]}") from None
 
     @property
     def hash(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, written
 from se_nas.space.space import Space
 from se_nas.user_files import read_python_file
 
@@ -29,6 +30,8 @@ def load_space(name_or_path: str) -> Space:
     >>> load_space("paper_ablations").size
     18
     """
+    if not isinstance(name_or_path, str):
+        raise InputError(f"space is {written(name_or_path)}; give a name or a path, as a text")
     if is_path(name_or_path):
         return _read(Path(name_or_path))
     files = space_files()
@@ -57,7 +60,7 @@ def _read(path: Path) -> Space:
 
 
 def _read_json(path: Path) -> Space:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"space {str(path)!r}: there is no such file")
     try:
         return Space.from_json(path.read_text(encoding="utf-8"))

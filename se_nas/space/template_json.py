@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from se_nas import trunks
-from se_nas.dsl import Choice, PerStage
+from se_nas.dsl import Choice, PerStage, choice, per_stage
 from se_nas.errors import InputError
 from se_nas.se import SE
 
@@ -41,10 +41,10 @@ def from_data(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     if "choice" in data:
-        return Choice(tuple(from_data(option) for option in data["choice"]))
+        return choice(*(from_data(option) for option in data["choice"]))
     if "per_stage" in data:
-        stages = tuple((int(n), from_data(value)) for n, value in data["stages"].items())
-        return PerStage(from_data(data["per_stage"]), stages, tuple(map(tuple, data["tie"])))
+        stages = {int(n): from_data(value) for n, value in data["stages"].items()}
+        return per_stage(from_data(data["per_stage"]), stages, data["tie"])
     if "se" in data:
         return SE(**{key: from_data(value) for key, value in data["se"].items()})
     if "trunk" in data:

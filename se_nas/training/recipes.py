@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from se_nas.errors import InputError, unknown, whole
+from se_nas.checked_settings import CheckedSettings
+from se_nas.errors import InputError, among, unknown, whole, written
 from se_nas.settings import setting
 
 OptimizerName = Literal["sgd", "adamw"]
@@ -21,7 +22,7 @@ Amp = Literal["auto", "off"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(CheckedSettings):
     """The settings of a training run, whatever the network, the data and the budget are.
 
     Attributes:
@@ -65,7 +66,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for field, allowed in CHOICES.items():
-            if getattr(self, field) not in allowed:
+            if not among(getattr(self, field), allowed):
                 raise unknown(f"{field} of a recipe", getattr(self, field), allowed)
         for field, least in WHOLE.items():
             value = whole(f"{field} of a recipe", getattr(self, field), least)
@@ -73,8 +74,8 @@ class Recipe:
         for field, (fits, allowed_text) in NUMBERS.items():
             value = getattr(self, field)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not fits(value):
-                raise InputError(f"{field} of a recipe is {value!r}; give {allowed_text}")
+            if not number or not abs(value) <= sys.float_info.max or not fits(value):
+                raise InputError(f"{field} of a recipe is {written(value)}; give {allowed_text}")
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Recipe:

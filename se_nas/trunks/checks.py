@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from se_nas import dsl
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, among, unknown, written
 
 if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
 
+# Larger ones are typing errors: no network is so wide, none so deep.
+MOST, MOST_DEPTH = 65536, 1000
 STEMS = ("imagenet", "small")
 
 
@@ -18,7 +20,8 @@ def check_choice(trunk: Trunk, field: str, allowed: tuple[object, ...]) -> None:
     """Raise an ``InputError`` unless every option of ``field`` is one of ``allowed``."""
     whole = all(isinstance(value, int) for value in allowed)
     for value in dsl.options(getattr(trunk, field)):
-        if value not in allowed or isinstance(value, bool) or (isinstance(value, float) and whole):
+        of_other_type = isinstance(value, bool) or (isinstance(value, float) and whole)
+        if not among(value, allowed) or of_other_type:
             raise unknown(f"{field} of a {trunk.family}", value, allowed)
 
 
@@ -27,18 +30,21 @@ def check_multiplier(trunk: Trunk, field: str) -> None:
     for value in dsl.options(getattr(trunk, field)):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0.1 <= value <= 8:
-            raise InputError(f"{field}={value!r} of a {trunk.family}: give a factor from 0.1 to 8")
+            raise InputError(
+                f"{field}={written(value)} of a {trunk.family}: give a factor from 0.1 to 8"
+            )
 
 
 def check_whole(trunk: Trunk, field: str, least: int = 1) -> None:
-    """Raise an ``InputError`` unless every option of ``field`` is a whole number ≥ ``least``.
+    """Raise an ``InputError`` unless ``field`` is a whole number from ``least`` on.
 
     A plain int: numpy's would be written into names, ids and JSON as something else.
     """
     for value in dsl.options(getattr(trunk, field)):
-        if type(value) is not int or value < least:
+        if type(value) is not int or not least <= value <= MOST:
             raise InputError(
-                f"{field}={value!r} of a {trunk.family}: give a whole number of at least {least}"
+                f"{field}={written(value)} of a {trunk.family}: "
+                f"give a whole number of at least {least} and at most {MOST}"
             )
 
 
@@ -55,20 +61,22 @@ def check_per_stage(
     for numbers in dsl.options(getattr(trunk, field)):
         if not isinstance(numbers, tuple) or len(numbers) != stages:
             raise InputError(
-                f"{field}={numbers!r} of a {trunk.family}: give a tuple of {stages} numbers, "
-                "one for each stage"
+                f"{field}={written(numbers)} of a {trunk.family}: give a tuple of {stages} "
+                "numbers, one for each stage"
             )
         for item in numbers:
             for number in dsl.options(item):
                 if type(number) is not int or not fits(number):
                     raise InputError(
-                        f"{field}={numbers!r} of a {trunk.family}: {number!r} is not {what}"
+                        f"{field}={written(numbers)} of a {trunk.family}: "
+                        f"{written(number)} is not {what}"
                     )
 
 
 def check_depths(trunk: Trunk, stages: int) -> None:
     """Raise an ``InputError`` unless every stage has at least one block."""
-    check_per_stage(trunk, "depths", stages, lambda depth: depth >= 1, "a depth of at least 1")
+    what = f"a depth of at least 1 and at most {MOST_DEPTH}"
+    check_per_stage(trunk, "depths", stages, lambda depth: 1 <= depth <= MOST_DEPTH, what)
 
 
 def check_kernels(trunk: Trunk, stages: int) -> None:

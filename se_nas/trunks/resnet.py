@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from se_nas import dsl
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, unknown, written
 from se_nas.layers import (
     Act,
     Chain,
@@ -35,7 +35,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, Staged, place
-from se_nas.trunks.checks import check_choice, check_whole
+from se_nas.trunks.checks import MOST_DEPTH, check_choice, check_whole
 from se_nas.trunks.resnet_layouts import layouts
 
 RELU = Act("relu")
@@ -76,9 +76,12 @@ class ResNet(Staged):
         for depths in dsl.options(self.depths):
             stages = depths if isinstance(depths, tuple) else ()
             blocks = [depth for item in stages for depth in dsl.options(item)]
-            if not 1 <= len(stages) <= 7 or any(type(n) is not int or n < 1 for n in blocks):
+            if not 1 <= len(stages) <= 7 or not all(
+                type(n) is int and 1 <= n <= MOST_DEPTH for n in blocks
+            ):
                 raise InputError(
-                    f"depths={depths!r}: give 1 to 7 stages of at least one block each"
+                    f"depths={written(depths)}: give 1 to 7 stages of at least one block each, "
+                    f"{MOST_DEPTH} at most"
                 )
         check_choice(self, "block", ("basic", "bottleneck"))
         check_choice(self, "lineage", ("paper", "tv"))
@@ -91,7 +94,7 @@ class ResNet(Staged):
             check_whole(self, field, least)
         for share in dsl.options(self.dropout):
             if type(share) not in (int, float) or not 0 <= share < 1:
-                raise InputError(f"dropout={share!r} of a resnet: give a share in [0, 1)")
+                raise InputError(f"dropout={written(share)} of a resnet: give a share in [0, 1)")
         if dsl.is_template(self):
             return
         if self.block == "basic" and (self.groups, self.group_width) != (1, 0):

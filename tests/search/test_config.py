@@ -46,7 +46,7 @@ def test_settings_of_a_run_are_read_back() -> None:
         ({"data": {"nam": "digits"}}, "setting 'nam'"),
         ({"latency": {"batches": 1}}, "setting 'batches'"),
         ({"data": 5}, "the settings of a run cannot be read"),
-        ({"first_rung": "ten"}, "the settings of a run cannot be read"),
+        ({"first_rung": "ten"}, "first_rung is 'ten'; give a number"),
         ({"trials": "ten"}, "trials is 'ten'; give a whole number of at least 1"),
         ({"trials": 2.5}, "trials is 2.5; give a whole number of at least 1"),
         ({"final_epochs": True}, "final_epochs is True; give a whole number"),

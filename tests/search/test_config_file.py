@@ -15,8 +15,8 @@ from se_nas.search.config import SAMPLERS, DataSettings, SearchConfig, config_fr
 from se_nas.search.config_file import PARSERS, read_settings, to_toml
 from se_nas.training.recipes import RECIPES, Recipe
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-PATHS = TEXTS.filter(lambda text: "\0" not in text).map(lambda text: f"/data/x{text}y")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+PATHS = TEXTS.map(lambda text: f"/data/x{text}y")
 WHOLE = st.integers(1, 10**12)
 SHARES = st.floats(0, 1, exclude_min=True)
 
@@ -53,7 +53,7 @@ CONFIGS = st.builds(
     dashboard=st.booleans(),
     latency=st.builds(
         LatencySettings,
-        batch=WHOLE,
+        batch=st.integers(1, 2**20),
         precision=st.sampled_from(PRECISIONS),
         channels_last=st.booleans(),
     ),

@@ -3,5 +3,6 @@
 ray_environment   variables that Ray reads when it is imported
 connection        a cluster started or joined
 runtime_env       SE-NAS sent to the workers of a running cluster
+leftovers         files that a search leaves outside of its run
 slots             trials at once, and the resources of each
 """

@@ -5,14 +5,13 @@ data_settings    ``DataSettings``: the images
 trial_settings   ``TrialSettings``: one training on a worker
 """
 
+from se_nas.errors import HIDDEN, without_password
 from se_nas.search.config.data_settings import DataSettings, object_name
 from se_nas.search.config.search_config import (
-    HIDDEN,
     SAMPLERS,
     SearchConfig,
     check_new_run,
     config_from_options,
-    without_password,
 )
 from se_nas.search.config.trial_settings import MAX_DEATHS, TrialSettings
 

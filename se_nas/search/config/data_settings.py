@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from se_nas.checked_settings import CheckedSettings
 from se_nas.settings import absolute_if_python, absolute_path, setting
 
 OBJECT = "object:"
@@ -21,7 +22,7 @@ def object_name(name: str, fingerprint: str) -> str:
 
 
 @dataclass(frozen=True)
-class DataSettings:
+class DataSettings(CheckedSettings):
     """The images that a trial trains on: arguments of ``se_nas.data.load``."""
 
     # Or ``object_name`` of a data set that was given as a Python object.

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from se_nas.errors import InputError, is_utf8, unknown, whole
+from se_nas.checked_settings import CheckedSettings
+from se_nas.errors import HIDDEN, InputError, is_utf8, unknown, whole, without_password
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config.data_settings import DataSettings
 from se_nas.settings import (
@@ -22,7 +23,7 @@ from se_nas.settings import (
 from se_nas.training.recipes import RECIPES, Recipe
 
 T = TypeVar("T")
-HIDDEN = "***"  # in the place of a password
+RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 SAMPLERS = ("tpe", "random", "nsga2", "grid")
 # Field names of earlier versions.
 OLD_NAMES = {"data": {"folder": "data_dir"}}
@@ -35,7 +36,7 @@ def _absolute_if_path(space: str) -> str:
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(CheckedSettings):
     """All settings of a search run.
 
     A setting is written here and nowhere else: the command line, files of settings, what a resumed
@@ -141,7 +142,7 @@ class SearchConfig:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "enqueue", tuple(self.enqueue))  # a list in JSON
+        super().__post_init__()
         for name in ("trials", "epochs", "top", "final_seeds"):
             self._read_whole(name, 1)
         for name in ("concurrency", "final_epochs"):
@@ -149,6 +150,7 @@ class SearchConfig:
                 self._read_whole(name, 1)
         if self.gpus is not None:
             self._read_whole("gpus", 0)
+        self._read_whole("seed", 0, 2**32 - 1)
         for name in ("gpus_per_trial", "cpus_per_trial"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -176,14 +178,14 @@ class SearchConfig:
             )
         if self.sampler not in SAMPLERS and not re.search("[.:]", self.sampler):
             raise unknown("sampler", self.sampler, SAMPLERS)
-        if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+        if self.name is not None and not re.fullmatch(RUN_NAME, self.name):
             raise InputError(
                 f"name is {self.name!r}; a run's name is no path: use letters, digits, . _ and -, "
-                "and give the folder with `out`"
+                "200 at most, and give the folder with `out`"
             )
 
-    def _read_whole(self, name: str, least: int) -> None:
-        object.__setattr__(self, name, whole(name, getattr(self, name), least))
+    def _read_whole(self, name: str, least: int, most: int | None = None) -> None:
+        object.__setattr__(self, name, whole(name, getattr(self, name), least, most))
 
     @property
     def processes(self) -> int:
@@ -262,13 +264,3 @@ def _known(kind: type[T], values: Mapping[str, Any]) -> T:
         if name not in allowed:
             raise unknown("setting", name, allowed, "; another version wrote it")
     return kind(**values)
-
-
-def without_password(url: str) -> str:
-    """Return a storage URL without its password, so that it may be shown.
-
-    >>> without_password("mysql://me:secret@host/db"), without_password("sqlite:///study.db")
-    ('mysql://me:***@host/db', 'sqlite:///study.db')
-    """
-    url = re.sub(r"(://[^:/@]*):[^@]*@", rf"\1:{HIDDEN}@", url)
-    return re.sub(r"([?&]password=)[^&]*", rf"\1{HIDDEN}", url)

@@ -17,6 +17,7 @@ from se_nas.search.run_dir.directory import RESULTS, SETTINGS, RunDirectory, dis
 from se_nas.search.study.records import COST, Record
 from se_nas.search.study.study import read_study
 from se_nas.search.worker.reports import End
+from se_nas.user_files import as_path
 
 if TYPE_CHECKING:
     import optuna
@@ -134,7 +135,7 @@ class SearchResult:
         Raises:
             InputError: there is no such run, or it is not complete.
         """
-        found = find(str(run), out)
+        found = find(str(as_path("run", run)), out)
         results = found.read(RESULTS) if found.complete else {}
         if "winner" not in results:
             raise InputError(

@@ -165,14 +165,26 @@ class RunDirectory:
             InputError: there is no such file, or it holds no JSON object.
         """
         try:
-            data = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{display_path(self.path / name)!r}: {error.strerror}") from None
-        except ValueError:
+            data = json.loads(self.read_text(name))
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, InputError):
+                raise
             data = None
         if not isinstance(data, dict):
             raise InputError(f"{display_path(self.path / name)!r} holds no JSON object")
         return data
+
+    def read_text(self, name: str) -> str:
+        """Return a file's text.
+
+        Raises:
+            InputError: there is no such file, or it is no UTF-8.
+        """
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no UTF-8"
+            raise InputError(f"{display_path(self.path / name)!r}: {reason}") from None
 
     def write(self, name: str, data: object) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""
@@ -206,7 +218,7 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
     path = (Path(config.out) / (driver or name)).absolute()
     if not is_utf8(str(path)):  # Ray takes no other
         raise InputError(f"the folder {str(path)!r} is not UTF-8; give another `out`")
-    created = tuple(parent for parent in path.parents if not parent.exists())
+    created = tuple(parent for parent in path.parents if not os.path.exists(parent))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
@@ -218,15 +230,14 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
         if driver:
             run.write(DRIVER, asdict(Driver(driver, joined=True)))
     except FileExistsError:
-        if path.parent.is_dir():
+        if os.path.isdir(path.parent):
             raise InputError(_taken(RunDirectory(path))) from None
         raise InputError(f"`out={config.out!r}` is a file; give a folder") from None
     except InputError:
         RunDirectory(path, created).discard()
         raise
     except OSError as error:
-        if path.is_dir():  # a full disk
-            RunDirectory(path, created).discard()
+        RunDirectory(path, created).discard()  # a full disk; or parents that were made
         raise InputError(
             f"the folder {str(path)!r} cannot be written: {error.strerror or error}"
         ) from None
@@ -249,15 +260,17 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     Raises:
         InputError: there is no run.
     """
-    places = [Path(name_or_path).expanduser().absolute(), (Path(out) / name_or_path).absolute()]
+    expanded = os.path.expanduser(name_or_path)  # Path's raises if there is no such user
+    places = [Path(expanded).absolute(), (Path(out) / name_or_path).absolute()]
     for path in places:
         needed = [path / name for name in (SETTINGS, SPACE)]
-        missing = [file.name for file in needed if not file.is_file()]
+        missing = [file.name for file in needed if not os.path.isfile(file)]
         if not missing:
             return RunDirectory(path)
-        if len(missing) < len(needed) or (path / VERSIONS).is_file():
+        if len(missing) < len(needed) or os.path.isfile(path / VERSIONS):
             raise InputError(f"the run {display_path(path)!r} lacks {' and '.join(missing)}")
-    runs = sorted(file.parent.name for file in Path(out).glob(f"*/{SETTINGS}"))
+    files = Path(out).glob(f"*/{SETTINGS}") if os.path.isdir(out) else ()
+    runs = sorted(file.parent.name for file in files)
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
     raise InputError(

@@ -30,8 +30,7 @@ def read_space(run: RunDirectory, given: Space | None) -> Space:
         InputError: another one is given, or this version reads the file as another one.
     """
     written = run.read(SPACE)
-    path = run.path / SPACE
-    space = Space.from_json(path.read_text(encoding="utf-8"))
+    space = Space.from_json(run.read_text(SPACE))
     for other, whose in ((space, "as this version reads it"), (given, "as it is given")):
         if other is None:
             continue

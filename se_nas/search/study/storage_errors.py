@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
-from se_nas.errors import InputError, first_line
+from se_nas.errors import HIDDEN, InputError, first_line, without_password
 from se_nas.search.run_dir.directory import RunDirectory
 
 # File systems where SQLite's locks do not hold (https://www.sqlite.org/faq.html#q5). A run's
@@ -62,20 +66,53 @@ def file_system(path: Path, mounts: str | None = None) -> str:
 
 
 def check_url(url: str, mounts: str | None = None) -> None:
-    """Refuse SQLite on a network file system.
+    """Refuse a storage that cannot be opened, before anything is started; nothing is written.
 
     Raises:
-        InputError: with what to use there.
+        InputError: it is no URL of a database, the package for it is missing, there is no such
+            folder or database, or it is SQLite on a network file system.
     """
+    place = repr(without_password(url))
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect().import_dbapi()
+        if not url.startswith("sqlite"):
+            create_engine(parsed, poolclass=NullPool).connect().close()
+    except Exception as error:  # the drivers behind a URL raise many types
+        reason = _without_secrets(cannot_open(place, error), url)
+        raise InputError(reason) from None
     if not url.startswith("sqlite"):
         return
+    file = sqlite_file(url)
+    if parsed.database not in (None, "", ":memory:"):
+        if not os.path.isdir(file.parent):
+            raise InputError(f"storage {place} cannot be opened: there is no folder {file.parent}")
+        if os.path.exists(file) and not _is_sqlite(file):
+            raise InputError(f"storage {place} cannot be opened: it is no SQLite database")
     kind = file_system(sqlite_file(url).resolve(), mounts)
     if kind in NETWORK:
         raise InputError(
-            f"storage {url!r} is SQLite on a network file system ({kind}), where its locks do not "
+            f"storage {place} is SQLite on a network file system ({kind}), where its locks do not "
             "hold; leave `storage` out (a run's own journal may lie there), or give a PostgreSQL "
             "or MySQL URL"
         )
+
+
+def _without_secrets(message: str, url: str) -> str:
+    """Hide a URL's password, of which drivers show parts: what follows an ``@`` in it as a host."""
+    given = re.search(r"://[^:/@]*:(.*)@", url)
+    for part in given[1].split("@") if given else ():
+        message = message.replace(part, HIDDEN) if part else message
+    return message
+
+
+def _is_sqlite(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(16)
+    except OSError:
+        return False
+    return start in (b"", b"SQLite format 3\0")
 
 
 def sqlite_file(url: str) -> Path:

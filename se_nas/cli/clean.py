@@ -1,0 +1,42 @@
+"""The command ``clean``: what searches left in the temporary folder, the cache and the home."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from se_nas.cli.usage import Version
+from se_nas.errors import one_line
+
+
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; else it is only shown.")] = False,
+    token: Annotated[
+        bool,
+        typer.Option(
+            "--token",
+            help="Ray's token too: clusters that run with it refuse you then.",
+        ),
+    ] = False,
+    version: Version = False,
+) -> None:
+    """Show or remove what searches left outside of their runs; runs are left alone."""
+    from se_nas.search.cluster.leftovers import leftovers, tokens
+
+    found = leftovers() + (tokens() if token else [])
+    for each in found:
+        kept = ": in use, it stays" if each.in_use else ""
+        typer.echo(one_line(f"{each.size / 1e6:8.2f} MB  {each.path}  ({each.what}{kept})"))
+    removable = [each for each in found if not each.in_use]
+    for each in removable if yes else ():
+        each.remove()
+    stayed = [each for each in removable if yes and each.path.exists()]
+    for each in stayed:
+        typer.echo(one_line(f"error: {str(each.path)!r} cannot be removed"), err=True)
+    if stayed:
+        raise typer.Exit(2)
+    if not removable:
+        typer.echo("nothing to remove")
+    elif not yes:
+        typer.echo("nothing was removed: se-nas clean --yes does that")

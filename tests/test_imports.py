@@ -20,7 +20,7 @@ MODULES = {
 }
 # The rooms of the package: each imports only from rooms that stand before it.
 HOUSE = (
-    ("errors", "layers", "files", "gates", "squeezes"),
+    ("errors", "layers", "files", "streams", "gates", "squeezes"),
     ("dsl", "settings", "user_files"),
     ("se",),
     ("trunks",),
@@ -60,6 +60,7 @@ LIGHT_ROOMS = (
         "user_files",
         "layers",
         "files",
+        "streams",
         "gates",
         "squeezes",
         "se",

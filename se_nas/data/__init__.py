@@ -10,6 +10,7 @@ dataset_images   images of a ``torch.utils.data.Dataset``
 labels           labels of such a dataset
 split            stratified splits
 loaders          loaders in a reproducible order
+shared_memory    how their processes pass batches on
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from se_nas.search.config import object_name
 from se_nas.search.worker.shared_data import UserObjects
 from se_nas.space.space import Space
 from se_nas.space.space_files import load_space
+from se_nas.streams import SteadyStream, note_if_lost
 
 # Settings of a data set that is loaded by its name.
 LOADED = ("data_dir", "image_size", "val_images", "limit_train")
@@ -72,9 +73,13 @@ def read_space(space: object) -> Space | None:
 
 
 def console_for(progress: bool) -> Console:
-    """Return the console of a search; without ``progress`` one that prints nothing."""
+    """Return the console of a search; without ``progress`` one that prints nothing.
+
+    A search goes on for hours: it does not end with the screen.
+    """
     if progress:
-        return Console(highlight=False)
+        told = note_if_lost("the search goes on, and its results go into the run's folder")
+        return Console(file=cast(IO[str], SteadyStream("stdout", told)), highlight=False)
     return Console(file=io.StringIO(), quiet=True)
 
 

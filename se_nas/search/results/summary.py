@@ -16,6 +16,7 @@ from se_nas.console import ArchitectureCell
 from se_nas.data import Data, ImageShape
 from se_nas.errors import InputError
 from se_nas.latency.table import TimedCost
+from se_nas.search.cluster.machine import token_command
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
@@ -65,7 +66,7 @@ def resources(config: SearchConfig, slots: Slots) -> str:
     if slots.dashboard:
         lines.append(
             f"dashboard  http://{slots.dashboard}  (trials are the SETrial actors; "
-            "`ray get-auth-token` prints the token to sign in)"
+            f"`{token_command()}` prints the token to sign in)"
         )
     return "\n".join(lines)
 

@@ -30,6 +30,7 @@ from se_nas.data.sources import DATASETS, Source
 from se_nas.data.split import stratified_split
 from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
 from se_nas.errors import InputError, unknown, whole
+from se_nas.files import expand_home
 
 __all__ = [
     "DATASETS",
@@ -82,7 +83,7 @@ def load(
     """
     if name.endswith(".py"):
         own = load_own(
-            Path(data_dir or "", name),
+            Path(expand_home(data_dir or ""), expand_home(name)),
             {"val_share": val_share, "val_images": val_images, "image_size": image_size},
             limit_train,
             seed,
@@ -95,7 +96,7 @@ def load(
     seed = whole("seed", seed, 0, 2**32 - 1)
     if image_size is not None:
         image_size = whole("image_size", image_size, 4, 4096)
-    source = DATASETS[name](None if data_dir is None else Path(data_dir), image_size)
+    source = DATASETS[name](None if data_dir is None else Path(expand_home(data_dir)), image_size)
     _check_classes(name, source)
     train_part, val_part = _cut(source, seed, val_share, val_images)
     train_part = _limited(train_part, limit_train, source.num_classes, seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from se_nas.errors import InputError, unknown, whole
+from se_nas.files import expand_home
 from se_nas.settings import setting
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class LatencySettings:
         "Folder of earlier measurements [default: in the user's cache folder].",
         "latency",
         "may change",
+        convert=expand_home,
     )
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from se_nas.data import DATASETS, ImageShape
 from se_nas.errors import InputError
+from se_nas.files import expand_home
 from se_nas.search.config import object_name
 from se_nas.search.worker.shared_data import UserObjects
 from se_nas.space.space import Space
@@ -85,6 +86,6 @@ def console_for(progress: bool) -> Console:
 
 def _named_data(data: str, is_path: bool) -> dict[str, str]:
     """Return the settings that stand for a folder of images, or for a name or a file."""
-    if (data in DATASETS and not is_path) or not Path(data).expanduser().is_dir():
+    if (data in DATASETS and not is_path) or not Path(expand_home(data)).is_dir():
         return {"data": data}
     return {"data": "imagefolder", "data_dir": data}

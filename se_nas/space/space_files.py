@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from se_nas.errors import InputError, unknown
+from se_nas.files import expand_home
 from se_nas.space.space import Space
 from se_nas.user_files import read_python_file
 
@@ -30,7 +31,7 @@ def load_space(name_or_path: str) -> Space:
     18
     """
     if is_path(name_or_path):
-        return _read(Path(name_or_path))
+        return _read(Path(expand_home(name_or_path)))
     files = space_files()
     if name_or_path not in files:
         raise unknown("space", name_or_path, files, "; or give a path to your own file.py")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from se_nas.errors import InputError, unknown, whole
+from se_nas.files import expand_home
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config.data_settings import DataSettings
 from se_nas.settings import absolute_if_python, absolute_path, group, setting, with_options
@@ -25,6 +26,12 @@ def _absolute_if_path(space: str) -> str:
     from se_nas.space.space_files import is_path  # late: ``--help`` reads this module
 
     return absolute_path(space) if is_path(space) else space
+
+
+def _expand_sqlite(url: str) -> str:
+    """Return a storage URL; of SQLite's, ``sqlite:///~/study.db`` is in the home folder."""
+    head, slashes, path = url.partition(":///")
+    return f"{head}{slashes}{expand_home(path)}" if head.startswith("sqlite") else url
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class SearchConfig:
         "Optuna storage URL of the study [default: a journal in the run].",
         "results",
         "may change",
+        convert=_expand_sqlite,
     )
     top: int = setting(3, "How many of the best are retrained.", "results", "may change")
     final_seeds: int = setting(3, "Seeds of each retraining.", "results", "may change")
@@ -115,7 +123,7 @@ class SearchConfig:
         "results",
         "apart",
     )
-    out: str = setting("runs", "Folder of the runs.", "results", "apart")
+    out: str = setting("runs", "Folder of the runs.", "results", "apart", convert=expand_home)
     address: str | None = setting(
         None, "A running Ray cluster, or auto [default: start one here].", "resources", "may change"
     )
@@ -135,6 +143,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "enqueue", tuple(self.enqueue))  # a list in JSON
+        object.__setattr__(self, "out", expand_home(self.out))
         for name in ("trials", "epochs", "top", "final_seeds"):
             self._read_whole(name, 1)
         for name in ("concurrency", "final_epochs"):

@@ -1,4 +1,4 @@
-"""Atomic replacement of whole files."""
+"""Paths as users write them, and the atomic replacement of whole files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,26 @@ import os
 import secrets
 import socket
 from pathlib import Path
+
+from se_nas.errors import InputError
+
+
+def expand_home(path: str | os.PathLike[str]) -> str:
+    """Return a path whose ``~`` is the home folder: no shell expands ``--out=~/runs``.
+
+    Every path that a user gives goes through here.
+
+    Raises:
+        InputError: the home is not known, as in a container without such a user.
+
+    >>> expand_home("runs"), expand_home("a/~")
+    ('runs', 'a/~')
+    """
+    given = os.fspath(path)
+    expanded = os.path.expanduser(given)
+    if given.startswith("~") and expanded == given and (given == "~" or "/" in given):
+        raise InputError(f"{given!r}: that home folder is not known; give a path without ~")
+    return expanded
 
 
 def replace_atomically(path: str | Path, content: bytes) -> None:

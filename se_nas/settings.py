@@ -17,6 +17,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from se_nas.errors import InputError, unknown, written
+from se_nas.files import expand_home
 
 T = TypeVar("T")
 KEY, GROUP = "se_nas.setting", "se_nas.group"
@@ -210,7 +211,7 @@ def with_options(config: T, values: Mapping[str, Any]) -> T:
 
 def absolute_path(path: str) -> str:
     """Return a path as it is to be written down: a worker has another working directory."""
-    return os.path.abspath(os.path.expanduser(path))
+    return os.path.abspath(expand_home(path))
 
 
 def absolute_if_python(name: str) -> str:

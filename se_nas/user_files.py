@@ -6,14 +6,19 @@ import os
 import runpy
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError, first_line, written
+from se_nas.files import expand_home
 
 LONGEST_PATH = 4000
+# What a file of the user's cannot stand in for while it is read.
+OURS = ("se_nas", "torch", "torchvision", "numpy", "ray", "optuna", "PIL", "timm")
 
 
 def as_path(what: str, value: Any) -> Path:
@@ -31,7 +36,8 @@ def as_path(what: str, value: Any) -> Path:
 def read_python_file(path: Path, what: str) -> dict[str, Any]:
     """Run a file and return what it defines; it may import files beside it, as a script may.
 
-    Its folder stays on ``sys.path``: a function of the file may import when it is called.
+    Its functions may do so when they are called. ``sys.path`` is left alone, and no file of the
+    user's takes the place of one of Python's or of SE-NAS, as a space called ``queue.py`` would.
 
     Args:
         what: is in the file, for messages: ``space``.
@@ -39,13 +45,57 @@ def read_python_file(path: Path, what: str) -> dict[str, Any]:
     Raises:
         InputError: there is no such file, or an error in it, with its line.
     """
+    path = Path(expand_home(path))
     if not os.path.isfile(path):
         raise InputError(f"{what} {str(path)!r}: there is no such file")
-    beside = str(path.absolute().parent)
-    if beside not in sys.path:
-        sys.path.insert(0, beside)
-    with errors_of_file(path, what):
+    with _neighbours(str(path.resolve().parent)), errors_of_file(path, what):
         return runpy.run_path(str(path))
+
+
+class Neighbours(MetaPathFinder):
+    """A finder of modules in the folder of a user's file."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: object = None
+    ) -> ModuleSpec | None:
+        if path is not None or fullname in OURS or fullname in sys.stdlib_module_names:
+            return None  # of a package, which finds its modules itself
+        spec = PathFinder.find_spec(fullname, [self.folder])
+        # A folder of pictures called ``data`` is a package to Python, if it finds no other.
+        return None if spec is None or spec.origin is None else spec
+
+
+@contextmanager
+def _neighbours(folder: str) -> Iterator[None]:
+    """Find the modules of a folder first while the block lasts, and after everything else later."""
+    earlier = [each for each in sys.meta_path if isinstance(each, Neighbours)]
+    _forget_namesakes(folder, {each.folder for each in earlier} - {folder})
+    finder = next((each for each in earlier if each.folder == folder), Neighbours(folder))
+    if finder in earlier:
+        sys.meta_path.remove(finder)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        last = [each for each in sys.meta_path if isinstance(each, Neighbours)]
+        # Before those of files that were read earlier: its own late imports are likelier.
+        position = sys.meta_path.index(last[0]) if last else len(sys.meta_path)
+        sys.meta_path.insert(position, finder)
+
+
+def _forget_namesakes(folder: str, others: set[str]) -> None:
+    """Forget modules from other files' folders whose names modules of this folder have."""
+    finder = Neighbours(folder)
+    for name in list(sys.modules):
+        top = name.partition(".")[0]
+        file = Path(getattr(sys.modules.get(top), "__file__", None) or "/")
+        home = file.parent.parent if file.name == "__init__.py" else file.parent
+        if str(home) in others and finder.find_spec(top, None) is not None:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -20,7 +20,7 @@ MODULES = {
 }
 # The rooms of the package: each imports only from rooms that stand before it.
 HOUSE = (
-    ("errors", "layers", "files", "gates", "squeezes"),
+    ("errors", "layers", "files", "streams", "gates", "squeezes"),
     ("documents", "dsl", "settings", "user_files"),
     ("checked_settings",),
     ("se",),
@@ -62,6 +62,7 @@ LIGHT_ROOMS = (
         "user_files",
         "layers",
         "files",
+        "streams",
         "gates",
         "squeezes",
         "se",

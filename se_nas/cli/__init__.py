@@ -23,6 +23,7 @@ from se_nas.cli import clean, materialize, search
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
 from se_nas.errors import InputError, printable
+from se_nas.streams import GONE, steady_streams
 
 HELP = "Neural architecture search with the Squeeze-and-Excitation block as a primitive."
 COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
@@ -62,6 +63,18 @@ def main(arguments: list[str] | None = None, *, alone: str | None = None) -> Non
         alone: the one command that the program is, as ``runners/search.py`` is ``search``.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    with steady_streams() as out:
+        code = _run(arguments, alone)
+        out.flush()
+        if out.error is not None and out.error.errno not in GONE and code == 0:
+            reason = out.error.strerror or out.error
+            typer.echo(f"error: standard output cannot be written: {reason}", err=True)
+            code = 2
+    sys.exit(code)
+
+
+def _run(arguments: list[str], alone: str | None) -> int:
+    """Run the command line and return its exit code."""
     program = make_program(alone)
     try:
         code = program(args=arguments, standalone_mode=False)
@@ -70,9 +83,9 @@ def main(arguments: list[str] | None = None, *, alone: str | None = None) -> Non
     except UsageError as error:
         if not arguments:  # then it is the help
             error.show()
-            sys.exit(2)
+            return 2
         message = line(error, arguments)
     else:
-        sys.exit(code or 0)
+        return int(code or 0)
     typer.echo(f"error: {printable(message)}", err=True)
-    sys.exit(2)
+    return 2

@@ -9,6 +9,7 @@ import typer
 
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
+from se_nas.files import expand_home
 
 
 def materialize(
@@ -50,6 +51,7 @@ def materialize(
     from se_nas.zoo import tables
 
     console = make_console()
+    out, weights = (given and expand_home(given) for given in (out, weights))
     building = {
         "--weights": weights,
         "--missing-se": missing_se != "error",

@@ -48,16 +48,17 @@ def search(
     if resume is None and not join:
         check_new_run(written)
     space = None if asked.space is None else load_space(asked.space)
-    console = make_console()
     if dry_run:
         if space is None:
             raise InputError("--dry-run shows a space: give --space")
         from se_nas.search.dry_run import show
 
-        show(space, asked, console)
+        show(space, asked, make_console())
         return
     from se_nas import search as engine
+    from se_nas.search.user_input import console_for
 
+    console = console_for(progress=True)
     try:
         if join:
             engine.join(space, asked, written, console)

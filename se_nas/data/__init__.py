@@ -13,6 +13,7 @@ dataset_images   images of a ``torch.utils.data.Dataset``
 labels           labels of such a dataset
 split            stratified splits
 loaders          loaders in a reproducible order
+shared_memory    how their processes pass batches on
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from se_nas.data.sources import DATASETS, Source, without_pictures
 from se_nas.data.split import stratified_split
 from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
 from se_nas.errors import InputError, unknown, whole, written
+from se_nas.files import expand_home
 
 __all__ = [
     "DATASETS",
@@ -109,7 +111,7 @@ def load(
             "image_size": image_size,
             "skip_corrupt": skip_corrupt or None,
         }
-        own = load_own(Path(name), given, limit_train, seed)
+        own = load_own(Path(expand_home(name)), given, limit_train, seed)
         if not isinstance(own, Data):
             raise InputError(f"data file {name!r} has an ImageShape, without images")
         return own
@@ -118,7 +120,7 @@ def load(
     seed = whole("seed", seed, 0, 2**32 - 1)
     if image_size is not None:
         image_size = whole("image_size", image_size, 4, 4096)
-    source = DATASETS[name](None if data_dir is None else Path(data_dir), image_size)
+    source = DATASETS[name](None if data_dir is None else Path(expand_home(data_dir)), image_size)
     stats = stat_files(source.files)
     skipped: dict[str, str] = {}
     if isinstance(source.train, FolderImages):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from se_nas.data import shared_memory
 from se_nas.data.data_set import Images
-from se_nas.data.images import Batch
+from se_nas.data.dataset_images import DatasetImages
+from se_nas.data.images import Batch, RamImages
 
 
 def mixed_seed(*numbers: int) -> int:
@@ -54,9 +57,8 @@ def train_loader(
         shuffle=True,
         drop_last=len(images) % batch_size == 1,
         generator=torch.Generator().manual_seed(mixed_seed(seed, epoch)),
-        num_workers=images.default_workers if workers is None else workers,
-        collate_fn=_identity_collate,
         pin_memory=torch.device(device).type == "cuda",
+        **_processes(images, batch_size, workers),
     )
 
 
@@ -72,10 +74,27 @@ def eval_loader(
         images,
         batch_size,
         generator=torch.Generator().manual_seed(0),
-        num_workers=images.default_workers if workers is None else workers,
-        collate_fn=_identity_collate,
         pin_memory=torch.device(device).type == "cuda",
+        **_processes(images, batch_size, workers),
     )
+
+
+def _processes(images: Images, batch_size: int, workers: int | None) -> dict[str, Any]:
+    """Return a loader's processes, and how they pass batches on on this machine."""
+    count = images.default_workers if workers is None else workers
+    if not count or not shared_memory.processes_serve():
+        return {"num_workers": 0, "collate_fn": _identity_collate}
+    held = shared_memory.serves(batch_size * _bytes_of_one(images), count)
+    return {"num_workers": count, "collate_fn": _identity_collate if held else shared_memory.Piped}
+
+
+def _bytes_of_one(images: Images) -> int:
+    """Return the bytes of an image as it is given out, float32."""
+    if isinstance(images, RamImages):
+        return 4 * math.prod(images.images_nchw.shape[1:])
+    if isinstance(images, DatasetImages):
+        return 4 * math.prod(images.shape)
+    return 4 * 3 * images.image_size**2
 
 
 def _identity_collate(batch: Any) -> Any:

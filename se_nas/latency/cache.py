@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,5 +63,8 @@ def open_cache(folder: str | None, identity: Mapping[str, Any]) -> Cache:
 def user_folder() -> Path:
     """Return ``se-nas/latency`` below ``XDG_CACHE_HOME`` if that is absolute, or ``~/.cache``."""
     given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
+    home = os.path.expanduser("~")
+    if not os.path.isabs(given) and not os.path.isabs(home):  # no such user, in a container
+        return Path(tempfile.gettempdir(), f"se-nas-{os.geteuid()}", "latency")
+    base = Path(given) if os.path.isabs(given) else Path(home, ".cache")
     return base / "se-nas" / "latency"

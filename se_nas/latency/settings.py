@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from se_nas.checked_settings import CheckedSettings
 from se_nas.errors import InputError, unknown, whole
+from se_nas.files import expand_home
 from se_nas.settings import setting
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class LatencySettings(CheckedSettings):
         "Folder of earlier measurements [default: in the user's cache folder].",
         "latency",
         "may change",
+        convert=expand_home,
     )
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError
+from se_nas.files import expand_home
 from se_nas.search.config import SearchConfig, without_password
 from se_nas.settings import PANELS, by_option, check_options, settings_of, with_options
 
@@ -20,6 +21,7 @@ def read_settings(file: str, kind: type[SearchConfig] = SearchConfig) -> dict[st
     Raises:
         InputError: the file cannot be read, or holds something else than settings.
     """
+    file = expand_home(file)
     parse = PARSERS.get(Path(file).suffix.lower())
     if parse is None:
         raise InputError(f"config is {file!r}; give a file of settings, {', '.join(PARSERS)}")

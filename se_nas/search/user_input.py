@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
 
 from se_nas.console import make_console
 from se_nas.data import DATASETS, ImageShape
 from se_nas.errors import InputError
+from se_nas.files import expand_home
 from se_nas.search.config import object_name
 from se_nas.search.worker.shared_data import UserObjects
 from se_nas.space.space import Space
 from se_nas.space.space_files import load_space
+from se_nas.streams import SteadyStream, note_if_lost
 
 # Settings of a data set that is loaded by its name.
 LOADED = ("data_dir", "image_size", "val_images", "limit_train", "skip_corrupt")
@@ -72,14 +74,18 @@ def read_space(space: object) -> Space | None:
 
 
 def console_for(progress: bool) -> Console:
-    """Return the console of a search; without ``progress`` one that prints nothing."""
+    """Return the console of a search; without ``progress`` one that prints nothing.
+
+    A search goes on for hours: it does not end with the screen.
+    """
     if progress:
-        return make_console()
+        told = note_if_lost("the search goes on, and its results go into the run's folder")
+        return make_console(cast(IO[str], SteadyStream("stdout", told)))
     return make_console(io.StringIO(), quiet=True)
 
 
 def _named_data(data: str, is_path: bool) -> dict[str, str]:
     """Return the settings that stand for a folder of images, or for a name or a file."""
-    if (data in DATASETS and not is_path) or not os.path.isdir(os.path.expanduser(data)):
+    if (data in DATASETS and not is_path) or not os.path.isdir(expand_home(data)):
         return {"data": data}
     return {"data": "imagefolder", "data_dir": data}

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from se_nas.errors import InputError, unknown, written
+from se_nas.files import expand_home
 from se_nas.space.space import Space
 from se_nas.user_files import read_python_file
 
@@ -33,7 +34,7 @@ def load_space(name_or_path: str) -> Space:
     if not isinstance(name_or_path, str):
         raise InputError(f"space is {written(name_or_path)}; give a name or a path, as a text")
     if is_path(name_or_path):
-        return _read(Path(name_or_path))
+        return _read(Path(expand_home(name_or_path)))
     files = space_files()
     if name_or_path not in files:
         raise unknown("space", name_or_path, files, "; or give a path to your own file.py")

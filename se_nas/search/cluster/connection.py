@@ -13,7 +13,7 @@ from typing import Protocol
 import ray
 
 from se_nas.errors import InputError, first_line
-from se_nas.search.cluster import leftovers
+from se_nas.search.cluster import leftovers, machine
 from se_nas.search.cluster.ray_environment import head_address
 from se_nas.search.cluster.runtime_env import runtime_env
 from se_nas.search.cluster.slots import Slots, plan_slots
@@ -90,14 +90,24 @@ def living_nodes() -> list[Mapping[str, float]]:
 
 
 def _start(config: SearchConfig) -> _Context:
-    return ray.init(
-        address="local",  # not a cluster that somebody else started on this machine
-        include_dashboard=config.dashboard,
-        dashboard_host=config.dashboard_host or "127.0.0.1",
-        _node_ip_address="127.0.0.1",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    machine.check_open_files()
+    machine.provide_token()
+    folder = machine.ray_folder()
+    try:
+        return ray.init(
+            address="local",  # not a cluster that somebody else started on this machine
+            include_dashboard=config.dashboard,
+            dashboard_host=config.dashboard_host or "127.0.0.1",
+            _node_ip_address="127.0.0.1",
+            _temp_dir=None if folder is None else str(folder),
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as error:  # of many types, and many lines
+        raise InputError(
+            f"Ray cannot start on this machine: {type(error).__name__}: {first_line(error)}; its "
+            f"logs are in {folder or machine.default_folder()}/session_latest/logs"
+        ) from error
 
 
 def _check_dashboard_host(host: str) -> None:

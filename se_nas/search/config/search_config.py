@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from se_nas.checked_settings import CheckedSettings
 from se_nas.errors import HIDDEN, InputError, is_utf8, unknown, whole, without_password
+from se_nas.files import expand_home
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config.data_settings import DataSettings
 from se_nas.settings import (
@@ -33,6 +34,12 @@ def _absolute_if_path(space: str) -> str:
     from se_nas.space.space_files import is_path  # late: ``--help`` reads this module
 
     return absolute_path(space) if is_path(space) else space
+
+
+def _expand_sqlite(url: str) -> str:
+    """Return a storage URL; of SQLite's, ``sqlite:///~/study.db`` is in the home folder."""
+    head, slashes, path = url.partition(":///")
+    return f"{head}{slashes}{expand_home(path)}" if head.startswith("sqlite") else url
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ class SearchConfig(CheckedSettings):
         "Optuna storage URL of the study [default: a journal in the run].",
         "results",
         "may change",
+        convert=_expand_sqlite,
     )
     top: int = setting(3, "How many of the best are retrained.", "results", "may change")
     final_seeds: int = setting(3, "Seeds of each retraining.", "results", "may change")
@@ -123,7 +131,7 @@ class SearchConfig(CheckedSettings):
         "results",
         "apart",
     )
-    out: str = setting("runs", "Folder of the runs.", "results", "apart")
+    out: str = setting("runs", "Folder of the runs.", "results", "apart", convert=expand_home)
     address: str | None = setting(
         None, "A running Ray cluster, or auto [default: start one here].", "resources", "may change"
     )
@@ -143,6 +151,7 @@ class SearchConfig(CheckedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "out", expand_home(self.out))
         for name in ("trials", "epochs", "top", "final_seeds"):
             self._read_whole(name, 1)
         for name in ("concurrency", "final_epochs"):

@@ -6,6 +6,7 @@ from itertools import islice
 
 from se_nas.console import python_text, shell_word
 from se_nas.data import ImageShape
+from se_nas.search.cluster.machine import token_command
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.directory import RunDirectory
@@ -61,7 +62,7 @@ def resources(config: SearchConfig, slots: Slots) -> list[str]:
             header(
                 "dashboard",
                 f"http://{slots.dashboard}  (trials are the SETrial actors; "
-                "`ray get-auth-token` prints the token to sign in)",
+                f"`{token_command()}` prints the token to sign in)",
             )
         )
     return lines

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError, is_utf8, unknown
-from se_nas.files import replace_atomically
+from se_nas.files import expand_home, replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.config_file import to_toml
 from se_nas.search.run_dir.provenance import versions
@@ -221,7 +221,11 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
     created = tuple(parent for parent in path.parents if not os.path.exists(parent))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir()
+        if driver or config.name:
+            path.mkdir()
+        else:  # others of a job array may begin in the same second
+            path = _make_first_free(path)
+            name = path.name
         run = RunDirectory(path, created)
         run.make_folders()
         run.write(SPACE, json.loads(space.to_json()))
@@ -244,6 +248,18 @@ def create(space: Space, config: SearchConfig, driver: str = "") -> RunDirectory
     return run
 
 
+def _make_first_free(path: Path) -> Path:
+    """Make a folder of this name, or the first of NAME-2, NAME-3 … that nobody made before."""
+    number = 1
+    while True:
+        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            free.mkdir()  # one process alone can, on a shared file system too
+            return free
+        except FileExistsError:
+            number += 1
+
+
 def _taken(run: RunDirectory) -> str:
     """Return why a new run cannot have this folder, and what to do."""
     head = f"the run {str(run.path)!r} exists already"
@@ -260,8 +276,8 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     Raises:
         InputError: there is no run.
     """
-    expanded = os.path.expanduser(name_or_path)  # Path's raises if there is no such user
-    places = [Path(expanded).absolute(), (Path(out) / name_or_path).absolute()]
+    out = expand_home(out)
+    places = [Path(expand_home(name_or_path)).absolute(), (Path(out) / name_or_path).absolute()]
     for path in places:
         needed = [path / name for name in (SETTINGS, SPACE)]
         missing = [file.name for file in needed if not os.path.isfile(file)]

@@ -10,8 +10,10 @@ rest: ``recovery.py`` goes on from each of them.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,11 @@ from typing import Any
 import optuna
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+from se_nas.errors import InputError
 from se_nas.search.study.optuna_internals import journal_of
+
+# The suffixes of Optuna's lock, and of one that it is about to remove.
+LOCKS = re.compile(r"\.lock([0-9a-f-]{36}\.rename)?")
 
 
 class HeldLock(JournalFileSymlinkLock):
@@ -101,33 +107,67 @@ def batch(study: optuna.Study) -> contextlib.AbstractContextManager[None]:
 def repair_journal(journal: Path) -> str:
     """Make the journal of a killed driver readable; return what was done, empty if nothing.
 
+    Only a tail that a driver can have left goes: a record without its end, or zeros where the
+    system lost what it had promised to write. It is kept beside the journal.
+
     Call it only under the run's lock. Else Optuna would wait half a minute for the lock that the
     driver left, and append the next record to a last line without its end.
+
+    Raises:
+        InputError: the file is no journal, or is damaged before its end: it is left as it is.
     """
-    for left in journal.parent.glob(f"{journal.name}.lock*"):
-        left.unlink(missing_ok=True)
+    for left in journal.parent.iterdir():
+        if LOCKS.fullmatch(left.name.removeprefix(journal.name)) and left.name != journal.name:
+            left.unlink(missing_ok=True)
     if not journal.is_file():
         return ""
-    content = journal.read_bytes()
-    end = content.rfind(b"\n") + 1
-    rest = content[end:]
-    if rest and _is_record(rest):
-        with journal.open("ab") as file:
-            file.write(b"\n")
-        return ""
-    while end and not _is_record(content[content.rfind(b"\n", 0, end - 1) + 1 : end]):
-        end = content.rfind(b"\n", 0, end - 1) + 1
-    if end == len(content):
-        return ""
+    try:
+        content = journal.read_bytes()
+    except OSError as error:
+        raise InputError(f"{str(journal)!r} cannot be read: {error.strerror}") from None
+    end = 0
+    for number, line in enumerate(io.BytesIO(content), start=1):
+        whole = line.endswith(b"\n")
+        if not _is_record(line):
+            return _cut(journal, content, end, number)
+        end += len(line)
+        if not whole:
+            with journal.open("ab") as file:
+                file.write(b"\n")
+    return ""
+
+
+def _cut(journal: Path, content: bytes, end: int, number: int) -> str:
+    """Cut what is behind ``end`` and keep it beside; ``number`` is that of the line there."""
+    tail = content[end:]
+    zeros = end > 0 and not tail.strip(b"\0\n")
+    if not zeros and (b"\n" in tail or not tail.startswith(b"{")):
+        what = "no record of a study" if end else "no journal of a study"
+        raise InputError(
+            f"{str(journal)!r}, line {number}: {what}, and it is not the cut end of one; nothing "
+            "was changed: put the journal back from a copy, or start a new run"
+        )
+    kept = keep_beside(journal, tail)
     os.truncate(journal, end)
     return (
-        f"the study's journal was cut while it was written: its last {len(content) - end} bytes, "
-        "no complete record, are removed"
+        f"the study's journal was cut while it was written: its last {len(tail)} bytes, no "
+        f"complete record, are removed and kept in {kept.name}"
     )
+
+
+def keep_beside(file: Path, content: bytes) -> Path:
+    """Write bytes of a file that are about to go into a new one: ``study.journal.cut-1``."""
+    number = 1
+    while (kept := file.with_name(f"{file.name}.cut-{number}")).exists():
+        number += 1
+    with kept.open("xb") as copy:
+        copy.write(content)
+    return kept
 
 
 def _is_record(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
         return False
+    return isinstance(record, dict) and isinstance(record.get("op_code"), int)

@@ -159,6 +159,10 @@ def test_the_journal_may_be_cut_at_any_byte_of_its_last_records(tmp_path: Path) 
         assert kept == max(end for end in ends if end <= cut + 1), "no more and no less"
         assert bool(told) == (kept < cut)
         assert journal.read_bytes() == content[:kept]
+        if told:
+            (beside,) = tmp_path.glob("journal.cut-*")
+            assert beside.read_bytes() == content[kept:cut]
+            beside.unlink()
     for kept in (end for end in ends if end >= tail):
         journal.write_bytes(content[:kept])
         before = {

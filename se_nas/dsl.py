@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
-from se_nas.errors import InputError
+from se_nas.errors import InputError, plain
 
 T = TypeVar("T")
 
@@ -22,6 +22,9 @@ class Choice:
     """One of ``options``, each a plain value or a template itself."""
 
     options: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", plain(self.options))
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,20 @@ def choice(*options: T) -> T:
     Choice(options=(4, 8))
 
     Raises:
-        InputError: no option is given, or one is given twice.
+        InputError: no option is given, or one is given twice, or an array of options.
     """
     if not options:
         raise InputError("choice() needs at least one option; got none")
-    for i, option in enumerate(options):
-        if any(option == o and type(option) is type(o) for o in options[:i]):
+    chosen = Choice(options)
+    for i, option in enumerate(chosen.options):
+        if hasattr(option, "shape"):
+            shape = "×".join(map(str, option.shape))
+            raise InputError(
+                f"choice() has an array of {shape} for an option; write choice(*array)"
+            )
+        if any(option == o and type(option) is type(o) for o in chosen.options[:i]):
             raise InputError(f"choice() has the option {option!r} twice; every option must differ")
-    return cast(T, Choice(options))
+    return cast(T, chosen)
 
 
 def optional(value: T) -> T | None:
@@ -71,11 +80,11 @@ def per_stage(
     >>> per_stage(None, {4: 1}).stages
     ((4, 1),)
     """
-    groups = tuple(tuple(sorted(group)) for group in tie)
+    groups = tuple(tuple(sorted(map(plain, group))) for group in tie)
     named = [number for group in groups for number in group]
     if len(named) != len(set(named)):
         raise InputError(f"per_stage(tie={groups}) names a stage twice; each stage has one group")
-    overrides = tuple(sorted((stages or {}).items()))
+    overrides = tuple(sorted((plain(number), value) for number, value in (stages or {}).items()))
     for number, _ in overrides:
         if number in named:
             raise InputError(f"per_stage: stage {number} is in both stages= and tie=; choose one")

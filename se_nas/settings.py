@@ -16,7 +16,7 @@ from functools import reduce
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, plain, unknown
 
 T = TypeVar("T")
 KEY, GROUP = "se_nas.setting", "se_nas.group"
@@ -67,8 +67,7 @@ class Setting:
         Raises:
             InputError: it is of another type, or an unknown name.
         """
-        if getattr(value, "shape", None) == ():
-            value = value.item()
+        value = plain(value)
         if value is None and self.optional:
             return None
         if self.named is not None:

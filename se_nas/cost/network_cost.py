@@ -15,11 +15,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.cost.layer_cost import LayerCost, Shape, chain_cost
-from se_nas.errors import InputError
+from se_nas.errors import InputError, whole
 from se_nas.se import SE
 from se_nas.trunks import Trunk
 
@@ -59,8 +59,9 @@ def cost(
     tallies = parts(
         architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes
     )
-    height, width = _height_width(architecture.trunk, input_size)
-    return _total(in_channels * height * width, list(tallies.values()))
+    height, width = height_width(architecture.trunk, input_size)
+    image = whole("in_channels", in_channels, 1) * height * width
+    return _total(image, list(tallies.values()))
 
 
 def parts(
@@ -76,12 +77,9 @@ def parts(
     (2048, 7, 7)
     """
     trunk = architecture.trunk
-    height, width = _height_width(trunk, input_size)
-    if min(height, width, in_channels, num_classes) < 1:
-        raise InputError(
-            f"input_size={input_size}, in_channels={in_channels}, num_classes={num_classes}: "
-            "each must be at least 1"
-        )
+    height, width = height_width(trunk, input_size)
+    in_channels = whole("in_channels", in_channels, 1)
+    num_classes = whole("num_classes", num_classes, 1)
     part = _stem(trunk, (in_channels, height, width))
     found = {"stem": part}
     for number, se in zip(trunk.stages, architecture.se, strict=True):
@@ -91,9 +89,18 @@ def parts(
     return found
 
 
-def _height_width(trunk: Trunk, input_size: int | tuple[int, int] | None) -> tuple[int, int]:
-    size = trunk.input_size if input_size is None else input_size
-    return size if isinstance(size, tuple) else (size, size)
+def height_width(trunk: Trunk, input_size: int | tuple[int, int] | None) -> tuple[int, int]:
+    """Return an input size as (height, width), the family's own if it is None.
+
+    Raises:
+        InputError: it is neither a side of at least 1 px nor two of them.
+    """
+    size: Any = trunk.input_size if input_size is None else input_size
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) != 2:
+        raise InputError(f"input_size is {size!r}; give a side in pixels, or (height, width)")
+    height, width = (whole("input_size", side, 1, hint=" px") for side in sides)
+    return height, width
 
 
 def _total(held: int, tallies: list[LayerCost]) -> Cost:

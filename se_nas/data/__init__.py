@@ -5,6 +5,7 @@ Validation is cut from the training part; the test part is the official one and 
 sources          readers of the known data sets
 user_data        a user's own data sets
 data_set         a data set as a value
+preprocessing    how a picture becomes an input, as a value
 images           images by index, in RAM or in files
 dataset_images   images of a ``torch.utils.data.Dataset``
 labels           labels of such a dataset
@@ -25,10 +26,11 @@ from se_nas.data.data_set import Data, Images, ImageShape
 from se_nas.data.dataset_images import DatasetImages
 from se_nas.data.images import FolderImages, RamImages, StoredImages
 from se_nas.data.loaders import eval_loader, train_loader
+from se_nas.data.preprocessing import Preprocessing
 from se_nas.data.sources import DATASETS, Source
 from se_nas.data.split import stratified_split
 from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
-from se_nas.errors import InputError, unknown, whole
+from se_nas.errors import InputError, is_number, plain, unknown, whole
 
 __all__ = [
     "DATASETS",
@@ -37,6 +39,7 @@ __all__ = [
     "FolderImages",
     "ImageShape",
     "Images",
+    "Preprocessing",
     "RamImages",
     "eval_loader",
     "from_datasets",
@@ -165,8 +168,8 @@ def _cut(
     if val_images is not None:
         count = whole("val_images", val_images, 1)
     else:
-        share = DEFAULT_SHARE if val_share is None else val_share
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+        share = DEFAULT_SHARE if val_share is None else plain(val_share)
+        if not is_number(share) or not 0 < share < 1:
             raise InputError(f"val_share is {val_share!r}; give a number between 0 and 1")
         count = round(share * len(source.train))
     drawn, rest = stratified_split(source.train.labels, count, seed, "validation part")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from se_nas.errors import InputError, unknown, whole
+from se_nas.errors import InputError, plain, unknown, whole
 from se_nas.settings import setting
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class LatencySettings:
     )
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            object.__setattr__(self, each.name, plain(getattr(self, each.name)))
         for name, bound in LEAST.items():
             value = whole(f"latency {name}", getattr(self, name), bound)
             object.__setattr__(self, name, value)

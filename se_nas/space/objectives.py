@@ -5,12 +5,11 @@ constraints=[params <= 5.5e6, macs <= 600e6], objectives=[maximize("val_acc")]
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, is_number, plain, unknown
 
 # Known before training by arithmetic; measured on the device; known after an epoch of training.
 COSTS = ("params", "macs", "peak_activations")
@@ -27,12 +26,13 @@ class Constraint:
     limit: float
 
     def __post_init__(self) -> None:
+        for field in ("quantity", "operator", "limit"):
+            object.__setattr__(self, field, plain(getattr(self, field)))
         if self.quantity not in (*COSTS, *MEASURED):
             raise unknown("quantity of a constraint", self.quantity, (*COSTS, *MEASURED))
         if self.operator not in ("<=", ">="):
             raise unknown("operator of a constraint", self.operator, ("<=", ">="))
-        number = isinstance(self.limit, (int, float)) and not isinstance(self.limit, bool)
-        if not number or not math.isfinite(self.limit) or self.limit <= 0:
+        if not is_number(self.limit) or self.limit <= 0:
             raise InputError(f"constraint {self.quantity}: the limit is {self.limit!r}; give > 0")
 
     def violation(self, values: Mapping[str, float]) -> float:
@@ -59,6 +59,8 @@ class Quantity:
     """A name that ``<=`` and ``>=`` turn into a ``Constraint``."""
 
     name: str
+    # NumPy's numbers on the left leave the comparison to us.
+    __array_ufunc__: ClassVar[None] = None
 
     def __le__(self, limit: float) -> Constraint:
         return Constraint(self.name, "<=", limit)
@@ -87,6 +89,8 @@ class Objective:
     direction: Literal["maximize", "minimize"]
 
     def __post_init__(self) -> None:
+        for field in ("metric", "direction"):
+            object.__setattr__(self, field, plain(getattr(self, field)))
         allowed = (*METRICS, *COSTS, *MEASURED)
         if self.metric not in allowed:
             raise unknown("metric of an objective", self.metric, allowed)

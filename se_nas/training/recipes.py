@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from se_nas.errors import InputError, unknown, whole
+from se_nas.errors import InputError, is_number, plain, unknown, whole
 from se_nas.settings import setting
 
 OptimizerName = Literal["sgd", "adamw"]
@@ -64,6 +63,8 @@ class Recipe:
     amp: Amp = "auto"
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            object.__setattr__(self, each.name, plain(getattr(self, each.name)))
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 raise unknown(f"{field} of a recipe", getattr(self, field), allowed)
@@ -72,8 +73,7 @@ class Recipe:
             object.__setattr__(self, field, value)
         for field, (fits, allowed_text) in NUMBERS.items():
             value = getattr(self, field)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not fits(value):
+            if not is_number(value) or not fits(value):
                 raise InputError(f"{field} of a recipe is {value!r}; give {allowed_text}")
 
     @classmethod

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from se_nas import dsl
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, is_number, plain, unknown
 
 if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
@@ -14,28 +14,34 @@ if TYPE_CHECKING:
 STEMS = ("imagenet", "small")
 
 
+def plain_options(trunk: Trunk, field: str) -> tuple[Any, ...]:
+    """Make a setting's numbers Python's own, and return the values that it can take.
+
+    NumPy's would be written into names, ids and JSON as something else.
+    """
+    value = plain(getattr(trunk, field))
+    object.__setattr__(trunk, field, value)
+    return dsl.options(value)
+
+
 def check_choice(trunk: Trunk, field: str, allowed: tuple[object, ...]) -> None:
     """Raise an ``InputError`` unless every option of ``field`` is one of ``allowed``."""
     whole = all(isinstance(value, int) for value in allowed)
-    for value in dsl.options(getattr(trunk, field)):
+    for value in plain_options(trunk, field):
         if value not in allowed or isinstance(value, bool) or (isinstance(value, float) and whole):
             raise unknown(f"{field} of a {trunk.family}", value, allowed)
 
 
 def check_multiplier(trunk: Trunk, field: str) -> None:
     """Raise an ``InputError`` unless every option of ``field`` is a number from 0.1 to 8."""
-    for value in dsl.options(getattr(trunk, field)):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not 0.1 <= value <= 8:
+    for value in plain_options(trunk, field):
+        if not is_number(value) or not 0.1 <= value <= 8:
             raise InputError(f"{field}={value!r} of a {trunk.family}: give a factor from 0.1 to 8")
 
 
 def check_whole(trunk: Trunk, field: str, least: int = 1) -> None:
-    """Raise an ``InputError`` unless every option of ``field`` is a whole number ≥ ``least``.
-
-    A plain int: numpy's would be written into names, ids and JSON as something else.
-    """
-    for value in dsl.options(getattr(trunk, field)):
+    """Raise an ``InputError`` unless every option of ``field`` is a whole number ≥ ``least``."""
+    for value in plain_options(trunk, field):
         if type(value) is not int or value < least:
             raise InputError(
                 f"{field}={value!r} of a {trunk.family}: give a whole number of at least {least}"
@@ -52,7 +58,7 @@ def check_per_stage(
         fits: whether a number is allowed.
         what: the allowed numbers in words, for the message.
     """
-    for numbers in dsl.options(getattr(trunk, field)):
+    for numbers in plain_options(trunk, field):
         if not isinstance(numbers, tuple) or len(numbers) != stages:
             raise InputError(
                 f"{field}={numbers!r} of a {trunk.family}: give a tuple of {stages} numbers, "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+from se_nas.errors import plain
 from se_nas.settings import absolute_if_python, absolute_path, setting
 
 OBJECT = "object:"
@@ -46,6 +47,10 @@ class DataSettings:
         None, "Images cut from train for validation [default: a fifth].", "data"
     )
     limit_train: int | None = setting(None, "Train on so many images only [default: all].", "data")
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            object.__setattr__(self, each.name, plain(getattr(self, each.name)))
 
     @property
     def is_object(self) -> bool:

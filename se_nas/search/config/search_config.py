@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from se_nas.errors import InputError, unknown, whole
+from se_nas.errors import InputError, plain, unknown, whole
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config.data_settings import DataSettings
 from se_nas.settings import absolute_if_python, absolute_path, group, setting, with_options
@@ -135,6 +135,8 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "enqueue", tuple(self.enqueue))  # a list in JSON
+        for each in fields(self):
+            object.__setattr__(self, each.name, plain(getattr(self, each.name)))
         for name in ("trials", "epochs", "top", "final_seeds"):
             self._read_whole(name, 1)
         for name in ("concurrency", "final_epochs"):

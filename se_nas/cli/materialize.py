@@ -19,10 +19,19 @@ def materialize(
     weights: Annotated[
         str | None, typer.Option(help="A checkpoint: ours, torchvision's or timm's.")
     ] = None,
-    num_classes: Annotated[int, typer.Option(help="Classes of the head.")] = 1000,
-    in_channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
+    num_classes: Annotated[
+        int | None,
+        typer.Option(help="Classes of the head [default: of a file of ours, else 1000]."),
+    ] = None,
+    in_channels: Annotated[
+        int | None,
+        typer.Option(help="Channels of the images [default: of a file of ours, else 3]."),
+    ] = None,
     input_size: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels [default: the family's].")
+        int | None,
+        typer.Option(
+            help="Side of the images in pixels [default: of a file of ours, else the family's]."
+        ),
     ] = None,
     missing_se: Annotated[
         str, typer.Option(help="error, or identity: take a checkpoint without SE, outputs equal.")
@@ -45,7 +54,7 @@ def materialize(
     from rich.console import Console
 
     from se_nas.architecture.architecture import Architecture
-    from se_nas.cli.write_model import check_path, write_model
+    from se_nas.cli.write_model import check_path, told_sizes, write_model
     from se_nas.zoo import tables
 
     console = Console(highlight=False)
@@ -69,6 +78,9 @@ def materialize(
         )
     architecture = Architecture.parse(name)
     path = None if out is None else check_path(out)
+    classes, channels = told_sizes(weights, new_head)
+    classes = classes if num_classes is None else num_classes
+    channels = channels if in_channels is None else in_channels
     if table is not None:
         console.print(tables.paper_table(table, console.width))
     if summary:
@@ -76,16 +88,16 @@ def materialize(
             tables.summary(
                 architecture,
                 input_size=input_size,
-                in_channels=in_channels,
-                num_classes=num_classes,
+                in_channels=channels,
+                num_classes=classes,
             )
         )
     if path is not None:
-        write_model(
+        notes = write_model(
             architecture,
             path,
-            num_classes=num_classes,
-            in_channels=in_channels,
+            num_classes=classes,
+            in_channels=channels,
             input_size=input_size,
             weights=weights,
             missing_se=missing_se,
@@ -94,5 +106,7 @@ def materialize(
         )
         size = path.stat().st_size / 1e6
         console.print(f"{architecture} → {path} ({size:.1f} MB)", soft_wrap=True, markup=False)
+        for note in notes:
+            console.print(f"note: {note}", soft_wrap=True, markup=False)
     elif not summary and table is None:
         raise InputError("nothing to do: give --out FILE, --summary or --table N")

@@ -19,8 +19,9 @@ from ray import ObjectRef
 from ray.util.placement_group import PlacementGroup
 
 from se_nas.architecture.architecture import Architecture
+from se_nas.data import Preprocessing
 from se_nas.errors import first_line
-from se_nas.models.saving import to_bytes
+from se_nas.models.saving import Description, to_bytes
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.finals.cache import Keep, RetrainingCache
@@ -55,6 +56,7 @@ class Retrainer:
                 config=config,
                 slots=self.search_run.slots,
                 images=plan.shared,
+                preprocessing=plan.images.preprocessing,
                 on_done=lambda done, total: self._show(what, done, total),
             ),
         )
@@ -73,6 +75,7 @@ def train_on_ray(
     slots: Slots,
     images: SharedData | None,
     on_done: Callable[[int, int], None],
+    preprocessing: Preprocessing | None = None,
     train: Train | None = None,
 ) -> list[RetrainResult]:
     """Train every (architecture, seed) pair; a failure is a result like any other.
@@ -81,6 +84,7 @@ def train_on_ray(
         keep: called with each that is done.
         images: for the workers of a node to share; None if each loads its own.
         on_done: called with the number of runs that are done, and of all.
+        preprocessing: of the images, to be written beside the weights.
         train: the function of a task; ``train_and_test`` if not given.
     """
     shared = ray.put(images)
@@ -102,7 +106,7 @@ def train_on_ray(
             for task in ready:
                 index, group = waiting.pop(task)
                 remove(group)
-                result, died = result_of(task, pairs[index][0])
+                result, died = result_of(task, pairs[index][0], preprocessing)
                 deaths[index] += died
                 if died and deaths[index] <= MAX_DEATHS:
                     todo.append(index)
@@ -149,7 +153,9 @@ def settings_of(config: SearchConfig, slots: Slots, seed: int) -> TrialSettings:
 
 
 def result_of(
-    task: ObjectRef[RetrainPayload], architecture: Architecture
+    task: ObjectRef[RetrainPayload],
+    architecture: Architecture,
+    preprocessing: Preprocessing | None = None,
 ) -> tuple[RetrainResult, bool]:
     """Return the result of a task that has ended, and whether its process or node died."""
     try:
@@ -160,15 +166,20 @@ def result_of(
         return RetrainResult("out_of_memory", reason=first_line(error)), True
     except ray.exceptions.RayError as error:
         return RetrainResult("lost", reason=first_line(error)), True
-    return with_weights(run, architecture), False
+    return with_weights(run, architecture, preprocessing), False
 
 
-def with_weights(run: RetrainPayload, architecture: Architecture) -> RetrainResult:
+def with_weights(
+    run: RetrainPayload, architecture: Architecture, preprocessing: Preprocessing | None = None
+) -> RetrainResult:
     """Return the result of a run, its weights as ``se_nas.load`` reads them."""
     if run.state is None:
         return run.result
     try:
-        content = to_bytes(run.state, architecture, run.num_classes, run.in_channels)
+        content = to_bytes(
+            run.state,
+            Description(architecture, run.num_classes, run.in_channels, preprocessing),
+        )
     except Exception as error:  # tensors that share memory, say: of one network, not of the search
         return RetrainResult("error", reason=first_line(error))
     return replace(run.result, weights=content)

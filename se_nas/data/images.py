@@ -204,7 +204,7 @@ class FolderImages(Dataset[Batch]):
         """
         if self.crop is None or self.transform is None:
             raise RuntimeError("call prepared() first")
-        images = torch.stack([self.crop(_read(self.paths[i])) for i in positions])
+        images = torch.stack([self.crop(open_image(self.paths[i])) for i in positions])
         return self.transform(images), self.labels[torch.as_tensor(positions)]
 
     def __getitem__(self, position: int) -> Batch:
@@ -212,7 +212,12 @@ class FolderImages(Dataset[Batch]):
         return images[0], labels[0]
 
 
-def _read(path: str) -> Image.Image:
+def open_image(path: str) -> Image.Image:
+    """Read an image file as RGB.
+
+    Raises:
+        ImageError: it is no image, or is truncated.
+    """
     try:
         with Image.open(path) as image:
             rgb: Image.Image = image.convert("RGB")

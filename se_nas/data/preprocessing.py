@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from se_nas.data.images import Statistics, evaluation_crop, normalise
+from se_nas.data.images import Statistics, evaluation_crop, normalise, open_image
 from se_nas.errors import InputError, is_number, plain, unknown, whole
 
 Crop = Literal["center", "squash"]
@@ -108,8 +109,8 @@ class Preprocessing:
         """Return torchvision's transform of a picture, as validation and test images had it.
 
         Returns:
-            From a PIL image to float32 (channels, image_size, image_size); add a dimension in
-            front for a batch of one.
+            From a file's path or a PIL image to float32 (channels, image_size, image_size); add a
+            dimension in front for a batch of one.
 
         Raises:
             InputError: the network was trained on a data set with transforms of its own.
@@ -130,14 +131,16 @@ class Preprocessing:
 
 
 class InMode(nn.Module):
-    """A picture in the colours of a mode, ``L`` or ``RGB``."""
+    """A picture, or the file with it, in the colours of a mode, ``L`` or ``RGB``."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
         self.mode = mode
 
-    def forward(self, picture: Image.Image) -> Image.Image:
+    def forward(self, picture: Image.Image | str | Path) -> Image.Image:
+        if isinstance(picture, (str, Path)):
+            picture = open_image(str(picture))
         if not isinstance(picture, Image.Image):
             kind = "a tensor" if isinstance(picture, Tensor) else f"a {type(picture).__name__}"
-            raise InputError(f"the transform takes a PIL image, not {kind}: PIL.Image.open(path)")
+            raise InputError(f"the transform takes a path or a PIL image, not {kind}")
         return picture.convert(self.mode)

@@ -17,7 +17,7 @@ from se_nas.nn.model import Model
 IN_TRAINING = {"training", "inplace", "momentum", "p", "num_batches_tracked"}
 PLAIN = (bool, int, float, str, tuple, FunctionType)
 # Computes the same with the same parameters, in evaluation.
-SAME = {nn.SyncBatchNorm: nn.BatchNorm2d}
+SAME: dict[type[nn.Module], type[nn.Module]] = {nn.SyncBatchNorm: nn.BatchNorm2d}
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 SHOWN = 3
 # By the ends of parameters' names: what makes them, and what undoes it.
@@ -105,11 +105,10 @@ def _other_module(name: str, ours: nn.Module | None, theirs: nn.Module, fresh: M
     """Name the difference of two modules, their children aside; empty if there is none."""
     if ours is None:
         return f"{name} is missing"
+    own = set(ours.state_dict()) - set(theirs.state_dict())
     for ends, told in MENDS.items():
-        if any(key.endswith(ends) for key in ours.state_dict() if key.count(".") < 3):
-            own = [key for key in ours.state_dict() if key not in theirs.state_dict()]
-            if not list(theirs.children()) and any(key.endswith(ends) for key in own):
-                return f"{name} {told}"
+        if not list(theirs.children()) and any(key.endswith(ends) for key in own):
+            return f"{name} {told}"
     kind = type(ours)
     if SAME.get(kind, kind) is not type(theirs):
         told = f"{name} is {_described(ours)}, not {_described(theirs)}"

@@ -137,7 +137,7 @@ def load(path: str | Path) -> Model:
     ``model.preprocessing`` is what the file says of its pictures; None if it says nothing:
 
         model = se_nas.load("winner.safetensors").eval()
-        image = model.preprocessing.transform()(PIL.Image.open("cat.jpg"))
+        image = model.preprocessing.transform()("cat.jpg")
         logits = model(image[None])
         model.preprocessing.classes[int(logits.argmax())]
 

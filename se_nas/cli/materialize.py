@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,7 @@ def materialize(
     from se_nas.zoo import tables
 
     console = Console(highlight=False)
+    weights = weights and os.path.expanduser(weights)
     building = {
         "--weights": weights,
         "--missing-se": missing_se != "error",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from se_nas.architecture.architecture import Architecture
@@ -14,7 +15,7 @@ FORMATS = (".safetensors", ".onnx", ".pt2")
 
 def check_path(out: str) -> Path:
     """Raise an ``InputError`` before anything is built if the file cannot be written."""
-    path = Path(out)
+    path = Path(os.path.expanduser(out))  # a shell leaves the ~ of --out=~/model.onnx
     if path.suffix not in FORMATS:
         raise unknown("format of --out", path.suffix, FORMATS)
     if not path.parent.is_dir():
@@ -93,7 +94,10 @@ def write_model(
     if path.suffix == ".safetensors":
         save(model, path)
     elif path.suffix == ".onnx":
-        export.export_onnx(model, path, input_size)
+        try:
+            export.export_onnx(model, path, input_size)
+        except export.Differs as error:
+            raise InputError(f"--out: {str(path)!r} is left as it was: {error}") from None
     else:
         export.export_program(model, path, input_size)
     return notes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import FunctionType
+from collections.abc import Iterator, Mapping
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, cast
 
 import torch
@@ -15,7 +15,7 @@ from se_nas.nn.model import Model
 
 # Attributes that change no output, or only a training.
 IN_TRAINING = {"training", "inplace", "momentum", "p", "num_batches_tracked"}
-PLAIN = (bool, int, float, str, tuple, FunctionType)
+PLAIN = (bool, int, float, str, tuple, FunctionType, BuiltinFunctionType)
 # Computes the same with the same parameters, in evaluation.
 SAME: dict[type[nn.Module], type[nn.Module]] = {nn.SyncBatchNorm: nn.BatchNorm2d}
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -52,7 +52,7 @@ def unwrapped(model: nn.Module, what: str) -> Model:
 
 def described_sizes(model: Model) -> tuple[int, int]:
     """Return (num_classes, in_channels) as the layers have them, whoever put these in."""
-    head = model.get_submodule(model.head_names[-1])
+    head = getattr(model, model.head_names[-1], None) if model.head_names else None
     num_classes = head.out_features if isinstance(head, nn.Linear) else model.num_classes
     return num_classes, image_channels(model)
 
@@ -64,6 +64,8 @@ def check_described(model: Model) -> tuple[int, int]:
         InputError: it would build another one: what differs, and what to do.
     """
     sizes = described_sizes(model)
+    if min(sizes) < 1:
+        raise InputError(f"save: the model has {sizes[0]} classes and {sizes[1]} input channels")
     with torch.device("meta"):
         fresh = Model(model.architecture, *sizes)
     differences = list(_differences(model, fresh))
@@ -79,17 +81,42 @@ def check_described(model: Model) -> tuple[int, int]:
     return sizes
 
 
+def check_state(state: Mapping[str, Tensor], fresh: Model) -> None:
+    """Check that ``fresh``, which may be on meta, takes a state dict; counters may lack.
+
+    Raises:
+        InputError: with what differs.
+    """
+    differences = list(_other_tensors(state, fresh.state_dict(), ()))
+    if differences:
+        more = f"; and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
+        raise InputError(
+            f"the weights are not those of {fresh.architecture} with {fresh.num_classes} classes "
+            f"and {fresh.in_channels} input channels: {'; '.join(differences[:SHOWN])}{more}"
+        )
+
+
 def _differences(model: Model, fresh: Model) -> Iterator[str]:
-    ours, theirs = dict(model.named_modules()), dict(fresh.named_modules())
+    # By every name, also where one module stands in several places.
+    ours = dict(model.named_modules(remove_duplicate=False))
+    theirs = dict(fresh.named_modules())
     changed: list[str] = []
+    if "forward" in vars(model) or type(model).forward is not Model.forward:
+        yield "forward is another function"
     for name, module in theirs.items():
         if name and not name.startswith(tuple(f"{c}." for c in changed)):
             told = _other_module(name, ours.get(name), module, fresh)
             if told:
                 changed.append(name)
                 yield told
-    state, wanted = model.state_dict(), fresh.state_dict()
     inside = tuple(f"{name}." for name in changed)
+    yield from _other_tensors(model.state_dict(), fresh.state_dict(), inside)
+
+
+def _other_tensors(
+    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], inside: tuple[str, ...]
+) -> Iterator[str]:
+    """Yield the keys and shapes that differ, those ``inside`` modules that were told aside."""
     for key in sorted({*state, *wanted}):
         if key.startswith(inside) or key.endswith("num_batches_tracked"):
             continue
@@ -115,6 +142,11 @@ def _other_module(name: str, ours: nn.Module | None, theirs: nn.Module, fresh: M
         if name == fresh.head_names[-1] and isinstance(theirs, nn.Linear):
             told += f" (a head that can be described is nn.Linear({theirs.in_features}, classes))"
         return told
+    if "forward" in vars(ours):
+        return f"{name} has another function as its forward"
+    added = [key for key, _ in ours.named_children() if key not in dict(theirs.named_children())]
+    if added:
+        return f"{name} has {', '.join(added)} more"
     mine, wanted = _attributes(ours), _attributes(theirs)
     for key, value in wanted.items():
         if mine.get(key) != value:

@@ -34,6 +34,10 @@ AMPLIFIED = 100
 MOST_BYTES = 2**31 - 2**24
 
 
+class Differs(RuntimeError):
+    """What was exported does not compute what the model does."""
+
+
 def export_program(
     model: nn.Module, path: str | Path, input_size: int | tuple[int, int] | None = None
 ) -> None:
@@ -84,8 +88,8 @@ def export_onnx(
         InputError: the packages of the extra ``onnx`` are missing, the images are too small for
             the network, its outputs are not finite, it is not in single or double precision or
             larger than an ONNX file can be, or the file cannot be written.
-        RuntimeError: ONNX Runtime's outputs are not the model's, to ``TOLERANCE`` or where the
-            weights amplify rounding to ``AMPLIFIED`` times that; no file is left.
+        Differs: ONNX Runtime's outputs are not the model's, to ``TOLERANCE`` or where the
+            weights amplify rounding to ``AMPLIFIED`` times that; the old file is left.
     """
     lacking = [n for n in ("onnx", "onnxruntime", "onnxscript") if not importlib.util.find_spec(n)]
     if lacking:
@@ -120,7 +124,7 @@ def export_onnx(
         content = program.model_proto.SerializeToString()
         gap = _difference(_run_onnx(content, check), expected)
         if not (gap <= TOLERANCE or gap <= AMPLIFIED * _rounding(model, check)):
-            raise RuntimeError(f"ONNX Runtime differs from the model by {gap:.1e}")
+            raise Differs(f"ONNX Runtime differs from the model by {gap:.1e}")
         replace_atomically(target, content)
 
 

@@ -57,8 +57,8 @@ class Description:
         return told
 
 
-def to_bytes(state: Mapping[str, Tensor], description: Description) -> bytes:
-    """Return the content of the file that ``save`` writes."""
+def to_bytes(state: Mapping[str, Tensor], description: Description | None) -> bytes:
+    """Return the content of the file that ``save`` writes; without words if it is of no network."""
     from safetensors.torch import save
 
     tensors: dict[str, Tensor] = {}
@@ -70,7 +70,7 @@ def to_bytes(state: Mapping[str, Tensor], description: Description) -> bytes:
         whole = storage.nbytes() == tensor.numel() * tensor.element_size()
         tensors[key] = tensor if whole and storage.data_ptr() not in seen else tensor.clone()
         seen.add(storage.data_ptr())
-    return save(tensors, description.metadata())
+    return save(tensors, {"format": "pt"} if description is None else description.metadata())
 
 
 def save(model: nn.Module, path: str | Path, preprocessing: Preprocessing | None = None) -> None:
@@ -91,7 +91,7 @@ def save(model: nn.Module, path: str | Path, preprocessing: Preprocessing | None
             preprocessing does not fit; or the file cannot be written.
     """
     model = unwrapped(model, "save")
-    if model.num_classes < 1:
+    if model.num_classes < 1 or not model.head_names:
         raise InputError("save writes whole networks; this one's classifier was left away")
     if model.folded:
         raise InputError(
@@ -117,6 +117,11 @@ def fitting(
     told: Preprocessing | None = model.preprocessing if given is None else given
     if told is None:
         return None
+    if not hasattr(told, "image_size") or not hasattr(told, "transform"):
+        raise InputError(
+            f"preprocessing is a {type(told).__name__}; give data.preprocessing of a data set, or a "
+            "se_nas.data.Preprocessing(…)"
+        )
     if given is not None:
         for what, says, has in (
             ("channels", given.channels, in_channels),

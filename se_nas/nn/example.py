@@ -33,7 +33,8 @@ def example(model: Model, input_size: int | tuple[int, int] | None = None) -> Te
 def image_channels(model: Model) -> int:
     """Return the channels of the images that the first convolution takes, whoever put it in."""
     for name in model.stem_names:
-        for module in model.get_submodule(name).modules():
+        stem: nn.Module | None = getattr(model, name, None)
+        for module in () if stem is None else stem.modules():
             if isinstance(module, nn.Conv2d):
                 return module.in_channels
     return model.in_channels

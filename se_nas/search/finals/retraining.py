@@ -15,13 +15,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import ray
+import torch
 from ray import ObjectRef
 from ray.util.placement_group import PlacementGroup
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import Preprocessing
-from se_nas.errors import first_line
+from se_nas.errors import InputError, first_line
+from se_nas.models.changes import check_state
+from se_nas.models.checkpoint_files import state_dict
 from se_nas.models.saving import Description, to_bytes
+from se_nas.nn.model import Model
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.finals.cache import Keep, RetrainingCache
@@ -172,14 +176,25 @@ def result_of(
 def with_weights(
     run: RetrainPayload, architecture: Architecture, preprocessing: Preprocessing | None = None
 ) -> RetrainResult:
-    """Return the result of a run, its weights as ``se_nas.load`` reads them."""
+    """Return the result of a run, its weights as ``se_nas.load`` reads them.
+
+    A user's own training may return another network than it was to train: then the file has the
+    tensors alone, and ``reason`` says what differs.
+    """
     if run.state is None:
         return run.result
+    sizes = run.num_classes, run.in_channels
+    description: Description | None = Description(architecture, *sizes, preprocessing)
+    reason = ""
     try:
-        content = to_bytes(
-            run.state,
-            Description(architecture, run.num_classes, run.in_channels, preprocessing),
-        )
+        state = state_dict(run.state)  # without the names of what wraps the model
+        with torch.device("meta"):
+            fresh = Model(architecture, *sizes)
+        try:
+            check_state(state, fresh)
+        except InputError as error:
+            description, reason = None, f"complete, but {error}: its file does not say what it is"
+        content = to_bytes(state, description)
     except Exception as error:  # tensors that share memory, say: of one network, not of the search
         return RetrainResult("error", reason=first_line(error))
-    return replace(run.result, weights=content)
+    return replace(run.result, weights=content, reason=reason)

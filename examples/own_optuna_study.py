@@ -21,7 +21,7 @@ SHAPE = {"input_size": DATA.image_size, "in_channels": DATA.in_channels}
 def objective(trial: optuna.Trial) -> float:
     architecture = SPACE.suggest(trial)  # conditional parameters with dotted names
     price = cost(architecture, num_classes=DATA.num_classes, **SHAPE)
-    violations = SPACE.violations(vars(price))
+    violations = SPACE.violations(price)
     for constraint, excess in violations.items():
         trial.set_constraint(constraint, excess)
     trial.set_user_attr("name", str(architecture))

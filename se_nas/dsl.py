@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
-from se_nas.errors import InputError, among, sequence, whole, written
+from se_nas.errors import InputError, among, plain, sequence, whole, written
 
 T = TypeVar("T")
 
@@ -22,6 +22,9 @@ class Choice:
     """One of ``options``, each a plain value or a template itself."""
 
     options: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", plain(self.options))
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,22 @@ def choice(*options: T) -> T:
     Choice(options=(4, 8))
 
     Raises:
-        InputError: no option is given, or one is given twice.
+        InputError: no option is given, or one is given twice, or an array of options.
     """
     if not options:
         raise InputError("choice() needs at least one option; got none")
-    for i, option in enumerate(options):
-        if any(type(option) is type(o) and among(option, [o]) for o in options[:i]):
+    chosen = Choice(options)
+    for i, option in enumerate(chosen.options):
+        if hasattr(option, "shape"):
+            shape = "×".join(map(str, option.shape))
+            raise InputError(
+                f"choice() has an array of {shape} for an option; write choice(*array)"
+            )
+        if any(type(option) is type(o) and among(option, [o]) for o in chosen.options[:i]):
             raise InputError(
                 f"choice() has the option {written(option)} twice; every option must differ"
             )
-    return cast(T, Choice(options))
+    return cast(T, chosen)
 
 
 def optional(value: T) -> T | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import re
 import unicodedata
@@ -85,6 +86,37 @@ def unknown(what: str, value: object, allowed: Iterable[object], hint: str = "")
     return Unknown(what, value, tuple(str(name) for name in allowed), hint)
 
 
+def plain(value: Any) -> Any:
+    """Return NumPy's numbers, truth values and texts as Python's; other things as they are.
+
+    All doors of the package go through here: names, JSON and hashes then have one kind of number.
+    Tuples are looked into; an array with a dimension is not a number, even with one entry.
+
+    >>> import numpy as np
+    >>> plain((np.int64(3), np.float64(0.5), np.str_("avg"), np.True_, "r16"))
+    (3, 0.5, 'avg', True, 'r16')
+    """
+    if type(value) is tuple:
+        return tuple(plain(item) for item in value)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+        # What is wider than Python's floats stays as it is there.
+        return float(value) if hasattr(value, "dtype") and hasattr(value, "__float__") else value
+    return value
+
+
+def is_number(value: object) -> bool:
+    """Return whether a ``plain`` value is a finite number; a truth value is none.
+
+    >>> is_number(0.5), is_number(3), is_number(float("nan")), is_number(True), is_number("3")
+    (True, True, False, False, False)
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    # Whole numbers are finite, also those that no float can hold.
+    return isinstance(value, int) or math.isfinite(value)
+
+
 def whole(name: str, value: Any, least: int, most: int | None = None, hint: str = "") -> int:
     """Return ``value`` as a plain int: a whole number, numpy's too, within the bounds.
 
@@ -100,8 +132,11 @@ def whole(name: str, value: Any, least: int, most: int | None = None, hint: str 
     >>> whole("epochs", 3, 1)
     3
     """
+    one = plain(value)
     try:
-        number = None if isinstance(value, bool) else operator.index(value)
+        # An array of one entry has an index in some libraries.
+        no_number = isinstance(one, bool) or hasattr(one, "shape")
+        number = None if no_number else operator.index(one)
     except TypeError:
         number = None
     if number is None or not least <= number <= (MOST if most is None else most):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
+import stat
 from pathlib import Path
 
 from se_nas.errors import InputError
@@ -33,21 +35,29 @@ def replace_atomically(path: str | Path, content: bytes) -> None:
 
     It goes into a file beside the target, which then takes its place: a writer that is killed
     leaves the old file, and of several writers, on one machine or on many, one's content is there
-    whole. A symbolic link stays one; what is no plain file, such as a pipe, is written to.
+    whole. A symbolic link stays one, the file keeps its permissions, and one that must not be
+    written to stays as it is; what is no plain file, such as a pipe, is written to.
 
     Raises:
-        OSError: the folder is missing or cannot be written to, or the disk is full; the old file
-            is left, and nothing beside it.
+        OSError: the folder is missing or cannot be written to, the old file is write-protected, or
+            the disk is full; the old file is left, and nothing beside it.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         target.write_bytes(content)
         return
+    mode: int | None = None
+    if target.exists():
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "the file is write-protected", str(target))
+        mode = stat.S_IMODE(target.stat().st_mode)
     writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     part = target.with_name(f".{target.name[:24]}.{writer}.part")
     try:
         with part.open("xb") as file:
             file.write(content)
+        if mode is not None:
+            part.chmod(mode)
         os.replace(part, target)
     except BaseException:
         part.unlink(missing_ok=True)

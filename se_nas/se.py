@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from se_nas import dsl
-from se_nas.errors import InputError, among, unknown, written
+from se_nas.errors import InputError, among, is_number, plain, unknown, written
 from se_nas.gates import GATES
 from se_nas.layers import SEBlock, make_divisible
 from se_nas.squeezes import SQUEEZES
@@ -118,13 +118,14 @@ class SE:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
+        for name in (*SE_FIELDS, "reduction"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
         for name, allowed in SE_FIELDS.items():
             for value in dsl.options(getattr(self, name)):
                 if not among(value, allowed) or isinstance(value, bool) != (name == "bias"):
                     raise _not_allowed(name, value, allowed)
         for value in dsl.options(self.reduction):
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not 1 <= value <= MAX_REDUCTION:
+            if not is_number(value) or not 1 <= value <= MAX_REDUCTION:
                 raise InputError(
                     f"reduction of an SE block is {written(value)}; give a ratio r ≥ 1, "
                     f"at most {MAX_REDUCTION}"

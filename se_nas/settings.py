@@ -16,7 +16,7 @@ from functools import reduce
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from se_nas.errors import InputError, unknown, written
+from se_nas.errors import InputError, plain, unknown, written
 from se_nas.files import expand_home
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Setting:
             InputError: it is of another type, or an unknown name.
         """
         if self.named is not None:
-            return self._by_name(self.named, value)
+            return self._by_name(self.named, plain(value))
         read = self.typed(value)
         return read if read is None or self.convert is None else self.convert(read)
 
@@ -80,8 +80,7 @@ class Setting:
         Raises:
             InputError: it is of another type.
         """
-        if getattr(value, "shape", None) == ():
-            value = value.item()
+        value = plain(value)
         if value is None and self.optional:
             return None
         if self.named is not None:

@@ -148,7 +148,7 @@ def steady_streams() -> Iterator[SteadyStream]:
     _open_missing()
     before = sys.stdout, sys.stderr
     steady = tuple(SteadyStream(stream) for stream in before)
-    sys.stdout, sys.stderr = steady  # type: ignore[assignment]
+    sys.stdout, sys.stderr = steady
     try:
         yield steady[0]
     finally:

@@ -79,3 +79,20 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert pipe.is_fifo()
+
+
+def test_the_permissions_of_the_old_file_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    replace_atomically(path, b"new")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_protected_file_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.json"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # a superuser may write anywhere
+    with pytest.raises(PermissionError, match="write-protected"):
+        replace_atomically(path, b"new")
+    assert path.read_bytes() == b"old"

@@ -140,7 +140,7 @@ class Architecture:
             return cls(trunk, tuple(None if se is None else SE(**se) for se in stages))
         except InputError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"not an architecture's JSON ({error!r}): {written(text)[:80]}"
             ) from None

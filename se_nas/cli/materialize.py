@@ -20,10 +20,19 @@ def materialize(
     weights: Annotated[
         str | None, typer.Option(help="A checkpoint: ours, torchvision's or timm's.")
     ] = None,
-    num_classes: Annotated[int, typer.Option(help="Classes of the head.")] = 1000,
-    in_channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
+    num_classes: Annotated[
+        int | None,
+        typer.Option(help="Classes of the head [default: of a file of ours, else 1000]."),
+    ] = None,
+    in_channels: Annotated[
+        int | None,
+        typer.Option(help="Channels of the images [default: of a file of ours, else 3]."),
+    ] = None,
     input_size: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels [default: the family's].")
+        int | None,
+        typer.Option(
+            help="Side of the images in pixels [default: of a file of ours, else the family's]."
+        ),
     ] = None,
     missing_se: Annotated[
         str, typer.Option(help="error, or identity: take a checkpoint without SE, outputs equal.")
@@ -46,8 +55,8 @@ def materialize(
     from rich.console import RenderableType
 
     from se_nas.architecture.architecture import Architecture
-    from se_nas.cli.write_model import check_path, write_model
-    from se_nas.console import make_console, print_line, print_table
+    from se_nas.cli.write_model import check_path, told_sizes, write_model
+    from se_nas.console import make_console, print_lines, print_table
     from se_nas.zoo import tables
 
     console = make_console()
@@ -72,19 +81,22 @@ def materialize(
         )
     architecture = Architecture.parse(name)
     path = None if out is None else check_path(out)
+    classes, channels = told_sizes(weights, new_head)
+    classes = classes if num_classes is None else num_classes
+    channels = channels if in_channels is None else in_channels
     shown: list[RenderableType] = []
-    written = ""
+    written: list[str] = []
     if table is not None:
         shown.append(tables.paper_table(table, console.width))
     if summary:
-        sizes = {"in_channels": in_channels, "num_classes": num_classes}
+        sizes = {"in_channels": channels, "num_classes": classes}
         shown.append(tables.summary(architecture, input_size=input_size, **sizes))
     if path is not None:
-        write_model(
+        notes = write_model(
             architecture,
             path,
-            num_classes=num_classes,
-            in_channels=in_channels,
+            num_classes=classes,
+            in_channels=channels,
             input_size=input_size,
             weights=weights,
             missing_se=missing_se,
@@ -92,10 +104,10 @@ def materialize(
             optimize=optimize,
         )
         size = path.stat().st_size / 1e6
-        written = f"{architecture} → {path} ({size:.1f} MB)"
+        written = [f"{architecture} → {path} ({size:.1f} MB)"]
+        written += [f"note: {note}" for note in notes]
     elif not shown:
         raise InputError("nothing to do: give --out FILE, --summary or --table N")
     for each in shown:  # when nothing can be refused any more
         print_table(console, each)
-    if written:
-        print_line(console, written)
+    print_lines(console, written)

@@ -9,12 +9,13 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import parts
 from se_nas.errors import InputError, unknown
 
+CLASSES, CHANNELS = 1000, 3  # of ImageNet
 FORMATS = (".safetensors", ".onnx", ".pt2")
 
 
 def check_path(out: str) -> Path:
     """Raise an ``InputError`` before anything is built if the file cannot be written."""
-    path = Path(out)
+    path = Path(os.path.expanduser(out))  # a shell leaves the ~ of --out=~/model.onnx
     if path.suffix not in FORMATS:
         raise unknown("format of --out", path.suffix, FORMATS)
     if not os.path.isdir(path.parent):
@@ -28,6 +29,26 @@ def check_path(out: str) -> Path:
     return path
 
 
+def told_sizes(weights: str | None, new_head: bool) -> tuple[int, int]:
+    """Return (num_classes, in_channels) of a file of ours, or else those of ImageNet.
+
+    Args:
+        new_head: the classes are not those of the file.
+
+    Raises:
+        InputError: the file cannot be read, or it is one of ours and damaged.
+    """
+    if weights is None or not Path(weights).is_file():
+        return CLASSES, CHANNELS
+    from se_nas.models.checkpoint_files import is_safetensors
+    from se_nas.models.saving import read_description
+
+    told = read_description(weights) if is_safetensors(weights) else None
+    if told is None:
+        return CLASSES, CHANNELS
+    return CLASSES if new_head else told.num_classes, told.in_channels
+
+
 def write_model(
     architecture: Architecture,
     path: Path,
@@ -39,8 +60,11 @@ def write_model(
     missing_se: str,
     new_head: bool,
     optimize: bool,
-) -> None:
-    """Build the network and write it.
+) -> list[str]:
+    """Build the network and write it, in the image size that its weights say if none is given.
+
+    Returns:
+        What the user should know of the file, a line each.
 
     Raises:
         InputError: an option does not fit another, or the network; before anything is built
@@ -57,6 +81,7 @@ def write_model(
     from se_nas.models.saving import save
     from se_nas.nn.inference import optimize_for_inference
 
+    notes: list[str] = []
     model = materialize(
         architecture,
         num_classes=num_classes,
@@ -65,11 +90,20 @@ def write_model(
         missing_se=missing_se,  # type: ignore[arg-type]
         new_head=new_head,
     )
+    told = model.preprocessing
+    if path.suffix != ".safetensors" and told is not None and input_size is None:
+        notes.append(f"images of {told.image_size} px, as the weights say")
+    elif told is not None and input_size not in (None, told.image_size):
+        notes.append(f"images of {input_size} px; the weights were trained on {told.image_size} px")
     if optimize:
         model = optimize_for_inference(model, input_size)
     if path.suffix == ".safetensors":
         save(model, path)
     elif path.suffix == ".onnx":
-        export.export_onnx(model, path, input_size)
+        try:
+            export.export_onnx(model, path, input_size)
+        except export.Differs as error:
+            raise InputError(f"--out: {str(path)!r} is left as it was: {error}") from None
     else:
         export.export_program(model, path, input_size)
+    return notes

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.cost.layer_cost import LayerCost, Shape, chain_cost
@@ -63,7 +63,7 @@ def cost(
     tallies = parts(
         architecture, input_size=(height, width), in_channels=in_channels, num_classes=num_classes
     )
-    return _total(in_channels * height * width, list(tallies.values()))
+    return _total(whole("in_channels", in_channels, 1) * height * width, list(tallies.values()))
 
 
 def parts(
@@ -97,11 +97,13 @@ def height_width(trunk: Trunk, input_size: int | tuple[int, int] | None) -> tupl
     Raises:
         InputError: it is no side and no pair of sides.
     """
-    size = trunk.input_size if input_size is None else input_size
-    sides = size if isinstance(size, tuple) else (size, size)
+    size: Any = trunk.input_size if input_size is None else input_size
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2:
-        raise InputError(f"input_size is {written(size)}; give a side, or (height, width)")
-    height, width = (whole("input_size", side, 1, MOST_PIXELS) for side in sides)
+        raise InputError(
+            f"input_size is {written(size)}; give a side in pixels, or (height, width)"
+        )
+    height, width = (whole("input_size", side, 1, MOST_PIXELS, hint=" px") for side in sides)
     return height, width
 
 

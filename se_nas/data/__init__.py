@@ -5,6 +5,7 @@ Validation is cut from the training part; the test part is the official one and 
 sources          readers of the known data sets
 user_data        a user's own data sets
 data_set         a data set as a value
+preprocessing    how a picture becomes an input, as a value
 images           images by index, in RAM or in files
 pictures         picture files of all kinds, as RGB
 folders          folders of classes, without litter
@@ -36,10 +37,11 @@ from se_nas.data.picture_check import (
     stat_files,
     unreadable_pictures,
 )
+from se_nas.data.preprocessing import Preprocessing
 from se_nas.data.sources import DATASETS, Source, without_pictures
 from se_nas.data.split import stratified_split
 from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
-from se_nas.errors import InputError, unknown, whole, written
+from se_nas.errors import InputError, is_number, plain, unknown, whole, written
 from se_nas.files import expand_home
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "FolderImages",
     "ImageShape",
     "Images",
+    "Preprocessing",
     "RamImages",
     "UnreadablePictures",
     "eval_loader",
@@ -208,8 +211,8 @@ def _cut(
     if val_images is not None:
         count = whole("val_images", val_images, 1)
     else:
-        share = DEFAULT_SHARE if val_share is None else val_share
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+        share = DEFAULT_SHARE if val_share is None else plain(val_share)
+        if not is_number(share) or not 0 < share < 1:
             raise InputError(f"val_share is {written(val_share)}; give a number between 0 and 1")
         count = round(share * len(source.train))
     drawn, rest = stratified_split(source.train.labels, count, seed, "validation part")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from se_nas.data.dataset_images import DatasetImages
-from se_nas.data.images import Statistics, StoredImages
+from se_nas.data.images import FolderImages, Statistics, StoredImages, resized_side
+from se_nas.data.preprocessing import Preprocessing
 from se_nas.errors import whole
 
 Images = StoredImages | DatasetImages
@@ -40,9 +40,12 @@ class ImageShape:
         for name, least in (("num_classes", 2), ("in_channels", 1), ("image_size", 1)):
             object.__setattr__(self, name, whole(name, getattr(self, name), least))
 
-    def preprocessing(self) -> dict[str, Any]:
-        """Describe as JSON values what a network on these images expects, as far as is known."""
-        return {"image_size": self.image_size, "classes": list(self.classes)}
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What a network on these images expects of a picture, as far as is known."""
+        return Preprocessing(
+            image_size=self.image_size, channels=self.in_channels, classes=self.classes
+        )
 
     def summary(self) -> str:
         """Write one line: classes and shape."""
@@ -86,18 +89,16 @@ class Data(ImageShape):
         """Whether images are as the user's own data set gives them, not normalised by us."""
         return isinstance(self.train, DatasetImages)
 
-    def preprocessing(self) -> dict[str, Any]:
-        """Describe as JSON values what a network trained on this data expects of an image.
-
-        Pixels in [0, 1], resized to ``image_size``, minus ``mean`` and over ``std`` by channel.
-        """
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What a network trained on this data expects of a picture: what ``val`` does to one."""
         mean, std = self.statistics
-        return {
-            "image_size": self.image_size,
-            "mean": list(mean),
-            "std": list(std),
-            "classes": list(self.classes),
-        }
+        known = replace(super().preprocessing, mean=mean, std=std)
+        if self.is_own:
+            return known
+        if isinstance(self.val, FolderImages):
+            return replace(known, crop="center", resize=resized_side(self.image_size))
+        return replace(known, crop="squash")
 
     def summary(self) -> str:
         """Write one line: classes, shape, images of each part."""

@@ -61,9 +61,20 @@ class CropAndFlip(nn.Module):
         return images_nhwc.permute(0, 3, 1, 2)
 
 
-def _normalise(statistics: Statistics) -> list[Any]:
+def normalise(statistics: Statistics) -> list[Any]:
+    """Return the steps from uint8 pixels to normalised ones."""
     to_float = v2.ToDtype(torch.float32, scale=True)
     return [to_float, v2.Normalize(list(statistics.mean), list(statistics.std))]
+
+
+def resized_side(image_size: int) -> int:
+    """Return the shorter side of a picture before its middle is cut out, as for ImageNet."""
+    return round(image_size * 256 / 224)
+
+
+def evaluation_crop(image_size: int, resize: int) -> list[Any]:
+    """Return the steps from a PIL image to the uint8 (C, H, W) square in its middle."""
+    return [v2.Resize(resize, antialias=True), v2.CenterCrop(image_size), v2.PILToTensor()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +125,7 @@ class RamImages(Dataset[Batch]):
     def prepared(self, statistics: Statistics, augment: bool) -> RamImages:
         """Return the same images, given out normalised and, to train on, augmented."""
         crop = [CropAndFlip(self.padding)] if augment and self.padding else []
-        return replace(self, transform=v2.Compose([*crop, *_normalise(statistics)]))
+        return replace(self, transform=v2.Compose([*crop, *normalise(statistics)]))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -166,12 +177,11 @@ class FolderImages(Dataset[Batch]):
     def prepared(self, statistics: Statistics, augment: bool) -> FolderImages:
         """Return the same files: a random part, flipped or not, to train on; else the centre."""
         size = self.image_size
+        chosen = evaluation_crop(size, resized_side(size))
         if augment:
-            chosen = [v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()]
-        else:
-            chosen = [v2.Resize(round(size * 256 / 224), antialias=True), v2.CenterCrop(size)]
-        crop = v2.Compose([*chosen, v2.PILToTensor()])
-        return replace(self, crop=crop, transform=v2.Compose(_normalise(statistics)))
+            part = v2.RandomResizedCrop(size, antialias=True)
+            chosen = [part, v2.RandomHorizontalFlip(), v2.PILToTensor()]
+        return replace(self, crop=v2.Compose(chosen), transform=v2.Compose(normalise(statistics)))
 
     def __len__(self) -> int:
         return len(self.labels)

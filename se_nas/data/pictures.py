@@ -49,12 +49,21 @@ def try_picture(path: str) -> Image.Image | str:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
             with Image.open(path) as image:
-                return _to_rgb(_upright(image), image.format)
+                return as_shown(image)
     except UnidentifiedImageError:
         return "it is no picture"
     except Exception as error:  # Pillow's readers of damaged files raise many types
         known = error.strerror if isinstance(error, OSError) else None
         return " ".join((known or str(error) or type(error).__name__).split())
+
+
+def as_shown(image: Image.Image) -> Image.Image:
+    """Return an image of Pillow's as a viewer shows it, in RGB; see ``open_picture``.
+
+    Raises:
+        ValueError: its grey has no known white.
+    """
+    return _to_rgb(_upright(image), image.format)
 
 
 def _upright(image: Image.Image) -> Image.Image:

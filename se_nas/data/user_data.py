@@ -16,7 +16,7 @@ from se_nas.data.images import Statistics
 from se_nas.data.labels import check_labels, count_classes, read_labels, spread
 from se_nas.data.sources import DATASETS
 from se_nas.data.split import stratified_split
-from se_nas.errors import InputError, sequence, whole, written
+from se_nas.errors import InputError, plain, sequence, whole, written
 from se_nas.user_files import errors_of_file, read_python_file
 
 DEFAULT_SHARE = 0.2
@@ -68,6 +68,7 @@ def from_datasets(
         )
     if name in DATASETS:
         raise InputError(f"name is {name!r}, which is a data set of SE-NAS; give another one")
+    val, test = plain(val), plain(test)
     given = {"train": train, "val": val, "test": test, "unaugmented": unaugmented}
     full = {part: d for part, d in given.items() if d is not None and not _is_share(part, d)}
     for part, dataset in full.items():

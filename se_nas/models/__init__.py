@@ -4,6 +4,7 @@ materialize        models by name or ``Architecture``
 weights            strict loading, also of torchvision's and timm's weights
 checkpoint_files   readers of files, down to the state dict
 diagnosis          the likely model of a checkpoint that does not fit
+changes            what was changed in a model by hand
 saving             safetensors files that say which network they hold
 export             ONNX files and ``torch.export`` programs
 """

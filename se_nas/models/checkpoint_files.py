@@ -44,8 +44,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         InputError: there is no such file, it cannot be read, or it holds no state dict.
     """
     if not os.path.isfile(path):
-        raise InputError(f"weights: there is no file {str(path)!r}")
-    program = _program(Path(path))
+        what = f"{str(path)!r} is a folder" if os.path.isdir(path) else f"no file {str(path)!r}"
+        raise InputError(f"weights: {'' if os.path.isdir(path) else 'there is '}{what}")
+    try:
+        program = _program(Path(path))
+    except (OSError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None
     if program:
         raise InputError(
             f"weights: {str(path)!r} is {program}, a network to run and no checkpoint; give "
@@ -58,6 +62,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             data: Any = load_file(path)
         else:
             data = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # the readers raise many types for a broken file
         raise _unreadable(path, error) from None
     return _unwrapped(data, f"weights: {str(path)!r}")
@@ -67,8 +73,11 @@ def is_safetensors(path: str | Path) -> bool:
     """Return whether a file is named or begins like safetensors: a length, then JSON."""
     if Path(path).suffix == ".safetensors":
         return True
-    with Path(path).open("rb") as file:
-        start = file.read(9)
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") < 1 << 32
 
 

@@ -10,36 +10,53 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from se_nas.errors import InputError
 from se_nas.files import replace_atomically
-from se_nas.models.saving import writing
+from se_nas.models.changes import described_sizes, unwrapped
+from se_nas.models.saving import fitting, writing
 from se_nas.nn.example import example
 from se_nas.nn.model import Model
+
+if TYPE_CHECKING:
+    from se_nas.data.preprocessing import Preprocessing
 
 # Outputs of the exported network against those of the model, relative to the largest logit.
 TOLERANCE = 1e-4
 # Deep networks whose statistics are those of no images (fresh weights) amplify rounding: two
 # orders of summation part by more. There a difference is held against the model's own rounding.
 AMPLIFIED = 100
+# Protocol buffers end at 2 GiB; the network itself needs little beside its weights.
+MOST_BYTES = 2**31 - 2**24
+
+
+class Differs(RuntimeError):
+    """What was exported does not compute what the model does."""
 
 
 def export_program(
-    model: Model, path: str | Path, input_size: int | tuple[int, int] | None = None
+    model: nn.Module, path: str | Path, input_size: int | tuple[int, int] | None = None
 ) -> None:
     """Write a ``torch.export`` program (``.pt2``) with a free batch size.
 
+    What is known of its pictures is in the extra file ``preprocessing.json``
+    (``torch.export.load(path, extra_files={"preprocessing.json": ""})`` fills the dictionary in).
+    The program is read again before the old file is replaced.
+
     Args:
-        input_size: side in pixels, or (height, width); the family's own size if not given.
+        input_size: side in pixels, or (height, width); if not given, that of the images that the
+            model was trained on, where its file said so, else the family's own.
 
     Raises:
         InputError: the images are too small for the network, or the file cannot be written.
     """
+    model = unwrapped(model, "export_program")
     images = example(model, input_size)
+    told = _exported(model, images)
     with _evaluating(model), writing(path) as target:
         program = torch.export.export(model, (images,), dynamic_shapes=({0: _batch()},))
         with warnings.catch_warnings():
@@ -47,59 +64,107 @@ def export_program(
             warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)
             # Torch's own writer aborts the process on a full disk.
             content = io.BytesIO()
-            torch.export.save(program, content)
+            extra = {} if told is None else {"preprocessing.json": told.to_json()}
+            torch.export.save(program, content, extra_files=extra)
+            content.seek(0)
+            torch.export.load(content)  # it can be read again
         replace_atomically(target, content.getvalue())
 
 
 def export_onnx(
-    model: Model, path: str | Path, input_size: int | tuple[int, int] | None = None
+    model: nn.Module, path: str | Path, input_size: int | tuple[int, int] | None = None
 ) -> None:
-    """Write an ONNX file with a free batch size, and check it with ONNX Runtime.
+    """Write an ONNX file with a free batch size, checked with ONNX Runtime before.
+
+    The old file is there until the new one is checked and whole. The metadata has ``architecture``
+    and, where it is known, ``preprocessing`` with the image size, crop, mean, deviation and class
+    names, as JSON (``se_nas.data.Preprocessing``).
 
     Args:
-        input_size: side in pixels, or (height, width); the family's own size if not given.
+        input_size: side in pixels, or (height, width); if not given, that of the images that the
+            model was trained on, where its file said so, else the family's own.
 
     Raises:
         InputError: the packages of the extra ``onnx`` are missing, the images are too small for
-            the network, or the file cannot be written.
-        RuntimeError: ONNX Runtime's outputs are not the model's, to ``TOLERANCE`` or where the
-            weights amplify rounding to ``AMPLIFIED`` times that; no file is left.
+            the network, its outputs are not finite, it is not in single or double precision or
+            larger than an ONNX file can be, or the file cannot be written.
+        Differs: ONNX Runtime's outputs are not the model's, to ``TOLERANCE`` or where the
+            weights amplify rounding to ``AMPLIFIED`` times that; the old file is left.
     """
     lacking = [n for n in ("onnx", "onnxruntime", "onnxscript") if not importlib.util.find_spec(n)]
     if lacking:
         raise InputError(
             f"export to ONNX needs {', '.join(lacking)}: python -m pip install 'se-nas[onnx]'"
         )
+    model = unwrapped(model, "export_onnx")
     images = example(model, input_size)
+    told = _exported(model, images)
+    _check_exportable(model)
     with _evaluating(model), writing(path) as target:
+        check = _three(images)
+        expected = model(check)
+        if not expected.isfinite().all():
+            raise InputError(
+                "export_onnx: the model's outputs are not finite, so that nothing can be checked; "
+                f"{str(path)!r} is left as it was. Its weights have diverged, or are not loaded"
+            )
         with _quiet():
-            torch.onnx.export(
+            program: Any = torch.onnx.export(
                 model,
                 (images,),
-                target,
                 dynamo=True,
-                external_data=False,
                 verbose=False,
                 input_names=["images"],
                 output_names=["logits"],
                 dynamic_shapes=({0: _batch()},),
             )
-        # Another batch size than the example's, so that a size written down would show.
-        check = torch.cat([images, images.flip(-1), 2 * images])[:3]
-        gap = _difference(_run_onnx(target, check), model(check))
+        program.model.metadata_props["architecture"] = model.architecture.to_json()
+        if told is not None:
+            program.model.metadata_props["preprocessing"] = told.to_json()
+        content = program.model_proto.SerializeToString()
+        gap = _difference(_run_onnx(content, check), expected)
         if not (gap <= TOLERANCE or gap <= AMPLIFIED * _rounding(model, check)):
-            target.unlink()
-            raise RuntimeError(f"ONNX Runtime differs from the model by {gap:.1e}")
+            raise Differs(f"ONNX Runtime differs from the model by {gap:.1e}")
+        replace_atomically(target, content)
+
+
+def _three(images: Tensor) -> Tensor:
+    """Return three images: another batch size than the example's shows a size written down."""
+    return torch.cat([images, images.flip(-1), 2 * images])[:3]
+
+
+def _exported(model: Model, images: Tensor) -> Preprocessing | None:
+    """Return the preprocessing of the model at the size of these images; None if it has none."""
+    told: Preprocessing | None = fitting(model, *described_sizes(model), None)
+    height, width = images.shape[2:]
+    return told.at(height) if told is not None and height == width else None
+
+
+def _check_exportable(model: Model) -> None:
+    kinds = {value.dtype for value in model.parameters()}
+    other = [kind for kind in kinds if kind not in (torch.float32, torch.float64)]
+    if other or len(kinds) > 1:
+        names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
+        raise InputError(
+            f"export_onnx writes what ONNX Runtime can check on a CPU, float32 or float64; the "
+            f"parameters are {names}: export model.float()"
+        )
+    size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    if size > MOST_BYTES:
+        raise InputError(
+            f"export_onnx: the weights are {size / 1e9:.1f} GB, and an ONNX file holds 2 GB at "
+            "most; write a program (.pt2)"
+        )
 
 
 def _batch() -> torch.export.Dim:
     return torch.export.Dim("batch", min=1)
 
 
-def _run_onnx(path: Path, images: Tensor) -> Tensor:
+def _run_onnx(content: bytes, images: Tensor) -> Tensor:
     import onnxruntime  # type: ignore[import-untyped,unused-ignore]
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {"images": images.cpu().numpy()})
     return torch.from_numpy(logits)
 

@@ -12,6 +12,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import parts
 from se_nas.errors import InputError, whole, written
 from se_nas.models.checkpoint_files import Weights
+from se_nas.models.saving import preprocessing_of
 from se_nas.models.weights import MissingSE, check_missing_se, load_weights
 from se_nas.nn.model import Model
 from se_nas.zoo import zoo
@@ -57,6 +58,7 @@ def materialize(
     model = Model(architecture, num_classes, in_channels)
     if weights is not None:
         load_weights(model, weights, missing_se=missing_se, new_head=new_head)
+        model.preprocessing = preprocessing_of(model, weights, new_head)
     return model
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from torch import Tensor, nn
 
 from se_nas.architecture.architecture import Architecture
@@ -16,6 +19,8 @@ class Model(nn.Module):
     Attributes:
         architecture: the value that it was built from.
         num_classes, in_channels: as given to ``materialize``.
+        preprocessing: how a picture becomes its input (``se_nas.data.Preprocessing``), if a file or
+            a data set said so; else None.
         folded: whether this is the work of ``optimize_for_inference``.
     """
 
@@ -24,6 +29,7 @@ class Model(nn.Module):
         network = architecture.network(num_classes=num_classes, in_channels=in_channels)
         self.architecture = architecture
         self.num_classes, self.in_channels = num_classes, in_channels
+        self.preprocessing: Any = None
         self.folded = False
         self.stem_names = add(self, network.stem)
         self.stage_names = tuple(name for name, _ in network.stages)
@@ -76,6 +82,8 @@ class Model(nn.Module):
             nn.init.zeros_(fresh.bias)
         setattr(self, self.head_names[-1], fresh)
         self.num_classes = num_classes
+        if self.preprocessing is not None:  # the names were those of the old classes
+            self.preprocessing = replace(self.preprocessing, classes=())
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         x_nchw = self.forward_features(x_nchw)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from se_nas.errors import InputError, among, unknown, written
+from se_nas.errors import InputError, among, is_number, plain, unknown, written
 
 # Known before training by arithmetic; measured on the device; known after an epoch of training.
 COSTS = ("params", "macs", "peak_activations")
@@ -28,12 +28,13 @@ class Constraint:
     limit: float
 
     def __post_init__(self) -> None:
+        for field in ("quantity", "operator", "limit"):
+            object.__setattr__(self, field, plain(getattr(self, field)))
         if not among(self.quantity, (*COSTS, *MEASURED)):
             raise unknown("quantity of a constraint", self.quantity, (*COSTS, *MEASURED))
         if not among(self.operator, ("<=", ">=")):
             raise unknown("operator of a constraint", self.operator, ("<=", ">="))
-        number = isinstance(self.limit, (int, float)) and not isinstance(self.limit, bool)
-        if not number or not 0 < self.limit <= LARGEST:
+        if not is_number(self.limit) or not 0 < self.limit <= LARGEST:
             raise InputError(
                 f"constraint {self.quantity}: the limit is {written(self.limit)}; give > 0"
             )
@@ -62,6 +63,8 @@ class Quantity:
     """A name that ``<=`` and ``>=`` turn into a ``Constraint``."""
 
     name: str
+    # NumPy's numbers on the left leave the comparison to us.
+    __array_ufunc__: ClassVar[None] = None
 
     def __le__(self, limit: float) -> Constraint:
         return Constraint(self.name, "<=", limit)
@@ -90,6 +93,8 @@ class Objective:
     direction: Literal["maximize", "minimize"]
 
     def __post_init__(self) -> None:
+        for field in ("metric", "direction"):
+            object.__setattr__(self, field, plain(getattr(self, field)))
         allowed = (*METRICS, *COSTS, *MEASURED)
         if not among(self.metric, allowed):
             raise unknown("metric of an objective", self.metric, allowed)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from se_nas.architecture import names
 from se_nas.architecture.architecture import Architecture
 from se_nas.documents import read_json
-from se_nas.errors import InputError, sequence, unknown, whole, written
+from se_nas.errors import InputError, plain, sequence, unknown, whole, written
 from se_nas.se import SE
 from se_nas.space import templates
 from se_nas.space.checks import as_trunks, check_stages
@@ -34,7 +34,7 @@ from se_nas.space.templates import Ask, Decisions, Label
 from se_nas.trunks import Trunk
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+    from se_nas.cost.network_cost import Cost
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 
@@ -56,7 +56,7 @@ def trunk(name: str, **settings: Any) -> Trunk:
     for field in settings:
         if field not in allowed:
             raise unknown(f"setting of {name}", field, allowed)
-    return replace(base, **settings)
+    return replace(base, **{field: plain(value) for field, value in settings.items()})
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Space:
         objectives: Iterable[Objective] = (maximize("val_acc"),),
         version: int = 1,
     ) -> None:
+        name = plain(name)
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
             raise InputError(
                 f"name of a space is {written(name)}; use letters, digits, _ and -, at most 100"
@@ -116,7 +117,7 @@ class Space:
             ("se", se),
             ("constraints", fixed[0]),
             ("objectives", fixed[1]),
-            ("version", whole("version of a space", version, 1)),
+            ("version", whole(f"version of the space {name!r}", version, 0)),
         ):
             object.__setattr__(self, field, value)
         check_stages(self.name, self.trunk, self.se)
@@ -142,12 +143,44 @@ class Space:
         return Architecture(drawn, templates.draw_se(self.se, drawn.stages, "se", ask))
 
     def suggest(self, trial: Suggests) -> Architecture:
-        """Let an Optuna trial choose: conditional categorical parameters with dotted names."""
+        """Let an Optuna trial choose: conditional categorical parameters with dotted names.
+
+        The constraints are not enforced here: any point of the space may come. A search of ours
+        rejects those that break them before training; in a study of your own, do the same with
+        ``violations``. Give Optuna the numbers, by which its samplers learn, and stop the trial
+        (before Optuna 5 a sampler takes them by a ``constraints_func``):
+
+        >>> import optuna, se_nas
+        >>> from se_nas.cost import cost
+        >>> space = Space(
+        ...     "mine",
+        ...     trunk=trunk("resnet8_small", width=se_nas.choice(8, 16)),
+        ...     constraints=[se_nas.params <= 50_000],
+        ... )
+        >>> def objective(trial):
+        ...     architecture = space.suggest(trial)
+        ...     violations = space.violations(cost(architecture, num_classes=10))
+        ...     for constraint, excess in violations.items():
+        ...         trial.set_constraint(constraint, excess)
+        ...     if any(excess > 0 for excess in violations.values()):
+        ...         raise optuna.TrialPruned(f"breaks {violations}")
+        ...     return 0.9  # train se_nas.materialize(architecture, num_classes=10) here
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> sampler = optuna.samplers.TPESampler(seed=0)
+        >>> study = optuna.create_study(direction="maximize", sampler=sampler)
+        >>> study.optimize(objective, n_trials=8)
+        >>> sorted({(trial.params["trunk.width"], trial.state.name) for trial in study.trials})
+        [(8, 'COMPLETE'), (16, 'PRUNED')]
+        """
         return self.draw(lambda path, options: trial.suggest_categorical(path, options))
 
     def sample(self, rng: random.Random | int) -> Architecture:
-        """Draw a random architecture: every choice that is met is made uniformly."""
-        generator = random.Random(rng) if isinstance(rng, int) else rng
+        """Draw a random architecture: every choice that is met is made uniformly.
+
+        Args:
+            rng: Python's generator, or a seed of one.
+        """
+        generator = rng if isinstance(rng, random.Random) else random.Random(whole("rng", rng, 0))
         return self.draw(lambda _, options: generator.choice(options))
 
     def __iter__(self) -> Iterator[Architecture]:
@@ -164,15 +197,27 @@ class Space:
     def __contains__(self, architecture: object) -> bool:
         return isinstance(architecture, Architecture) and self.decisions(architecture) is not None
 
-    def violations(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Return by constraint how far ``values`` (params, macs, …) are off; ≤ 0 is feasible.
+    def violations(self, cost: Cost | Mapping[str, float]) -> dict[str, float]:
+        """Return by constraint how far off a cost is, as a share of the limit; ≤ 0 is feasible.
 
-        Constraints on quantities that ``values`` does not have yet are left out.
+        The numbers are what Optuna's ``Trial.set_constraint`` takes (and what a
+        ``constraints_func`` returns); ``suggest`` has an example.
+
+        Args:
+            cost: what ``se_nas.cost.cost`` gives, at the size of your images and with your number
+                of classes; or a mapping, which may have ``latency_ms`` too. Constraints on
+                quantities that it does not have are left out.
+
+        >>> from se_nas.cost import cost
+        >>> from se_nas.space.objectives import params
+        >>> Space("s", trunk="resnet18", constraints=[params <= 8e6]).violations(cost("resnet18"))
+        {'params <= 8,000,000': 0.461189}
         """
+        values = cost if isinstance(cost, Mapping) else asdict(cost)
         known = [c for c in self.constraints if c.quantity in values]
         return {str(constraint): constraint.violation(values) for constraint in known}
 
-    def admits(self, cost: DataclassInstance) -> bool:
+    def admits(self, cost: Cost) -> bool:
         """Return whether a ``Cost`` keeps all constraints on what it knows of.
 
         >>> from se_nas.cost import cost
@@ -180,7 +225,7 @@ class Space:
         >>> Space("s", trunk="resnet18", constraints=[params <= 1e6]).admits(cost("resnet18"))
         False
         """
-        return all(violation <= 0 for violation in self.violations(asdict(cost)).values())
+        return all(violation <= 0 for violation in self.violations(cost).values())
 
     def to_json(self) -> str:
         """Write the whole space as JSON."""

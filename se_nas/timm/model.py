@@ -14,9 +14,10 @@ from torch.utils.checkpoint import checkpoint
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.layer_cost import chain_cost
 from se_nas.cost.network_cost import parts
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError, plain, unknown
 from se_nas.layers import Chain, Flatten, GlobalPool, Pool
 from se_nas.models.checkpoint_files import Weights
+from se_nas.models.saving import preprocessing_of
 from se_nas.models.weights import MissingSE, load_weights
 from se_nas.nn.model import Model
 from se_nas.trunks import Trunk
@@ -70,6 +71,7 @@ class TimmModel(Model):
         if weights is not None:
             fresh = new_head or num_classes == 0
             load_weights(self, weights, missing_se=missing_se, new_head=fresh)
+            self.preprocessing = preprocessing_of(self, weights, fresh)
         self.in_chans, self.grad_checkpointing = in_chans, False
         self.head_hidden_size = super().num_features
         stem, before_pool = _stem(architecture.trunk), _before_pool(architecture.trunk)
@@ -211,6 +213,7 @@ def _indices(count: int, wanted: int | Sequence[int] | None) -> list[int]:
     """Count feature numbers from the start: all for None, the last n for a number."""
     if wanted is None:
         return list(range(count))
+    wanted = plain(wanted)
     if isinstance(wanted, int):
         wanted = range(-wanted, 0)
     for index in wanted:

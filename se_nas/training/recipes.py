@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from se_nas.checked_settings import CheckedSettings
-from se_nas.errors import InputError, among, unknown, whole, written
+from se_nas.errors import InputError, among, is_number, unknown, whole, written
 from se_nas.settings import setting
 
 OptimizerName = Literal["sgd", "adamw"]
@@ -65,6 +64,7 @@ class Recipe(CheckedSettings):
     amp: Amp = "auto"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for field, allowed in CHOICES.items():
             if not among(getattr(self, field), allowed):
                 raise unknown(f"{field} of a recipe", getattr(self, field), allowed)
@@ -73,8 +73,7 @@ class Recipe(CheckedSettings):
             object.__setattr__(self, field, value)
         for field, (fits, allowed_text) in NUMBERS.items():
             value = getattr(self, field)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not abs(value) <= sys.float_info.max or not fits(value):
+            if not is_number(value) or not fits(value):
                 raise InputError(f"{field} of a recipe is {written(value)}; give {allowed_text}")
 
     @classmethod

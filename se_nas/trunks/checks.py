@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from se_nas import dsl
-from se_nas.errors import InputError, among, unknown, written
+from se_nas.errors import InputError, among, is_number, plain, unknown, written
 
 if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
@@ -16,10 +16,20 @@ MOST, MOST_DEPTH = 65536, 1000
 STEMS = ("imagenet", "small")
 
 
+def plain_options(trunk: Trunk, field: str) -> tuple[Any, ...]:
+    """Make a setting's numbers Python's own, and return the values that it can take.
+
+    NumPy's would be written into names, ids and JSON as something else.
+    """
+    value = plain(getattr(trunk, field))
+    object.__setattr__(trunk, field, value)
+    return dsl.options(value)
+
+
 def check_choice(trunk: Trunk, field: str, allowed: tuple[object, ...]) -> None:
     """Raise an ``InputError`` unless every option of ``field`` is one of ``allowed``."""
     whole = all(isinstance(value, int) for value in allowed)
-    for value in dsl.options(getattr(trunk, field)):
+    for value in plain_options(trunk, field):
         of_other_type = isinstance(value, bool) or (isinstance(value, float) and whole)
         if not among(value, allowed) or of_other_type:
             raise unknown(f"{field} of a {trunk.family}", value, allowed)
@@ -27,20 +37,16 @@ def check_choice(trunk: Trunk, field: str, allowed: tuple[object, ...]) -> None:
 
 def check_multiplier(trunk: Trunk, field: str) -> None:
     """Raise an ``InputError`` unless every option of ``field`` is a number from 0.1 to 8."""
-    for value in dsl.options(getattr(trunk, field)):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not 0.1 <= value <= 8:
+    for value in plain_options(trunk, field):
+        if not is_number(value) or not 0.1 <= value <= 8:
             raise InputError(
                 f"{field}={written(value)} of a {trunk.family}: give a factor from 0.1 to 8"
             )
 
 
 def check_whole(trunk: Trunk, field: str, least: int = 1) -> None:
-    """Raise an ``InputError`` unless ``field`` is a whole number from ``least`` on.
-
-    A plain int: numpy's would be written into names, ids and JSON as something else.
-    """
-    for value in dsl.options(getattr(trunk, field)):
+    """Raise an ``InputError`` unless every option of ``field`` is a whole number ≥ ``least``."""
+    for value in plain_options(trunk, field):
         if type(value) is not int or not least <= value <= MOST:
             raise InputError(
                 f"{field}={written(value)} of a {trunk.family}: "
@@ -58,7 +64,7 @@ def check_per_stage(
         fits: whether a number is allowed.
         what: the allowed numbers in words, for the message.
     """
-    for numbers in dsl.options(getattr(trunk, field)):
+    for numbers in plain_options(trunk, field):
         if not isinstance(numbers, tuple) or len(numbers) != stages:
             raise InputError(
                 f"{field}={written(numbers)} of a {trunk.family}: give a tuple of {stages} "

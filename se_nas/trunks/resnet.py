@@ -35,7 +35,7 @@ from se_nas.layers import (
 )
 from se_nas.se import SE
 from se_nas.trunks.base import PLACEMENTS, Family, Staged, place
-from se_nas.trunks.checks import MOST_DEPTH, check_choice, check_whole
+from se_nas.trunks.checks import MOST_DEPTH, check_choice, check_whole, plain_options
 from se_nas.trunks.resnet_layouts import layouts
 
 RELU = Act("relu")
@@ -73,7 +73,7 @@ class ResNet(Staged):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for depths in dsl.options(self.depths):
+        for depths in plain_options(self, "depths"):
             stages = depths if isinstance(depths, tuple) else ()
             blocks = [depth for item in stages for depth in dsl.options(item)]
             if not 1 <= len(stages) <= 7 or not all(
@@ -87,12 +87,12 @@ class ResNet(Staged):
         check_choice(self, "lineage", ("paper", "tv"))
         check_choice(self, "stem", ("imagenet", "deep", "small"))
         check_choice(self, "projection", (1, 3))
-        for squeeze_first in dsl.options(self.squeeze_first):
+        for squeeze_first in plain_options(self, "squeeze_first"):
             if not isinstance(squeeze_first, bool):
                 raise unknown("squeeze_first of a resnet", squeeze_first, (True, False))
         for field, least in (("width", 1), ("groups", 1), ("group_width", 0)):
             check_whole(self, field, least)
-        for share in dsl.options(self.dropout):
+        for share in plain_options(self, "dropout"):
             if type(share) not in (int, float) or not 0 <= share < 1:
                 raise InputError(f"dropout={written(share)} of a resnet: give a share in [0, 1)")
         if dsl.is_template(self):

@@ -131,8 +131,8 @@ def test_class_names_come_from_the_data_set_or_are_given() -> None:
     assert from_datasets(named).classes == ("a", "b", "c")
     assert from_datasets(Subset(named, range(21))).classes == ("a", "b", "c")
     found = from_datasets(named, classes=["x", "y", "z"])
-    assert found.preprocessing()["classes"] == ["x", "y", "z"]
-    assert found.preprocessing()["mean"] == [0.0]
+    assert found.preprocessing.classes == ("x", "y", "z")
+    assert found.preprocessing.mean == (0.0,)
 
 
 def zeros(*shape: int) -> Any:

@@ -161,7 +161,7 @@ def test_the_table_is_the_results_and_the_line_rebuilds_the_winner(
     data = load("digits")
     accuracy = evaluate(model, eval_loader(data.val), "cpu").accuracy
     told = json.loads((run / "winner.json").read_text())["preprocessing"]
-    assert told == data.preprocessing()
+    assert told == data.preprocessing.to_dict()
     mean, std = torch.tensor(told["mean"]), torch.tensor(told["std"])
     assert isinstance(data.val, RamImages)
     pixels = data.val.images_nchw.float() / 255

@@ -158,6 +158,6 @@ def check_open_files() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != unlimited and soft < OPEN_FILES:
         raise InputError(
-            f"a process here may have {soft} files open, and Ray needs {OPEN_FILES} at least: raise "
-            "the limit, with `ulimit -n 4096`"
+            f"a process here may have {soft} files open, and Ray needs {OPEN_FILES}: "
+            "raise the limit, with `ulimit -n 4096`"
         )

@@ -16,13 +16,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import ray
+import torch
 from ray import ObjectRef
 from ray.util.placement_group import PlacementGroup
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.console import print_line
+from se_nas.data import Preprocessing
 from se_nas.errors import InputError, described, first_line
-from se_nas.models.saving import to_bytes
+from se_nas.models.changes import check_state
+from se_nas.models.checkpoint_files import state_dict
+from se_nas.models.saving import Description, to_bytes
+from se_nas.nn.model import Model
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.finals.cache import Keep, RetrainingCache
@@ -69,6 +74,7 @@ class Retrainer:
                 config=config,
                 slots=self.search_run.slots,
                 images=plan.shared,
+                preprocessing=plan.images.preprocessing,
                 on_done=lambda done, total: self._show(what, done, total),
             ),
         )
@@ -100,6 +106,7 @@ def train_on_ray(
     slots: Slots,
     images: SharedData | None,
     on_done: Callable[[int, int], None],
+    preprocessing: Preprocessing | None = None,
     train: Train | None = None,
 ) -> list[RetrainResult]:
     """Train every (architecture, seed) pair; a failure is a result like any other.
@@ -108,6 +115,7 @@ def train_on_ray(
         keep: called with each that is done.
         images: for the workers of a node to share; None if each loads its own.
         on_done: called with the number of runs that are done, and of all.
+        preprocessing: of the images, to be written beside the weights.
         train: the function of a task; ``train_and_test`` if not given.
     """
     shared = ray.put(images)
@@ -129,7 +137,7 @@ def train_on_ray(
             for task in ready:
                 index, group = waiting.pop(task)
                 remove(group)
-                result, died = result_of(task, pairs[index][0])
+                result, died = result_of(task, pairs[index][0], preprocessing)
                 deaths[index] += died
                 if died and deaths[index] <= MAX_DEATHS:
                     todo.append(index)
@@ -176,7 +184,9 @@ def settings_of(config: SearchConfig, slots: Slots, seed: int) -> TrialSettings:
 
 
 def result_of(
-    task: ObjectRef[RetrainPayload], architecture: Architecture
+    task: ObjectRef[RetrainPayload],
+    architecture: Architecture,
+    preprocessing: Preprocessing | None = None,
 ) -> tuple[RetrainResult, bool]:
     """Return the result of a task that has ended, and whether its process or node died."""
     try:
@@ -188,16 +198,32 @@ def result_of(
         return RetrainResult("out_of_memory", reason=first_line(error)), True
     except ray.exceptions.RayError as error:
         return RetrainResult("lost", reason=first_line(error)), True
-    return with_weights(run, architecture), False
+    return with_weights(run, architecture, preprocessing), False
 
 
-def with_weights(run: RetrainPayload, architecture: Architecture) -> RetrainResult:
-    """Return the result of a run, its weights as ``se_nas.load`` reads them."""
+def with_weights(
+    run: RetrainPayload, architecture: Architecture, preprocessing: Preprocessing | None = None
+) -> RetrainResult:
+    """Return the result of a run, its weights as ``se_nas.load`` reads them.
+
+    A user's own training may return another network than it was to train: then the file has the
+    tensors alone, and ``reason`` says what differs.
+    """
     if run.state is None:
         return run.result
+    sizes = run.num_classes, run.in_channels
+    description: Description | None = Description(architecture, *sizes, preprocessing)
+    reason = ""
     try:
-        content = to_bytes(run.state, architecture, run.num_classes, run.in_channels)
+        state = state_dict(run.state)  # without the names of what wraps the model
+        with torch.device("meta"):
+            fresh = Model(architecture, *sizes)
+        try:
+            check_state(state, fresh)
+        except InputError as error:
+            description, reason = None, f"complete, but {error}: its file does not say what it is"
+        content = to_bytes(state, description)
     except Exception as error:  # tensors that share memory, say: of one network, not of the search
         text = traceback.format_exc()
         return RetrainResult("error", reason=described(error), traceback=text)
-    return replace(run.result, weights=content)
+    return replace(run.result, weights=content, reason=reason)

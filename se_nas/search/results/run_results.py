@@ -57,7 +57,7 @@ def keep_winner(best: networks.FinalNetwork, images: ImageShape, run: RunDirecto
     else:
         run.winner.unlink(missing_ok=True)
     described = json.loads(best.architecture.to_json())
-    run.write(WINNER, described | {"preprocessing": images.preprocessing()})
+    run.write(WINNER, described | {"preprocessing": images.preprocessing.to_dict()})
 
 
 def clear_ending(run: RunDirectory) -> None:

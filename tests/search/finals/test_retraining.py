@@ -169,8 +169,8 @@ def test_the_driver_makes_the_file_that_load_reads(tmp_path: Path) -> None:
 
 
 def test_weights_that_no_file_can_hold_are_the_end_of_one_run_only() -> None:
-    one = torch.zeros(2)
-    done = with_weights(RetrainPayload(GOOD.result, {"a": one, "b": one}, 10, 1), SMALL)
+    sparse = torch.zeros(2, 2).to_sparse()
+    done = with_weights(RetrainPayload(GOOD.result, {"a": sparse}, 10, 1), SMALL)
     assert (done.end, bool(done.reason)) == ("error", True)
     assert not done.weights
 

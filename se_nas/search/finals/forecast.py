@@ -28,7 +28,8 @@ def forecast(
     per_epoch = _seconds_per_epoch(ended, {architecture.id for architecture in best})
     # The controls wait for the winner: their wave does not begin before the last of the best ends.
     waves = sum(-(-count // slots.count) for count in counts)
-    time = f", about {duration(waves * per_epoch * epochs)}" if per_epoch else ""
+    seconds = waves * per_epoch * epochs
+    time = f", about {duration(seconds)}" if seconds >= 60 else ", under a minute" * (seconds > 0)
     return (
         f"{_trainings(counts[0])} of {epochs} epoch{'s' * (epochs != 1)} (the best {len(best)}, "
         f"{seeds} seed{'s' * (seeds != 1)}), then at most {counts[1]} of the controls{time}"

@@ -28,6 +28,11 @@ def test_the_time_is_that_of_the_same_networks_in_the_search() -> None:
     )
 
 
+def test_a_short_time_is_not_told_by_the_second() -> None:
+    short = replace(CONFIG, final_seeds=1, final_epochs=1)
+    assert forecast(ENDED, BEST, short, Slots(4, 1.0, 0.0)).endswith("controls, under a minute")
+
+
 def test_a_time_that_is_not_known_is_not_said() -> None:
     one = replace(CONFIG, final_seeds=1, final_epochs=None, epochs=1)
     assert forecast([], BEST[:1], one, Slots(4, 1.0, 0.0)) == (

@@ -83,7 +83,7 @@ def test_a_damaged_image_is_named_with_what_to_do(tmp_path: Path) -> None:
     recipe = replace(RECIPES["search"], batch_size=2)
     last = run(worker(replace(SETTINGS, data=data, recipe=recipe)))[-1]
     assert last["end"] == "error"
-    assert last["reason"].startswith(f"ImageError: image '{damaged}' cannot be read (")
+    assert last["reason"].startswith(f"image '{damaged}' cannot be read (")
     assert last["reason"].endswith("); remove or repair it")
 
 

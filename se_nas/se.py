@@ -122,7 +122,8 @@ class SE:
             object.__setattr__(self, name, plain(getattr(self, name)))
         for name, allowed in SE_FIELDS.items():
             for value in dsl.options(getattr(self, name)):
-                if value not in tuple(allowed) or isinstance(value, bool) != (name == "bias"):
+                # By the type first: an array of one entry equals it.
+                if type(value) is not (bool if name == "bias" else str) or value not in allowed:
                     raise _not_allowed(name, value, allowed)
         for value in dsl.options(self.reduction):
             if not is_number(value) or not 1 <= value <= MAX_REDUCTION:

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from se_nas.data.data_set import Images
 from se_nas.data.images import Batch
+from se_nas.errors import whole
 
 
 def mixed_seed(*numbers: int) -> int:
@@ -48,6 +49,7 @@ def train_loader(
     >>> len(train_loader(load("digits").train, 64, seed=0, epoch=0))
     18
     """
+    batch_size = whole("batch_size", batch_size, 1)
     return DataLoader(
         images,
         batch_size,
@@ -70,7 +72,7 @@ def eval_loader(
     """Return all images in their order; arguments as in ``train_loader``."""
     return DataLoader(
         images,
-        batch_size,
+        whole("batch_size", batch_size, 1),
         generator=torch.Generator().manual_seed(0),
         num_workers=images.default_workers if workers is None else workers,
         collate_fn=_identity_collate,

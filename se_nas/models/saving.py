@@ -80,6 +80,8 @@ def save(model: nn.Module, path: str | Path, preprocessing: Preprocessing | None
     ``DistributedDataParallel``, ``torch.compile`` and the like are looked into. The old file is
     there until the new one is whole.
 
+    Hooks, momentum and the like are not in the file.
+
     Args:
         model: one of ``materialize``, in any floating type.
         preprocessing: how pictures become its inputs, such as ``data.preprocessing``; if not
@@ -119,8 +121,8 @@ def fitting(
         return None
     if not hasattr(told, "image_size") or not hasattr(told, "transform"):
         raise InputError(
-            f"preprocessing is a {type(told).__name__}; give data.preprocessing of a data set, or a "
-            "se_nas.data.Preprocessing(…)"
+            f"preprocessing is a {type(told).__name__}; give data.preprocessing of a data set, or "
+            "a se_nas.data.Preprocessing(…)"
         )
     if given is not None:
         for what, says, has in (

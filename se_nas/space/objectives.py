@@ -5,6 +5,7 @@ constraints=[params <= 5.5e6, macs <= 600e6], objectives=[maximize("val_acc")]
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -32,7 +33,8 @@ class Constraint:
             raise unknown("quantity of a constraint", self.quantity, (*COSTS, *MEASURED))
         if self.operator not in ("<=", ">="):
             raise unknown("operator of a constraint", self.operator, ("<=", ">="))
-        if not is_number(self.limit) or self.limit <= 0:
+        # The largest float: a whole number may be beyond, and could not be compared.
+        if not is_number(self.limit) or not 0 < self.limit <= sys.float_info.max:
             raise InputError(f"constraint {self.quantity}: the limit is {self.limit!r}; give > 0")
 
     def violation(self, values: Mapping[str, float]) -> float:

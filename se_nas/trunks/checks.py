@@ -26,9 +26,10 @@ def plain_options(trunk: Trunk, field: str) -> tuple[Any, ...]:
 
 def check_choice(trunk: Trunk, field: str, allowed: tuple[object, ...]) -> None:
     """Raise an ``InputError`` unless every option of ``field`` is one of ``allowed``."""
-    whole = all(isinstance(value, int) for value in allowed)
+    kinds = {type(value) for value in allowed}
     for value in plain_options(trunk, field):
-        if value not in allowed or isinstance(value, bool) or (isinstance(value, float) and whole):
+        # By the type first: an array of one entry equals it, and True equals 1.
+        if type(value) not in kinds or value not in allowed:
             raise unknown(f"{field} of a {trunk.family}", value, allowed)
 
 

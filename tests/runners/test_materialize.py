@@ -198,3 +198,30 @@ def test_the_script_helps_without_torch() -> None:
     )
     assert "--missing-se" in done.stdout
     assert "| torch" not in done.stderr
+
+
+def test_an_export_takes_sizes_from_the_file_of_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import onnx
+
+    from se_nas.data import Preprocessing
+
+    told = Preprocessing(
+        image_size=64, channels=1, crop="squash", mean=(0.5,), std=(0.2,), classes=("a", "b")
+    )
+    winner, out = tmp_path / "winner.safetensors", tmp_path / "model.onnx"
+    se_nas.save(se_nas.materialize(NAME, num_classes=2, in_channels=1), winner, told)
+    given = [NAME, "--weights", str(winner), "--out", str(out)]
+    for more, size, note in (
+        ([], 64, "images of 64 px, as the weights say"),
+        (["--input-size", "32"], 32, "images of 32 px; the weights were trained on 64 px"),
+    ):
+        run(*given, *more)
+        assert note in capsys.readouterr().out
+        found = onnx.load(out)
+        shape = [each.dim_value for each in found.graph.input[0].type.tensor_type.shape.dim]
+        assert shape[1:] == [1, size, size]
+        props = {each.key: each.value for each in found.metadata_props}
+        assert Preprocessing.from_json(props["preprocessing"]) == told.at(size)
+    assert "9 classes" in refused(capsys, *given, "--num-classes", "9")

@@ -16,6 +16,7 @@ import torch
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from se_nas import Architecture, InputError, load, materialize
+from se_nas.data import ImageShape
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, DataSettings, SearchConfig
 from se_nas.search.finals.retraining import place, settings_of, train_on_ray, with_weights
@@ -149,11 +150,13 @@ def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
 
 def test_the_driver_makes_the_file_that_load_reads(tmp_path: Path) -> None:
     state = materialize(SMALL, num_classes=10, in_channels=1).state_dict()
-    done = with_weights(RetrainPayload(GOOD.result, state, 10, 1), SMALL)
+    images = ImageShape(num_classes=10, in_channels=1, image_size=64).preprocessing
+    done = with_weights(RetrainPayload(GOOD.result, state, 10, 1), SMALL, images)
     file = tmp_path / "winner.safetensors"
     file.write_bytes(done.weights)
     found = load(file)
     assert found.architecture == SMALL
+    assert found.preprocessing.image_size == 64
     assert all(torch.equal(value, state[key]) for key, value in found.state_dict().items())
 
 

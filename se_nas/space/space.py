@@ -207,8 +207,9 @@ class Space:
 
         >>> from se_nas.cost import cost
         >>> from se_nas.space.objectives import params
-        >>> Space("s", trunk="resnet18", constraints=[params <= 8e6]).violations(cost("resnet18"))
-        {'params <= 8,000,000': 0.461189}
+        >>> space = Space("s", trunk="resnet18", constraints=[params <= 5844756])
+        >>> space.violations(cost("resnet18"))
+        {'params <= 5,844,756': 1.0}
         """
         if not isinstance(cost, Mapping) and not hasattr(cost, "params"):
             raise InputError(

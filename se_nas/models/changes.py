@@ -1,4 +1,4 @@
-"""What was changed in a model by hand, and whether its description can still say it."""
+"""Changes of a model by hand, and whether its description can still say them."""
 
 from __future__ import annotations
 

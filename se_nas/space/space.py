@@ -33,7 +33,7 @@ from se_nas.space.templates import Ask, Decisions, Label
 from se_nas.trunks import Trunk
 
 if TYPE_CHECKING:
-    from se_nas.cost.network_cost import Cost
+    from _typeshed import DataclassInstance
 
 
 class Suggests(Protocol):
@@ -191,14 +191,14 @@ class Space:
     def __contains__(self, architecture: object) -> bool:
         return isinstance(architecture, Architecture) and self.decisions(architecture) is not None
 
-    def violations(self, cost: Cost | Mapping[str, float]) -> dict[str, float]:
+    def violations(self, cost: DataclassInstance | Mapping[str, float]) -> dict[str, float]:
         """Return by constraint how far off a cost is, as a share of the limit; ≤ 0 is feasible.
 
         The numbers are what Optuna's ``Trial.set_constraint`` takes (and what a
         ``constraints_func`` returns); ``suggest`` has an example.
 
         Args:
-            cost: what ``se_nas.cost.cost`` gives, at the size of your images and with your number
+            cost: a ``Cost``, as ``se_nas.cost.cost`` gives it, at the size of your images and with your number
                 of classes; or a mapping, which may have ``latency_ms`` too. Constraints on
                 quantities that it does not have are left out.
 
@@ -211,7 +211,7 @@ class Space:
         known = [c for c in self.constraints if c.quantity in values]
         return {str(constraint): constraint.violation(values) for constraint in known}
 
-    def admits(self, cost: Cost) -> bool:
+    def admits(self, cost: DataclassInstance) -> bool:
         """Return whether a ``Cost`` keeps all constraints on what it knows of.
 
         >>> from se_nas.cost import cost

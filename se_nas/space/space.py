@@ -198,9 +198,9 @@ class Space:
         ``constraints_func`` returns); ``suggest`` has an example.
 
         Args:
-            cost: a ``Cost``, as ``se_nas.cost.cost`` gives it, at the size of your images and with your number
-                of classes; or a mapping, which may have ``latency_ms`` too. Constraints on
-                quantities that it does not have are left out.
+            cost: a ``Cost``, as ``se_nas.cost.cost`` gives it, at the size of your images and with
+                your number of classes; or a mapping, which may have ``latency_ms`` too.
+                Constraints on quantities that it does not have are left out.
 
         >>> from se_nas.cost import cost
         >>> from se_nas.space.objectives import params

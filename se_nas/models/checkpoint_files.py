@@ -43,8 +43,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         InputError: there is no such file, it cannot be read, or it holds no state dict.
     """
     if not Path(path).is_file():
-        what = f"{str(path)!r} is a folder" if Path(path).is_dir() else f"no file {str(path)!r}"
-        raise InputError(f"weights: {'' if Path(path).is_dir() else 'there is '}{what}")
+        folder = ": it is a folder" if Path(path).is_dir() else ""
+        raise InputError(f"weights: there is no file {str(path)!r}{folder}")
     try:
         program = _program(Path(path))
     except (OSError, zipfile.BadZipFile) as error:

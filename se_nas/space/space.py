@@ -198,9 +198,9 @@ class Space:
         ``constraints_func`` returns); ``suggest`` has an example.
 
         Args:
-            cost: what ``se_nas.cost.cost`` gives, at the size of your images and with your number
-                of classes; or a mapping, which may have ``latency_ms`` too. Constraints on
-                quantities that it does not have are left out.
+            cost: a ``Cost``, as ``se_nas.cost.cost`` gives it, at the size of your images and with
+                your number of classes; or a mapping, which may have ``latency_ms`` too.
+                Constraints on quantities that it does not have are left out.
 
         Raises:
             InputError: it is neither, such as an architecture: its cost depends on the images.

@@ -99,7 +99,10 @@ def plain(value: Any) -> Any:
     if type(value) is tuple:
         return tuple(plain(item) for item in value)
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        value = value.item()
+        try:
+            value = value.item()
+        except (RuntimeError, ValueError):  # of torch, without a value on the meta device
+            return value
         # What is wider than Python's floats stays as it is there.
         return float(value) if hasattr(value, "dtype") and hasattr(value, "__float__") else value
     return value

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from se_nas import dsl
-from se_nas.errors import InputError, among, is_number, plain, unknown, written
+from se_nas.errors import InputError, is_number, plain, unknown, written
 from se_nas.gates import GATES
 from se_nas.layers import SEBlock, make_divisible
 from se_nas.squeezes import SQUEEZES
@@ -122,7 +122,8 @@ class SE:
             object.__setattr__(self, name, plain(getattr(self, name)))
         for name, allowed in SE_FIELDS.items():
             for value in dsl.options(getattr(self, name)):
-                if not among(value, allowed) or isinstance(value, bool) != (name == "bias"):
+                # By the type first: an array of one entry equals it.
+                if type(value) is not (bool if name == "bias" else str) or value not in allowed:
                     raise _not_allowed(name, value, allowed)
         for value in dsl.options(self.reduction):
             if not is_number(value) or not 1 <= value <= MAX_REDUCTION:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import se_nas
 from se_nas import SE, Architecture, Space, choice, params, per_stage
 from se_nas.cost import cost
-from se_nas.errors import InputError, is_number, plain
+from se_nas.data import eval_loader, load, train_loader
+from se_nas.errors import InputError, is_number, plain, whole
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config import SearchConfig
 from se_nas.search.config.data_settings import DataSettings
@@ -117,6 +119,10 @@ def test_names_ids_and_json_are_the_same() -> None:
 
 REFUSED: dict[str, Callable[[], Any]] = {
     "array of a ratio": lambda: SE(np.array([4])),  # type: ignore[arg-type]
+    "array of a word": lambda: SE(squeeze=np.array(["avg"])),  # type: ignore[arg-type]
+    "array of a word of a trunk": lambda: trunk(SMALL, lineage=np.array(["tv"])),
+    "number without a value": lambda: whole("seed", torch.zeros((), device="meta"), 0),
+    "batch of a loader": lambda: eval_loader(load("digits").val, np.array([8])),  # type: ignore[arg-type]
     "truth of a ratio": lambda: SE(np.True_),  # type: ignore[arg-type]
     "nan of a ratio": lambda: SE(f("nan")),
     "infinite ratio": lambda: SE(f("inf")),
@@ -156,3 +162,9 @@ def test_what_is_no_scalar_stays_as_it_is() -> None:
     assert plain("r16") == "r16"
     assert type(plain(np.longdouble(0.5))) is float
     assert not is_number(plain(np.array([1])))
+
+
+def test_loaders_take_them_too() -> None:
+    data = load("digits")
+    assert len(train_loader(data.train, i(64), seed=0, epoch=0)) == 18  # type: ignore[arg-type]
+    assert len(eval_loader(data.val, i(100))) == 3  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from se_nas.data import shared_memory
 from se_nas.data.data_set import Images
 from se_nas.data.dataset_images import DatasetImages
 from se_nas.data.images import Batch, RamImages
+from se_nas.errors import whole
 
 
 def mixed_seed(*numbers: int) -> int:
@@ -51,6 +52,7 @@ def train_loader(
     >>> len(train_loader(load("digits").train, 64, seed=0, epoch=0))
     18
     """
+    batch_size = whole("batch_size", batch_size, 1)
     return DataLoader(
         images,
         batch_size,
@@ -72,7 +74,7 @@ def eval_loader(
     """Return all images in their order; arguments as in ``train_loader``."""
     return DataLoader(
         images,
-        batch_size,
+        whole("batch_size", batch_size, 1),
         generator=torch.Generator().manual_seed(0),
         pin_memory=torch.device(device).type == "cuda",
         **_processes(images, batch_size, workers),

@@ -1,4 +1,4 @@
-"""What was changed in a model by hand, and whether its description can still say it."""
+"""Changes of a model by hand, and whether its description can still say them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def check_described(model: Model) -> tuple[int, int]:
 
 
 def check_state(state: Mapping[str, Tensor], fresh: Model) -> None:
-    """Check that ``fresh``, which may be on meta, takes a state dict; counters may lack.
+    """Refuse a state dict that ``fresh``, which may be on meta, does not take; counters may lack.
 
     Raises:
         InputError: with what differs.

@@ -44,8 +44,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         InputError: there is no such file, it cannot be read, or it holds no state dict.
     """
     if not os.path.isfile(path):
-        what = f"{str(path)!r} is a folder" if os.path.isdir(path) else f"no file {str(path)!r}"
-        raise InputError(f"weights: {'' if os.path.isdir(path) else 'there is '}{what}")
+        folder = ": it is a folder" if os.path.isdir(path) else ""
+        raise InputError(f"weights: there is no file {str(path)!r}{folder}")
     try:
         program = _program(Path(path))
     except (OSError, zipfile.BadZipFile) as error:

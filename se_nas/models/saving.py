@@ -82,6 +82,8 @@ def save(model: nn.Module, path: str | Path, preprocessing: Preprocessing | None
     ``DistributedDataParallel``, ``torch.compile`` and the like are looked into. The old file is
     there until the new one is whole.
 
+    Hooks, momentum and the like are not in the file.
+
     Args:
         model: one of ``materialize``, in any floating type.
         preprocessing: how pictures become its inputs, such as ``data.preprocessing``; if not

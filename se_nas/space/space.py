@@ -34,7 +34,7 @@ from se_nas.space.templates import Ask, Decisions, Label
 from se_nas.trunks import Trunk
 
 if TYPE_CHECKING:
-    from se_nas.cost.network_cost import Cost
+    from _typeshed import DataclassInstance
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 
@@ -197,27 +197,36 @@ class Space:
     def __contains__(self, architecture: object) -> bool:
         return isinstance(architecture, Architecture) and self.decisions(architecture) is not None
 
-    def violations(self, cost: Cost | Mapping[str, float]) -> dict[str, float]:
+    def violations(self, cost: DataclassInstance | Mapping[str, float]) -> dict[str, float]:
         """Return by constraint how far off a cost is, as a share of the limit; ≤ 0 is feasible.
 
         The numbers are what Optuna's ``Trial.set_constraint`` takes (and what a
         ``constraints_func`` returns); ``suggest`` has an example.
 
         Args:
-            cost: what ``se_nas.cost.cost`` gives, at the size of your images and with your number
-                of classes; or a mapping, which may have ``latency_ms`` too. Constraints on
-                quantities that it does not have are left out.
+            cost: a ``Cost``, as ``se_nas.cost.cost`` gives it, at the size of your images and with
+                your number of classes; or a mapping, which may have ``latency_ms`` too.
+                Constraints on quantities that it does not have are left out.
+
+        Raises:
+            InputError: it is neither, such as an architecture: its cost depends on the images.
 
         >>> from se_nas.cost import cost
         >>> from se_nas.space.objectives import params
-        >>> Space("s", trunk="resnet18", constraints=[params <= 8e6]).violations(cost("resnet18"))
-        {'params <= 8,000,000': 0.461189}
+        >>> space = Space("s", trunk="resnet18", constraints=[params <= 5844756])
+        >>> space.violations(cost("resnet18"))
+        {'params <= 5,844,756': 1.0}
         """
+        if not isinstance(cost, Mapping) and not hasattr(cost, "params"):
+            raise InputError(
+                f"violations takes a Cost, not a {type(cost).__name__}; give "
+                "se_nas.cost.cost(architecture, input_size=…, num_classes=…)"
+            )
         values = cost if isinstance(cost, Mapping) else asdict(cost)
         known = [c for c in self.constraints if c.quantity in values]
         return {str(constraint): constraint.violation(values) for constraint in known}
 
-    def admits(self, cost: Cost) -> bool:
+    def admits(self, cost: DataclassInstance) -> bool:
         """Return whether a ``Cost`` keeps all constraints on what it knows of.
 
         >>> from se_nas.cost import cost

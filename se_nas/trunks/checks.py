@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from se_nas import dsl
-from se_nas.errors import InputError, among, is_number, plain, unknown, written
+from se_nas.errors import InputError, is_number, plain, unknown, written
 
 if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
@@ -28,10 +28,10 @@ def plain_options(trunk: Trunk, field: str) -> tuple[Any, ...]:
 
 def check_choice(trunk: Trunk, field: str, allowed: tuple[object, ...]) -> None:
     """Raise an ``InputError`` unless every option of ``field`` is one of ``allowed``."""
-    whole = all(isinstance(value, int) for value in allowed)
+    kinds = {type(value) for value in allowed}
     for value in plain_options(trunk, field):
-        of_other_type = isinstance(value, bool) or (isinstance(value, float) and whole)
-        if not among(value, allowed) or of_other_type:
+        # By the type first: an array of one entry equals it, and True equals 1.
+        if type(value) not in kinds or value not in allowed:
             raise unknown(f"{field} of a {trunk.family}", value, allowed)
 
 

@@ -154,6 +154,11 @@ def stride(model: Model) -> None:
     model.conv1.stride = (2, 2)  # type: ignore[union-attr,assignment]
 
 
+def other_gate(model: Model) -> None:
+    child_of, name = child(model, se_nas.SqueezeExcitation)
+    getattr(child_of, name).gate_function = torch.tanh
+
+
 def quantized(model: Model) -> None:
     import warnings
 
@@ -190,6 +195,17 @@ CANNOT: dict[str, tuple[Callable[[Model], Any], str]] = {
     "other stride": (stride, r"conv1 has stride=\(2, 2\), not \(1, 1\)"),
     "buffer": (lambda m: m.register_buffer("mean", torch.zeros(3)), "mean is left over"),
     "meta": (lambda m: m.to("meta"), "is on the meta device"),
+    "head gone": (lambda m: delattr(m, "fc"), "fc is missing"),
+    "head None": (lambda m: setattr(m, "fc", None), "fc is missing"),
+    "all of the head gone": (lambda m: setattr(m, "head_names", ()), "classifier was left away"),
+    "no classes": (lambda m: setattr(m.fc, "out_features", 0), "has 0 classes"),
+    "other forward": (lambda m: setattr(m, "forward", torch.relu), "forward is another function"),
+    "other forward inside": (
+        lambda m: setattr(m.fc, "forward", torch.relu),
+        "fc has another function as its forward",
+    ),
+    "one layer more": (lambda m: m.stage2.append(nn.Sigmoid()), "stage2 has 1 more"),
+    "other gate": (other_gate, "has gate_function=tanh, not sigmoid"),
     "quantized": (quantized, "not Linear|is quantized"),
     "complex": (lambda m: m.to(torch.complex64), "is of torch.complex64"),
 }
@@ -218,3 +234,18 @@ def test_a_changed_model_is_made_plain_as_the_message_says(tmp_path: Path) -> No
     prune.remove(model.fc, "weight")
     se_nas.save(model, tmp_path / "m.safetensors")
     assert (se_nas.load(tmp_path / "m.safetensors").get_classifier().weight == 0).sum() == 48
+
+
+def test_one_module_in_two_places_is_saved_twice(tmp_path: Path) -> None:
+    model = model_of("se_resnet8_small-depths1.2.1-width8_r4")
+    model.stage3[1].bn1 = model.stage3[1].bn2  # type: ignore[index,union-attr]
+    se_nas.save(model, tmp_path / "m.safetensors")
+    again, images = se_nas.load(tmp_path / "m.safetensors").eval(), torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(again(images), model(images))
+
+
+def test_what_is_no_preprocessing_is_named(tmp_path: Path) -> None:
+    for wrong in ({"image_size": 64}, (0.5, 0.5), "imagenet"):
+        with pytest.raises(InputError, match=r"preprocessing is a \w+; give data.preprocessing"):
+            se_nas.save(model_of(), tmp_path / "m.safetensors", wrong)  # type: ignore[arg-type]

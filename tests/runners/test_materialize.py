@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 import se_nas
 from se_nas import cli
+from se_nas.data import Preprocessing
+from se_nas.models import export
 from se_nas.zoo import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +54,34 @@ def test_weights_go_through(tmp_path: Path) -> None:
     ours, theirs = se_nas.load(out).state_dict(), se_nas.load(plain).state_dict()
     assert (ours["stage2.0.conv1.weight"] == theirs["stage2.0.conv1.weight"]).all()
     assert ours["fc.weight"].shape[0] == 3
+
+
+def test_an_export_takes_the_image_size_from_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told = Preprocessing(image_size=64, channels=3, classes=("cat", "dog"))
+    se_nas.save(se_nas.materialize(NAME, num_classes=2), tmp_path / "winner.safetensors", told)
+    given = [NAME, "--weights=~/winner.safetensors", "--out=~/model.pt2"]
+    for more, side in (([], 64), (["--input-size", "48"], 48)):
+        run(*given, *more)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-1].startswith(f"note: images of {side} px")
+        extra = {"preprocessing.json": ""}
+        program: Any = torch.export.load(tmp_path / "model.pt2", extra_files=extra).module()
+        with torch.no_grad():
+            assert program(torch.zeros(1, 3, side, side)).shape == (1, 2)
+        assert Preprocessing.from_json(extra["preprocessing.json"]) == told.at(side)
+
+
+def test_a_failed_check_of_an_export_is_one_line_and_leaves_the_old_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_run_onnx", lambda content, images: torch.zeros(3, 1000))
+    out = tmp_path / "model.onnx"
+    out.write_bytes(b"the good one")
+    assert "is left as it was: ONNX Runtime differs" in refused(capsys, NAME, "--out", str(out))
+    assert out.read_bytes() == b"the good one"
 
 
 def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,3 +198,30 @@ def test_the_script_helps_without_torch() -> None:
     )
     assert "--missing-se" in done.stdout
     assert "| torch" not in done.stderr
+
+
+def test_an_export_takes_sizes_from_the_file_of_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import onnx
+
+    from se_nas.data import Preprocessing
+
+    told = Preprocessing(
+        image_size=64, channels=1, crop="squash", mean=(0.5,), std=(0.2,), classes=("a", "b")
+    )
+    winner, out = tmp_path / "winner.safetensors", tmp_path / "model.onnx"
+    se_nas.save(se_nas.materialize(NAME, num_classes=2, in_channels=1), winner, told)
+    given = [NAME, "--weights", str(winner), "--out", str(out)]
+    for more, size, note in (
+        ([], 64, "images of 64 px, as the weights say"),
+        (["--input-size", "32"], 32, "images of 32 px; the weights were trained on 64 px"),
+    ):
+        run(*given, *more)
+        assert note in capsys.readouterr().out
+        found = onnx.load(out)
+        shape = [each.dim_value for each in found.graph.input[0].type.tensor_type.shape.dim]
+        assert shape[1:] == [1, size, size]
+        props = {each.key: each.value for each in found.metadata_props}
+        assert Preprocessing.from_json(props["preprocessing"]) == told.at(size)
+    assert "9 classes" in refused(capsys, *given, "--num-classes", "9")

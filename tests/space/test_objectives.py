@@ -45,7 +45,7 @@ def test_violation_is_a_share_of_the_limit() -> None:
     assert (params <= 200).violation({"params": 200}) == 0
 
 
-@pytest.mark.parametrize("limit", [0, -1, math.nan, math.inf, True, "5e6", None])
+@pytest.mark.parametrize("limit", [0, -1, math.nan, math.inf, True, "5e6", None, 10**309])
 def test_wrong_limit(limit: Any) -> None:
     with pytest.raises(InputError, match="limit") as error:
         _ = params <= limit

@@ -25,6 +25,7 @@ from se_nas import (
     per_stage,
     trunk,
 )
+from se_nas.cost import cost
 from se_nas.space.objectives import Constraint
 
 SE_TEMPLATE = SE(reduction=choice(2, 4), placement=choice("standard", "pre"))
@@ -303,6 +304,15 @@ def test_violations() -> None:
     }
     assert space.violations({"params": 50}) == {"params <= 100": -0.5}
     assert space.constraints[0] == Constraint("params", "<=", 100)
+
+
+def test_violations_take_costs_and_nothing_else() -> None:
+    space = Space("s", trunk="resnet18", constraints=[params <= 100])
+    price = cost("resnet18")
+    assert space.violations(price) == space.violations(vars(price))
+    for wrong in (Architecture("resnet18"), "resnet18", None, 5):
+        with pytest.raises(InputError, match="violations takes a Cost, not a"):
+            space.violations(wrong)  # type: ignore[arg-type]
 
 
 def optuna_study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:

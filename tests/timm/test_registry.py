@@ -15,6 +15,7 @@ from torch import nn
 import se_nas
 import se_nas.timm.registry
 from se_nas import InputError
+from se_nas.data import Preprocessing
 
 SMALL = {"architecture": "se_resnet18-depths1.1.1.1-width8_r4"}
 
@@ -263,3 +264,14 @@ def test_what_timms_registry_does_not_allow() -> None:
         timm.create_model("se-nas:se_resnet50_r16")
     with pytest.raises(RuntimeError, match="No pretrained weights exist"):
         timm.create_model("se_nas_se_resnet18_r16", pretrained=True)
+
+
+def test_a_file_of_ours_says_its_images_here_too(tmp_path: Path) -> None:
+    told = Preprocessing(image_size=64, channels=3, classes=("cat", "dog"))
+    path = tmp_path / "winner.safetensors"
+    name = "se_resnet8_small-width8_r4"
+    se_nas.save(se_nas.materialize(name, num_classes=2), path, told)
+    created = timm.create_model("se_nas", architecture=name, num_classes=2, weights=path)
+    assert created.preprocessing == told
+    se_nas.save(created, path)
+    assert se_nas.load(path).preprocessing == told

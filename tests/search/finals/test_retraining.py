@@ -19,6 +19,7 @@ from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 from rich.console import Console
 
 from se_nas import Architecture, InputError, load, materialize
+from se_nas.data import ImageShape
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import MAX_DEATHS, DataSettings, SearchConfig
 from se_nas.search.finals.retraining import (
@@ -160,12 +161,36 @@ def test_how_a_run_ends(name: str, folder: str | None, end: str) -> None:
 
 def test_the_driver_makes_the_file_that_load_reads(tmp_path: Path) -> None:
     state = materialize(SMALL, num_classes=10, in_channels=1).state_dict()
-    done = with_weights(RetrainPayload(GOOD.result, state, 10, 1), SMALL)
+    images = ImageShape(num_classes=10, in_channels=1, image_size=64).preprocessing
+    done = with_weights(RetrainPayload(GOOD.result, state, 10, 1), SMALL, images)
     file = tmp_path / "winner.safetensors"
     file.write_bytes(done.weights)
     found = load(file)
     assert found.architecture == SMALL
+    assert found.preprocessing.image_size == 64
     assert all(torch.equal(value, state[key]) for key, value in found.state_dict().items())
+
+
+def test_what_wraps_a_users_model_is_not_in_the_file(tmp_path: Path) -> None:
+    state = materialize(SMALL, num_classes=10, in_channels=1).state_dict()
+    wrapped = {f"module._orig_mod.{key}": value for key, value in state.items()}
+    done = with_weights(RetrainPayload(GOOD.result, wrapped, 10, 1), SMALL)
+    file = tmp_path / "winner.safetensors"
+    file.write_bytes(done.weights)
+    assert load(file).state_dict().keys() == state.keys()
+    assert not done.reason
+
+
+def test_another_network_of_a_users_training_is_kept_without_a_wrong_word(tmp_path: Path) -> None:
+    state = materialize(SMALL, num_classes=7, in_channels=1).state_dict()
+    done = with_weights(RetrainPayload(GOOD.result, state, 10, 1), SMALL)
+    assert done.end == "complete"
+    assert "fc.weight is 7×" in done.reason
+    file = tmp_path / "winner.safetensors"
+    file.write_bytes(done.weights)
+    with pytest.raises(InputError, match="does not say what network it holds"):
+        load(file)
+    materialize(SMALL, num_classes=7, in_channels=1, weights=file)
 
 
 def test_weights_that_no_file_can_hold_are_the_end_of_one_run_only() -> None:

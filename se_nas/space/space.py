@@ -202,10 +202,11 @@ class Space:
                 your number of classes; or a mapping, which may have ``latency_ms`` too.
                 Constraints on quantities that it does not have are left out.
 
-        >>> from se_nas.cost import cost
+        >>> from se_nas.cost import Cost
         >>> from se_nas.space.objectives import params
-        >>> Space("s", trunk="resnet18", constraints=[params <= 8e6]).violations(cost("resnet18"))
-        {'params <= 8,000,000': 0.461189}
+        >>> space = Space("s", trunk="resnet18", constraints=[params <= 8_000_000])
+        >>> space.violations(Cost(params=12_000_000, macs=1, peak_activations=1))
+        {'params <= 8,000,000': 0.5}
         """
         values = cost if isinstance(cost, Mapping) else asdict(cost)
         known = [c for c in self.constraints if c.quantity in values]

@@ -211,11 +211,11 @@ class Space:
         Raises:
             InputError: it is neither, such as an architecture: its cost depends on the images.
 
-        >>> from se_nas.cost import cost
+        >>> from se_nas.cost import Cost
         >>> from se_nas.space.objectives import params
-        >>> space = Space("s", trunk="resnet18", constraints=[params <= 5844756])
-        >>> space.violations(cost("resnet18"))
-        {'params <= 5,844,756': 1.0}
+        >>> space = Space("s", trunk="resnet18", constraints=[params <= 8_000_000])
+        >>> space.violations(Cost(params=12_000_000, macs=1, peak_activations=1))
+        {'params <= 8,000,000': 0.5}
         """
         if not isinstance(cost, Mapping) and not hasattr(cost, "params"):
             raise InputError(

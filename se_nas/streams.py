@@ -10,31 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 # What our tables and lines have beside ASCII, for a terminal or a log that has no such characters.
-PLAIN = str.maketrans(
-    {
-        "→": "->",
-        "×": "x",
-        "…": "...",
-        "–": "-",
-        "−": "-",
-        "·": "|",
-        "±": "+-",
-        "≥": ">=",
-        "≤": "<=",
-        "½": "1/2",
-        "²": "2",
-        "³": "3",
-        "₁": "1",
-        "₂": "2",
-        "τ": "tau",
-        "α": "alpha",
-        "─": "-",
-        "━": "=",
-        "│": "|",
-        "╶": "-",
-        "╴": "-",
-    }
+PAIRS = (
+    "→ ->, × x, … ..., – -, − -, · |, ± +-, ≥ >=, ≤ <=, ½ 1/2, ² 2, ³ 3, ₁ 1, ₂ 2, τ tau, α alpha"
+    ", ─ -, ━ =, │ |, ╶ -, ╴ -"
 )
+PLAIN = str.maketrans(dict(pair.split() for pair in PAIRS.split(", ")))
 # A reader that ended is no fault of anybody: ``| head``.
 GONE = (errno.EPIPE, errno.ESHUTDOWN, errno.EBADF)
 
@@ -66,6 +46,8 @@ class SteadyStream:
         return stream._stream if isinstance(stream, SteadyStream) else stream
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write takes a str, not {type(text).__name__}")
         stream = self._stream
         if stream is not None:
             with self._guarded():

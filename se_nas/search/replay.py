@@ -20,6 +20,7 @@ from se_nas.search.config import SearchConfig
 from se_nas.search.plan import price_on
 from se_nas.search.pricing.price import recorded_price
 from se_nas.search.run_dir import directory
+from se_nas.search.run_dir.resume import read_space
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import ASKED, SESSIONS, TOLD, Proposal, Record
@@ -64,8 +65,8 @@ def replay(which: str, out: str = "runs") -> Replayed:
             drivers.
     """
     run = directory.find(which, out)
-    space = Space.from_json(run.read_text(directory.SPACE))
-    config = SearchConfig.from_dict(run.read(directory.SETTINGS))
+    space = read_space(run, None)
+    config = run.settings()
     recorded = study.read_study(config, run)
     if error := study.join_error(recorded):
         raise InputError(f"the run {run.shown} cannot be replayed: {error}")

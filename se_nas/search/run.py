@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 
@@ -13,12 +12,14 @@ from se_nas.console import print_line, print_lines
 from se_nas.errors import InputError
 from se_nas.search.cluster.connection import check_addresses, connected
 from se_nas.search.config import SearchConfig
+from se_nas.search.finals import cache as finals_cache
 from se_nas.search.finals.forecast import forecast
 from se_nas.search.finals.networks import FinalNetwork, retrain, winner
 from se_nas.search.finals.retraining import Retrainer
 from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
 from se_nas.search.results import opening, run_results, summary
+from se_nas.search.results.again import show_again
 from se_nas.search.results.failed_search import explain_ends, explain_search
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.data_files import check_data_files, write_data_files
@@ -26,6 +27,7 @@ from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.run_dir.lock import run_lock
 from se_nas.search.run_dir.resume import (
     find_interrupted,
+    is_done,
     note_session,
     read_space,
     resume_notes,
@@ -95,7 +97,7 @@ def resume(
     console: Console,
     user: UserObjects = NO_OBJECTS,
 ) -> RunDirectory:
-    """Take up a run that was cut, and finish it.
+    """Take up a run that was cut, and finish it; show one again that is complete.
 
     Args:
         which: its folder, or its name in ``asked.out``.
@@ -108,17 +110,21 @@ def resume(
             cannot change.
     """
     run = directory.find(which, asked.out)
+    space, config = read_space(run, space), resumed_config(run, asked, named)
+    if is_done(run, config):
+        show_again(run, console)
+        return run
     with _driving(run):
-        config = resumed_config(run, asked, named)
         check_addresses(config)
-        plan = Plan.of(read_space(run, space), config, user, console)
+        plan = Plan.of(space, config, user, console)
         check_data_files(run, plan.images)
         run.make_folders()
+        notes = resume_notes(run)
         repaired = repair_journal(run.journal)
         print_lines(console, opening.opening(plan.space, plan.images, run))
         study = create_study(plan.space, plan.config, run, resume=True)
         with _connected(plan, run, console) as search_run:
-            for note in resume_notes(run, repaired):
+            for note in filter(None, [repaired, *notes]):
                 print_line(console, f"note: {note}")
             search_run = with_latency(search_run)
             plan = search_run.plan
@@ -231,7 +237,7 @@ def _conclude(
         )
     run_results.keep_winner(best, plan.images, run)
     run.write(RESULTS, run_results.of_run(rows, objective, searched))
-    shutil.rmtree(run.finals, ignore_errors=True)
+    finals_cache.remove(run.finals)
     try:
         latencies = measure_networks(search_run, [row.architecture for row in rows])
         rows = [row.with_latency(latency) for row, latency in zip(rows, latencies, strict=True)]

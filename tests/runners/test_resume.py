@@ -163,7 +163,9 @@ def test_ctrl_c_once_and_twice_and_a_second_driver(
             assert trial.user_attrs["id"] == running[trial.number].user_attrs["id"]
             earlier = running[trial.number].intermediate_values
             assert earlier.items() <= trial.intermediate_values.items()
-    assert "is complete" in refused(capsys, "--resume", str(run))
+    before = (run / "results.json").read_bytes()
+    assert "is complete; with more --trials it goes on" in end(start("--resume", str(run)))
+    assert (run / "results.json").read_bytes() == before
 
 
 @pytest.mark.slow

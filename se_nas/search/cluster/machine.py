@@ -49,12 +49,14 @@ def ray_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the folder that Ray takes if it is given none."""
-    return Path(environment.get("RAY_TMPDIR") or environment.get("TMPDIR") or "/tmp", "ray")
+    return Path(environment.get("RAY_TMPDIR", environment.get("TMPDIR", "/tmp")), "ray")
 
 
 def why_not(folder: Path) -> str:
     """Return why Ray cannot have this folder, which need not be there; empty if it can."""
-    path = os.path.abspath(folder)
+    if not folder.is_absolute():
+        return "it is no absolute path"
+    path = os.path.normpath(folder)
     if len(os.fsencode(path)) > LONGEST_FOLDER:
         return f"a path of more than {LONGEST_FOLDER} bytes is too long for its sockets"
     try:
@@ -158,6 +160,6 @@ def check_open_files() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != unlimited and soft < OPEN_FILES:
         raise InputError(
-            f"a process here may have {soft} files open, and Ray needs {OPEN_FILES}: "
+            f"a process here may have {soft} files open, and Ray needs {OPEN_FILES} at least: "
             "raise the limit, with `ulimit -n 4096`"
         )

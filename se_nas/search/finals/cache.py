@@ -5,7 +5,9 @@ finals/ID-seedS-epochsE.json  and  .safetensors: the network's canonical id, the
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +19,18 @@ from se_nas.search.worker.retrain import RetrainResult
 
 # Ends that a second run would repeat; an error or a lost worker may be mended by then.
 FINAL_ENDS: tuple[End, ...] = ("complete", "not_finite")
+FILE = re.compile(r"\w+-seed\d+-epochs\d+\.(json|safetensors)")
 Keep = Callable[[Architecture, int, RetrainResult], None]
+
+
+def remove(folder: Path) -> None:
+    """Remove the retrainings of a run that is complete; what else lies there stays."""
+    for file in folder.glob("*"):
+        if FILE.fullmatch(file.name):
+            with contextlib.suppress(OSError):
+                file.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 @dataclass(frozen=True)

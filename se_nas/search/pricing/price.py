@@ -64,7 +64,7 @@ def load_table(price: Price, settings: LatencySettings, run: RunDirectory) -> Ti
         signature = Signature(**data["signature"])
         table = LatencyTable(Measurements.from_dict(data["measurements"]), signature)
         return TimedPrice(price, table, settings, data["identity"], data["held_out"])
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"{display_path(path)!r} holds no table of latencies; without it the resumed run "
             "measures a new one"

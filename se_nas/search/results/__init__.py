@@ -3,6 +3,7 @@
 run_results     results.json, the winner and its weights
 opening         lines at the start of a search
 summary         lines and tables at its end
+again           a complete run's results, printed again
 failed_search   why no trial was trained to its end
 search_result   ``SearchResult``, read from a run directory
 """

@@ -12,8 +12,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.errors import InputError
 from se_nas.models.saving import load
 from se_nas.nn.model import Model
-from se_nas.search.config import SearchConfig
-from se_nas.search.run_dir.directory import RESULTS, SETTINGS, RunDirectory, display_path, find
+from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path, find
 from se_nas.search.study.records import COST, Record
 from se_nas.search.study.study import read_study
 from se_nas.search.worker.reports import End
@@ -136,20 +135,10 @@ class SearchResult:
             InputError: there is no such run, or it is not complete.
         """
         found = find(str(as_path("run", run)), out)
-        results = found.read(RESULTS) if found.complete else {}
-        if "winner" not in results:
-            raise InputError(
-                f"the run {found.shown} has no result yet; go on with resume={found.shown!r}"
-            )
-        config = SearchConfig.from_dict(found.read(SETTINGS))
+        best, verdict, finals = read_results(found)
+        config = found.settings()
         study = read_study(config if storage is None else replace(config, storage=storage), found)
-        return cls(
-            Architecture.parse(results["winner"]),
-            results["verdict"],
-            tuple(map(_final, results["finals"])),
-            _trials(study),
-            found.path,
-        )
+        return cls(best, verdict, finals, _trials(study, found), found.path)
 
     def model(self) -> Model:
         """Return the winner with its trained weights, in evaluation mode.
@@ -187,7 +176,28 @@ class SearchResult:
         )
 
 
-def _trials(study: optuna.Study) -> tuple[TrialRecord, ...]:
+def read_results(run: RunDirectory) -> tuple[Architecture, str, tuple[FinalRecord, ...]]:
+    """Return the winner, the verdict and the final networks of a complete run.
+
+    Raises:
+        InputError: it is not complete, or the file of its results is damaged.
+    """
+    results = run.read(RESULTS) if run.complete else {}
+    if "winner" not in results:
+        raise InputError(f"the run {run.shown} has no result yet; go on with resume={run.shown!r}")
+    with run.reading(RESULTS):
+        finals = tuple(map(_final, results["finals"]))
+        if not finals:
+            raise ValueError("it has no final networks")
+        return Architecture.parse(results["winner"]), str(results["verdict"]), finals
+
+
+def _trials(study: optuna.Study, run: RunDirectory) -> tuple[TrialRecord, ...]:
+    with run.reading(run.journal.name):
+        return _trials_of(study)
+
+
+def _trials_of(study: optuna.Study) -> tuple[TrialRecord, ...]:
     found: list[TrialRecord] = []
     for trial in study.get_trials(deepcopy=False):
         record = Record.of(trial)
@@ -211,12 +221,12 @@ def _trials(study: optuna.Study) -> tuple[TrialRecord, ...]:
 
 def _final(row: Mapping[str, Any]) -> FinalRecord:
     return FinalRecord(
-        row["role"],
-        row["name"],
+        str(row["role"]),
+        str(row["name"]),
         Architecture.from_json(row["architecture"]),
-        row["cost"]["params"],
-        row["cost"]["macs"],
-        tuple(row["val_accs"]),
-        tuple(row["test_accs"]),
-        tuple(row["ends"]),
+        int(row["cost"]["params"]),
+        int(row["cost"]["macs"]),
+        tuple(map(float, row["val_accs"])),
+        tuple(map(float, row["test_accs"])),
+        tuple(map(str, row["ends"])),
     )

@@ -18,11 +18,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError, is_utf8, unknown
+from se_nas.errors import InputError, first_line, is_utf8, unknown
 from se_nas.files import expand_home, replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.config_file import to_toml
 from se_nas.search.run_dir.provenance import versions
+from se_nas.settings import by_option, check_options
 from se_nas.space.space import Space
 
 SPACE, SETTINGS, VERSIONS = "space.json", "settings.json", "versions.json"
@@ -30,6 +31,7 @@ LATENCY, DRIVER = "latency.json", "driver.json"
 RESULTS, WINNER = "results.json", "winner.json"
 # Key of ``RESULTS``: why nothing in the run was trained to its end.
 FAILED = "failed"
+DAMAGED = "; put it back from a copy, or start a new run"
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,40 @@ class RunDirectory:
 
     @property
     def complete(self) -> bool:
-        """Whether the run came to its end: a winner was chosen, or the driver that joined left."""
-        try:
-            return not {"winner", "joined"}.isdisjoint(self.read(RESULTS))
-        except InputError:
+        """Whether the run came to its end: a winner was chosen, or the driver that joined left.
+
+        Raises:
+            InputError: the file of its results cannot be read.
+        """
+        if not os.path.lexists(self.path / RESULTS):
             return False
+        return not {"winner", "joined"}.isdisjoint(self.read(RESULTS))
+
+    def settings(self) -> SearchConfig:
+        """Read the settings of the run.
+
+        Raises:
+            InputError: their file cannot be read, or holds others than this version's.
+        """
+        data = self.read(SETTINGS)
+        with self.reading(SETTINGS):
+            if "data" not in data:
+                raise InputError("it holds no settings of a run")
+            config = SearchConfig.from_dict(data)
+            check_options(SearchConfig, by_option(config))
+            return config
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Turn what a damaged file leads to into one line that names it and says what to do."""
+        where = display_path(self.path / name)
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{where!r}: {error}{DAMAGED}") from None
+        except (ValueError, TypeError, KeyError, AttributeError, LookupError) as error:
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise InputError(f"{where!r} is damaged ({reason}){DAMAGED}") from None
 
     @property
     def failed(self) -> bool:
@@ -138,7 +169,14 @@ class RunDirectory:
         return f" ({display_path(path)})"
 
     def make_folders(self) -> None:
-        """Make the folders that are written into while the run goes."""
+        """Make the folders that are written into while the run goes.
+
+        Raises:
+            InputError: something else has the name of one.
+        """
+        for folder in (self.errors, self.checkpoints, self.finals, self.path / "tune"):
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise InputError(f"{display_path(folder)!r} is no folder; move it away")
         for folder in (self.errors, self.checkpoints):
             folder.mkdir(exist_ok=True)
 
@@ -171,7 +209,8 @@ class RunDirectory:
                 raise
             data = None
         if not isinstance(data, dict):
-            raise InputError(f"{display_path(self.path / name)!r} holds no JSON object")
+            where = display_path(self.path / name)
+            raise InputError(f"{where!r} holds no JSON object{DAMAGED}")
         return data
 
     def read_text(self, name: str) -> str:
@@ -265,8 +304,9 @@ def _taken(run: RunDirectory) -> str:
     head = f"the run {str(run.path)!r} exists already"
     if not (run.path / SETTINGS).is_file():
         return f"{head}; give another `name` or `out`"
-    if run.complete:
-        return f"{head} and is complete; give another `name` or `out`"
+    with contextlib.suppress(InputError):
+        if run.complete:
+            return f"{head} and is complete; give another `name` or `out`"
     return f"{head}; finish it with {run.resume}, or give another `name` or `out`"
 
 
@@ -304,5 +344,9 @@ def display_path(path: Path) -> str:
 def last_error(run: RunDirectory) -> str:
     """Return `` (LINE)``, the last line of the newest traceback in a run; empty without one."""
     files = sorted(run.errors.glob("*.txt"), key=lambda file: file.stat().st_mtime)
-    lines = files[-1].read_text(encoding="utf-8").strip().splitlines() if files else []
-    return f" ({lines[-1]})" if lines else ""
+    for file in reversed(files):
+        with contextlib.suppress(OSError):
+            lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            if lines:
+                return f" ({lines[-1]})"
+    return ""

@@ -16,11 +16,14 @@ from se_nas.search.run_dir.compatibility import (
     check_settings,
     check_space,
 )
-from se_nas.search.run_dir.directory import RESULTS, SETTINGS, SPACE, VERSIONS, RunDirectory
+from se_nas.search.run_dir.directory import SETTINGS, SPACE, VERSIONS, RunDirectory
 from se_nas.search.run_dir.lock import is_held
 from se_nas.search.run_dir.provenance import versions
 from se_nas.settings import by_option, with_options
 from se_nas.space.space import Space
+
+# Settings that a complete run goes on for.
+MORE = ("trials", "top", "final_seeds", "final_epochs")
 
 
 def read_space(run: RunDirectory, given: Space | None) -> Space:
@@ -30,7 +33,8 @@ def read_space(run: RunDirectory, given: Space | None) -> Space:
         InputError: another one is given, or this version reads the file as another one.
     """
     written = run.read(SPACE)
-    space = Space.from_json(run.read_text(SPACE))
+    with run.reading(SPACE):
+        space = Space.from_json(run.read_text(SPACE))
     for other, whose in ((space, "as this version reads it"), (given, "as it is given")):
         if other is None:
             continue
@@ -48,7 +52,7 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
     Raises:
         InputError: an option differs that cannot change.
     """
-    stored = SearchConfig.from_dict(run.read(SETTINGS))
+    stored = run.settings()
     changes = check_settings(stored, asked, named, f"the run {run.shown}")
     config = with_options(stored, changes)
     if config.storage is not None and HIDDEN in config.storage:
@@ -56,12 +60,13 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
             f"the storage of the run {run.shown} needs its password, which is not kept: give "
             f"`storage={config.storage!r}`"
         )
-    if run.complete and not {"trials", "top", "final_seeds", "final_epochs"} & set(changes):
-        raise InputError(
-            f"the run {run.shown} is complete: its results are in {RESULTS}; with more `trials` it "
-            "goes on"
-        )
     return config
+
+
+def is_done(run: RunDirectory, config: SearchConfig) -> bool:
+    """Return whether a run is complete and these settings ask for nothing more."""
+    stored = run.settings()
+    return run.complete and all(getattr(config, name) == getattr(stored, name) for name in MORE)
 
 
 def find_interrupted(space: Space, config: SearchConfig) -> RunDirectory | None:
@@ -70,11 +75,11 @@ def find_interrupted(space: Space, config: SearchConfig) -> RunDirectory | None:
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         run = RunDirectory(file.parent)
         try:
-            settings = SearchConfig.from_dict(run.read(SETTINGS))
-            same = run.read(SPACE) == _plain(space) and _fixed(settings) == _fixed(config)
+            same = run.read(SPACE) == _plain(space) and _fixed(run.settings()) == _fixed(config)
+            complete = run.complete
         except (InputError, TypeError):  # of another version
             continue
-        if same and not run.complete and not run.failed and not is_held(run):
+        if same and not complete and not run.failed and not is_held(run):
             return run
     return None
 
@@ -84,15 +89,14 @@ def _fixed(config: SearchConfig) -> dict[str, Any]:
     return fixed | {"processes": config.processes}
 
 
-def resume_notes(run: RunDirectory, repaired: str = "") -> list[str]:
-    """Return notes on a run that is taken up: a repaired journal, versions that changed."""
+def resume_notes(run: RunDirectory) -> list[str]:
+    """Return notes on a run that is taken up: versions that changed."""
     last, now = _last_session(run), versions()
-    different = [
+    return [
         f"{name} was {last.get(name, 'unknown')} and is {value}"
         for name, value in now.items()
         if last.get(name) != value
     ]
-    return [repaired, *different] if repaired else different
 
 
 def note_session(run: RunDirectory, config: SearchConfig) -> None:
@@ -106,5 +110,6 @@ def note_session(run: RunDirectory, config: SearchConfig) -> None:
 
 def _last_session(run: RunDirectory) -> dict[str, Any]:
     began = run.read(VERSIONS)
-    sessions: list[Any] = began.get("resumed", [])
-    return began | (sessions[-1] if sessions else {})
+    with run.reading(VERSIONS):
+        sessions: list[Any] = list(began.get("resumed", []))
+        return began | (sessions[-1] if sessions else {})

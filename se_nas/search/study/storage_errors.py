@@ -39,6 +39,7 @@ FULL = {
     errno.ENOSPC: "is full",
     errno.EDQUOT: "is over its quota",
     errno.EROFS: "can only be read",
+    errno.EFBIG: "takes no larger files (`ulimit -f`)",
     errno.EIO: "has an input/output error",
 }
 

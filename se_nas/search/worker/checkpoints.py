@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import shutil
 import socket
 import zipfile
@@ -20,6 +21,7 @@ import torch
 
 # Saving may take this share of the time: an epoch that is shorter than that goes without.
 SHARE = 0.05
+OURS = re.compile(r"trial-\d{5,}(\.pt|\..*\.part)?")
 
 
 def file_of(folder: Path | str, number: int) -> Path:
@@ -70,6 +72,8 @@ def tidy(folder: Path, running: set[int]) -> None:
     """Remove what a killed run left: half-written files, checkpoints of trials that are over."""
     kept = {of(folder, number) for number in running for of in (file_of, folder_of)}
     for file in set(folder.glob("trial-*")) - kept:
+        if not OURS.fullmatch(file.name):
+            continue
         if file.is_dir():
             shutil.rmtree(file, ignore_errors=True)
         else:

@@ -208,9 +208,10 @@ class SETrial(tune.Trainable):
     def _load(self) -> SavedTrial | None:
         file = self._file()
         saved: SavedTrial | None = None if file is None else checkpoints.load(file)
-        if saved is not None:
-            self.epochs, self.measured = list(saved["epochs"]), dict(saved["measured"])
-            self.earlier_s, self.taken_up = saved["seconds"], list(saved["epochs"])
+        if not isinstance(saved, dict) or not SavedTrial.__required_keys__ <= saved.keys():
+            return None  # somebody else's file
+        self.epochs, self.measured = list(saved["epochs"]), dict(saved["measured"])
+        self.earlier_s, self.taken_up = saved["seconds"], list(saved["epochs"])
         return saved
 
     def _save(self) -> None:

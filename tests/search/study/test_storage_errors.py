@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
+import uuid
 from pathlib import Path
 
 import optuna
@@ -130,6 +132,52 @@ def test_zeros_after_a_power_cut_are_removed(tmp_path: Path) -> None:
     journal.write_bytes(content + b"\0" * 512 + b"\n\0\0")
     assert "removed" in repair_journal(journal)
     assert values(journal) == [0.0, 1.0, 9.0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(b'{"op_code": 0}\n' * 200),
+        b"op_code,study_name\n0,run\n",
+        b'{"op_code": 0, "study_name": "run"}\nno record\n{"op_code": 4}\n',
+        b'{"op_code": 0, "study_name": "run"}\n{"another": "file"}\n',
+        '{"op_code": 0, "study_name": "run"}\n'.encode("utf-16"),
+        b"\0" * 4096,
+        b"text",
+    ],
+    ids=["gzip", "table", "middle", "foreign", "utf-16", "zeros", "text"],
+)
+def test_what_no_driver_wrote_is_refused_and_left_as_it_is(content: bytes, tmp_path: Path) -> None:
+    journal = tmp_path / "study.journal"
+    journal.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"study\.journal', line \d: .*nothing was changed"
+    ) as found:
+        repair_journal(journal)
+    assert "\n" not in str(found.value)
+    assert journal.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["study.journal"]
+
+
+def test_each_tail_that_is_cut_is_kept_beside_the_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "study.journal"
+    whole = write(journal)
+    for number, tail in enumerate((b'{"op_co', b"\0\0\0", b'{"op_code": 5, "a"\0\0'), start=1):
+        journal.write_bytes(whole + tail)
+        assert f"kept in study.journal.cut-{number}" in repair_journal(journal)
+        assert journal.read_bytes() == whole
+        assert (tmp_path / f"study.journal.cut-{number}").read_bytes() == tail
+
+
+def test_only_the_lock_is_removed_beside_a_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "study.journal"
+    write(journal)
+    left = [f"study.journal.lock{uuid.uuid4()}.rename", "study.journal.lock"]
+    foreign = ["study.journal.lock-why.txt", "study.journal.locked", "study.journal.copy"]
+    for name in left + foreign:
+        (tmp_path / name).touch()
+    repair_journal(journal)
+    assert {file.name for file in tmp_path.iterdir()} == {"study.journal", *foreign}
 
 
 def test_the_lock_of_a_dead_writer_is_not_waited_for(tmp_path: Path) -> None:

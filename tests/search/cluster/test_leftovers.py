@@ -125,6 +125,13 @@ def test_a_token_is_removed_only_by_its_option(
     assert not token.exists()
 
 
+def fail_on_a_cluster(folder: Path, errors: Path) -> None:
+    with connected(SearchConfig(gpus=0, dashboard=False), errors):
+        [session] = (path.parent for path in folder.glob(f"ray/session_2*/{MARK}"))
+        assert leftovers.is_live(session)
+        raise RuntimeError("the search fails")
+
+
 def test_nothing_of_a_cluster_stays_and_logs_are_kept_if_the_search_fails(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,13 +141,8 @@ def test_nothing_of_a_cluster_stays_and_logs_are_kept_if_the_search_fails(
     (places / "errors").mkdir()
     configure_ray(None)
     try:
-        with (
-            pytest.raises(RuntimeError, match="the search fails"),
-            connected(SearchConfig(gpus=0, dashboard=False), places / "errors"),
-        ):
-            [session] = (path.parent for path in short.glob(f"ray/session_*/{MARK}"))
-            assert leftovers.is_live(session.resolve())
-            raise RuntimeError("the search fails")
+        with pytest.raises(RuntimeError, match="the search fails"):
+            fail_on_a_cluster(short, places / "errors")
         assert not [*short.rglob("*")]
     finally:
         shutil.rmtree(short, ignore_errors=True)

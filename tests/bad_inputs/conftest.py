@@ -16,6 +16,7 @@ from se_nas.cli import main
 LONGEST = 480
 
 Refused = Callable[..., str]
+RefusedAll = Callable[[Callable[[Any], Any], dict[str, Any]], None]
 
 
 def check_line(line: str) -> None:
@@ -83,5 +84,21 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
         check_line(str(error.value))
         assert listing(tmp_path) == before, "something was written"
         return str(error.value)
+
+    return refused
+
+
+@pytest.fixture
+def refuse_all(refuse: Refused) -> RefusedAll:
+    """A function that must refuse each of many values, of which those are named that it takes."""
+
+    def refused(function: Callable[[Any], Any], values: dict[str, Any]) -> None:
+        taken: list[str] = []
+        for why, value in values.items():
+            try:
+                refuse(function, value)
+            except BaseException as error:  # pytest's own are no Exception
+                taken.append(f"{why}: {type(error).__name__}: {str(error)[:200]}")
+        assert not taken, "\n".join(taken)
 
     return refused

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bad_texts import bad_documents, bad_names, bad_texts, bad_values
 
-from conftest import Refused
+from conftest import Refused, RefusedAll
 from se_nas import SE, Architecture, Space, choice, optional, params, per_stage, trunk
 
 ARCHITECTURE = Architecture("resnet8_small", SE(reduction=4))
@@ -21,12 +21,11 @@ SPACE = Space(
 NAMES = dict(bad_names())
 
 
-@pytest.mark.parametrize("why", NAMES)
-def test_a_misspelt_name(why: str, refuse: Refused) -> None:
-    refuse(Architecture.parse, NAMES[why])
+def test_a_misspelt_name(refuse_all: RefusedAll) -> None:
+    refuse_all(Architecture.parse, NAMES)
 
 
-@pytest.mark.parametrize("why", [*NAMES][::4])
+@pytest.mark.parametrize("why", [*NAMES][::6])
 def test_a_misspelt_name_on_the_command_line(why: str, command: Refused) -> None:
     if "\0" not in NAMES[why]:
         command("materialize", "--summary", "--", NAMES[why])
@@ -37,9 +36,9 @@ TEXTS = dict(bad_texts(ARCHITECTURE.to_json()))
 S_TEXTS = dict(bad_texts(SPACE.to_json()))
 
 
-@pytest.mark.parametrize("why", TEXTS)
-def test_bytes_that_are_no_architecture(why: str, refuse: Refused) -> None:
-    refuse(Architecture.from_json, TEXTS[why].decode("utf-8", errors="surrogateescape"))
+def test_bytes_that_are_no_architecture(refuse_all: RefusedAll) -> None:
+    texts = {why: text.decode("utf-8", errors="surrogateescape") for why, text in TEXTS.items()}
+    refuse_all(Architecture.from_json, texts)
 
 
 @pytest.mark.parametrize("why", S_TEXTS)
@@ -64,9 +63,8 @@ A_DOCUMENTS = dict(bad_documents(ARCHITECTURE.to_json(), A_OPTIONAL))
 A_VALUES = dict(bad_values(ARCHITECTURE.to_json(), A_ALLOWED))
 
 
-@pytest.mark.parametrize("why", [*A_DOCUMENTS, *A_VALUES])
-def test_an_architecture_with_a_mistake(why: str, refuse: Refused) -> None:
-    refuse(Architecture.from_json, (A_DOCUMENTS | A_VALUES)[why])
+def test_an_architecture_with_a_mistake(refuse_all: RefusedAll) -> None:
+    refuse_all(Architecture.from_json, A_DOCUMENTS | A_VALUES)
 
 
 S_DOCUMENTS = dict(bad_documents(SPACE.to_json(), A_OPTIONAL - {"name"} | {"2"}))
@@ -80,6 +78,9 @@ S_ALLOWED = A_ALLOWED | {
 S_VALUES = dict(bad_values(SPACE.to_json(), S_ALLOWED))
 
 
-@pytest.mark.parametrize("why", [*S_DOCUMENTS, *S_VALUES])
-def test_a_space_with_a_mistake(why: str, refuse: Refused) -> None:
-    refuse(Space.from_json, (S_DOCUMENTS | S_VALUES)[why])
+def test_a_space_with_a_mistake(refuse_all: RefusedAll) -> None:
+    refuse_all(Space.from_json, S_DOCUMENTS | S_VALUES)
+
+
+def test_there_are_hundreds_of_them() -> None:
+    assert sum(map(len, (NAMES, TEXTS, A_DOCUMENTS, A_VALUES, S_DOCUMENTS, S_VALUES))) > 600

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from se_nas.cli import main
 from se_nas.search.cluster import leftovers
+from se_nas.search.cluster.connection import connected
 from se_nas.search.cluster.leftovers import MARK
+from se_nas.search.cluster.ray_environment import configure_ray
+from se_nas.search.config import SearchConfig
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +123,30 @@ def test_a_token_is_removed_only_by_its_option(
     assert token.is_file()
     assert str(token) in clean(capsys, "--yes", "--token")
     assert not token.exists()
+
+
+def fail_on_a_cluster(folder: Path, errors: Path) -> None:
+    with connected(SearchConfig(gpus=0, dashboard=False), errors):
+        [session] = (path.parent for path in folder.glob(f"ray/session_2*/{MARK}"))
+        assert leftovers.is_live(session)
+        raise RuntimeError("the search fails")
+
+
+def test_nothing_of_a_cluster_stays_and_logs_are_kept_if_the_search_fails(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Path(tempfile.mkdtemp(dir="/tmp"))  # as the path of a socket must be
+    monkeypatch.setattr("tempfile.tempdir", str(short))
+    monkeypatch.setenv("RAY_TMPDIR", str(short))
+    (places / "errors").mkdir()
+    configure_ray(None)
+    try:
+        with pytest.raises(RuntimeError, match="the search fails"):
+            fail_on_a_cluster(short, places / "errors")
+        assert not [*short.rglob("*")]
+    finally:
+        shutil.rmtree(short, ignore_errors=True)
+    assert (places / "errors" / "ray" / "raylet.out").read_text()
 
 
 def test_logs_with_something_in_them_are_kept(places: Path) -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as v2F
 
 from se_nas.data.images import Batch
-from se_nas.data.pictures import ImageError
+from se_nas.data.pictures import ImageError, shown_in_8_bits
 from se_nas.errors import InputError
 
 
@@ -79,6 +79,10 @@ def to_image(item: Any) -> Tensor:
     """
     image = _pair(item)[0]
     if isinstance(image, Image.Image):
+        try:
+            image = shown_in_8_bits(image)
+        except ValueError as error:
+            raise InputError(f"has an image of {error}") from None
         image = v2F.pil_to_tensor(image)
     elif isinstance(image, np.ndarray):
         if image.ndim not in (2, 3):

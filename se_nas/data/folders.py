@@ -7,9 +7,10 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+from torchvision.datasets.folder import make_dataset
 
-PICTURES = (*IMG_EXTENSIONS, ".gif", ".jfif")
+from se_nas.data.pictures import SUFFIXES
+
 # Left by file managers and servers beside the names that begin with a dot.
 LITTER = frozenset(
     name.lower()
@@ -35,7 +36,7 @@ class ClassFolders(NamedTuple):
     Attributes:
         classes: the names, sorted; a label is a position among them.
         samples: (path, label) of each picture.
-        others: how many files are of other kinds than ``PICTURES``, by suffix.
+        others: how many files are of other kinds than ``SUFFIXES``, by suffix.
     """
 
     classes: list[str]
@@ -59,7 +60,7 @@ def read_class_folders(root: Path) -> ClassFolders:
         if any(map(is_litter, os.path.relpath(path, root).split(os.sep))):
             return False
         suffix = os.path.splitext(path)[1].lower()
-        if suffix not in PICTURES:
+        if suffix not in SUFFIXES:
             others[suffix or "no suffix"] += 1
             return False
         # A pipe would be waited for; a link that leads nowhere is told of as damaged.

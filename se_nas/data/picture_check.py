@@ -17,7 +17,7 @@ import PIL
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from se_nas.data.pictures import try_picture
+from se_nas.data.pictures import reason_against
 from se_nas.errors import InputError
 from se_nas.files import cache_folder, replace_atomically
 
@@ -52,8 +52,8 @@ class _Look(Dataset[list[tuple[int, str]]]):
         """Return the positions of pictures that cannot be read, with the reasons."""
         found = []
         for position in positions:
-            reason = try_picture(self.paths[position])
-            if isinstance(reason, str):
+            reason = reason_against(self.paths[position])
+            if reason:
                 found.append((position, reason))
         return found
 
@@ -109,7 +109,7 @@ def _cache_file(paths: Sequence[str], stats: Sequence[tuple[int, int]]) -> Path 
     folder = cache_folder("pictures")
     if folder is None:
         return None
-    digest = hashlib.sha256(f"1 {PIL.__version__}".encode())
+    digest = hashlib.sha256(f"2 {PIL.__version__}".encode())
     for path, (size, time) in zip(paths, stats, strict=True):
         digest.update(f"{path}\0{size} {time}\n".encode(errors="surrogateescape"))
     return folder / f"{digest.hexdigest()[:24]}.json"

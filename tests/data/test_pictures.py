@@ -45,7 +45,7 @@ def test_sixteen_bit_grey_of_the_other_byte_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 def test_pixels_whose_white_is_not_known_are_refused(tmp_path: Path, kind: Any) -> None:
     Image.fromarray(RAMP.astype(kind)).save(tmp_path / "a.tif")
-    with pytest.raises(ImageError, match=r"a.tif' cannot be read \(its pixels are .* 8 or 16 bits"):
+    with pytest.raises(ImageError, match=r"a.tif' cannot be read \(.*: save it in 8 or 16 bits"):
         open_picture(str(tmp_path / "a.tif"))
 
 
@@ -133,7 +133,7 @@ def test_a_large_photo_is_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)  # the picture has 400
     assert shown(tmp_path / "a.png").shape == (20, 20, 3)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ImageError, match="exceeds limit"):
+    with pytest.raises(ImageError, match="more than 200 pixels"):
         open_picture(str(tmp_path / "a.png"))
 
 
@@ -224,7 +224,7 @@ def test_pictures_that_cannot_be_read_are_found_at_the_start(tmp_path: Path, eac
     assert "\n" not in str(e.value)
     data = load("imagefolder", tmp_path, image_size=16, skip_corrupt=True)
     assert sorted(data.skipped) == wrong
-    assert data.skipped["test/b/4.png"] == "No such file or directory"
+    assert data.skipped["test/b/4.png"] == "a link to nothing"
     counts = [len(part) for part in (data.train, data.val, data.test)]
     assert counts == [2 * each - 1, 2 * each - 1, 2 * each - 2]
     assert "(4 pictures that cannot be read left out)" in data.summary()
@@ -232,7 +232,9 @@ def test_pictures_that_cannot_be_read_are_found_at_the_start(tmp_path: Path, eac
         part.__getitems__(range(len(part)))  # type: ignore[union-attr]
 
 
-def test_a_second_look_reads_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_look_reads_no_picture(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _damage(folder(tmp_path, ("train", "val", "test")))
     looked: list[int] = []
 
@@ -247,7 +249,7 @@ def test_a_second_look_reads_no_picture(tmp_path: Path, monkeypatch: pytest.Monk
     assert [look(), look()] == [36, 0]
     os.utime(tmp_path / "train/a/0.png", (1, 1))
     assert [look(), look()] == [36, 0]
-    for file in tmp_path.glob("cache/se-nas/pictures/*"):
+    for file in cache.glob("se-nas/pictures/*"):
         file.write_bytes(b"\xff[")  # a damaged cache is none
     assert look() == 36
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")  # one that cannot be written
@@ -292,8 +294,3 @@ def test_other_names_of_the_parts_are_named(tmp_path: Path) -> None:
         InputError, match=r"val/ or test/ is missing .*\(it has train, validation\)"
     ):
         load("imagefolder", tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
     Raises:
         InputError: an option differs that cannot change.
     """
-    stored = run.settings()
+    stored = _without_unused_folder(run.settings())
     changes = check_settings(stored, asked, named, f"the run {run.shown}")
     config = with_options(stored, changes)
     if config.storage is not None and HIDDEN in config.storage:
@@ -65,8 +66,15 @@ def resumed_config(run: RunDirectory, asked: SearchConfig, named: Collection[str
 
 def is_done(run: RunDirectory, config: SearchConfig) -> bool:
     """Return whether a run is complete and these settings ask for nothing more."""
-    stored = run.settings()
+    stored = _without_unused_folder(run.settings())
     return run.complete and all(getattr(config, name) == getattr(stored, name) for name in MORE)
+
+
+def _without_unused_folder(stored: SearchConfig) -> SearchConfig:
+    """Return settings without a data folder that earlier versions took and never read."""
+    if stored.data.name == "digits" or stored.data.name.endswith(".py"):
+        return replace(stored, data=replace(stored.data, data_dir=None))
+    return stored
 
 
 def find_interrupted(space: Space, config: SearchConfig) -> RunDirectory | None:

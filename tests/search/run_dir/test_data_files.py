@@ -69,7 +69,11 @@ def test_a_run_of_an_earlier_version_has_them_from_now_on(tmp_path: Path) -> Non
         check_data_files(run, read(root))
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", gzip.compress(b"[1]"), gzip.compress(b"{")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", gzip.compress(b"[1]"), gzip.compress(b"{")],
+    ids=["empty", "not packed", "no object", "no JSON"],
+)
 def test_a_damaged_list_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / DATA_FILES).write_bytes(content)
     with pytest.raises(InputError, match=r"data.json.gz' is damaged"):

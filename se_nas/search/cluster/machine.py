@@ -94,6 +94,22 @@ def _is_private(folder: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and private
 
 
+def provide_home(environment: MutableMapping[str, str] = os.environ) -> None:
+    """See to it that there is a home: Ray asks for it when it is imported.
+
+    A container may run as a user whom nobody has told it of, without ``HOME``.
+
+    Raises:
+        InputError: there is none, and no folder that could be one.
+    """
+    if environment.get("HOME") or os.path.isabs(os.path.expanduser("~")):
+        return
+    for private in private_folders(environment):
+        environment["HOME"] = str(private)
+        return
+    raise InputError("there is no home folder: set HOME to a folder that can be written")
+
+
 def provide_token(environment: MutableMapping[str, str] = os.environ) -> None:
     """See to it that Ray has a token: where the home takes none, it lies in a temporary folder.
 

@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from se_nas.search.cluster.machine import provide_home
+
 
 def configure_ray(address: str | None) -> None:
     """Set Ray's variables: loopback for a cluster of our own, the token for a running one.
@@ -14,6 +16,7 @@ def configure_ray(address: str | None) -> None:
     Args:
         address: of a running cluster; None if one will be started on this machine.
     """
+    provide_home()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")

@@ -127,7 +127,9 @@ def read_study(config: SearchConfig, run: RunDirectory) -> optuna.Study:
         )
     except Exception as error:  # the drivers behind a URL raise many types
         reason = first_line(error)
-        raise InputError(f"the study of {run.shown} cannot be opened: {reason}") from None
+        raise InputError(
+            f"the study of {run.shown} cannot be opened in {_place(config, run)}: {reason}"
+        ) from None
 
 
 @contextlib.contextmanager

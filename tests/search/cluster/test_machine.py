@@ -81,6 +81,17 @@ def test_the_token_is_in_the_home_or_where_it_can_be(tmp_path: Path) -> None:
     assert token.read_text() == before
 
 
+def test_a_user_whom_the_machine_does_not_know_has_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"TMPDIR": str(tmp_path)}
+    machine.provide_home(environment)
+    assert environment == {"TMPDIR": str(tmp_path)}, "it is known here"
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    machine.provide_home(environment)
+    assert environment["HOME"] == str(tmp_path / f"ray-{os.geteuid()}")
+
+
 @pytest.mark.parametrize("home", [None, "file", "empty"])
 def test_a_home_that_takes_no_token_is_done_without(home: str | None, tmp_path: Path) -> None:
     environment = {"TMPDIR": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""How a loader's processes pass batches on: in shared memory, or by a pipe where it does not serve.
+"""The way of batches from a loader's processes: shared memory, or a pipe where it does not serve.
 
 PyTorch puts each tensor into ``/dev/shm`` and passes an open file by a socket in ``TMPDIR``. A
 container has 64 MB there, less than one batch of 128 photos: the batch is dropped and the loader

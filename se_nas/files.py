@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 from se_nas.errors import InputError
@@ -64,14 +65,13 @@ def replace_atomically(path: str | Path, content: bytes) -> None:
         raise
 
 
-def cache_folder(kind: str) -> Path | None:
-    """Return ``se-nas/KIND`` below ``XDG_CACHE_HOME`` if that is absolute, or below ``~/.cache``.
+def cache_folder() -> Path:
+    """Return ``se-nas`` below ``XDG_CACHE_HOME`` if that is absolute, or below ``~/.cache``.
 
-    None for a user without a home.
+    For a user without a home, as in a container, it is a temporary folder.
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        base = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    return base / "se-nas" / kind
+    home = os.path.expanduser("~")
+    if not os.path.isabs(given) and not os.path.isabs(home):
+        return Path(tempfile.gettempdir(), f"se-nas-{os.geteuid()}")
+    return Path(given if os.path.isabs(given) else Path(home, ".cache"), "se-nas")

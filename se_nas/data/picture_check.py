@@ -105,28 +105,23 @@ def unreadable_pictures(
     return reasons
 
 
-def _cache_file(paths: Sequence[str], stats: Sequence[tuple[int, int]]) -> Path | None:
-    folder = cache_folder("pictures")
-    if folder is None:
-        return None
+def _cache_file(paths: Sequence[str], stats: Sequence[tuple[int, int]]) -> Path:
     digest = hashlib.sha256(f"2 {PIL.__version__}".encode())
     for path, (size, time) in zip(paths, stats, strict=True):
         digest.update(f"{path}\0{size} {time}\n".encode(errors="surrogateescape"))
-    return folder / f"{digest.hexdigest()[:24]}.json"
+    return cache_folder() / "pictures" / f"{digest.hexdigest()[:24]}.json"
 
 
-def _read_cache(cache: Path | None) -> dict[str, str] | None:
+def _read_cache(cache: Path) -> dict[str, str] | None:
     try:
-        found = None if cache is None else json.loads(cache.read_text(encoding="utf-8"))
+        found = json.loads(cache.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     readable = isinstance(found, dict) and all(isinstance(v, str) for v in found.values())
     return found if readable else None
 
 
-def _write_cache(cache: Path | None, reasons: Mapping[str, str]) -> None:
-    if cache is None:
-        return
+def _write_cache(cache: Path, reasons: Mapping[str, str]) -> None:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         replace_atomically(cache, json.dumps(reasons).encode())

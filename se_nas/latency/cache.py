@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from se_nas.errors import first_line
-from se_nas.files import replace_atomically
+from se_nas.files import cache_folder, replace_atomically
 from se_nas.latency.table import Measurements
 
 
@@ -57,14 +55,5 @@ def open_cache(folder: str | None, identity: Mapping[str, Any]) -> Cache:
     """Return the cache file of a device, in ``folder`` or the user's cache folder."""
     text = json.dumps(dict(identity), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Cache((user_folder() if folder is None else Path(folder)) / f"{digest}.json", identity)
-
-
-def user_folder() -> Path:
-    """Return ``se-nas/latency`` below ``XDG_CACHE_HOME`` if that is absolute, or ``~/.cache``."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    home = os.path.expanduser("~")
-    if not os.path.isabs(given) and not os.path.isabs(home):  # no such user, in a container
-        return Path(tempfile.gettempdir(), f"se-nas-{os.geteuid()}", "latency")
-    base = Path(given) if os.path.isabs(given) else Path(home, ".cache")
-    return base / "se-nas" / "latency"
+    own = cache_folder() / "latency" if folder is None else Path(folder)
+    return Cache(own / f"{digest}.json", identity)

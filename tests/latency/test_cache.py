@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from se_nas import Architecture
+from se_nas.files import cache_folder
 from se_nas.latency.blocks import blocks
-from se_nas.latency.cache import open_cache, user_folder
+from se_nas.latency.cache import open_cache
 from se_nas.latency.settings import Signature
 from se_nas.latency.table import Latency, Measurements, ProfiledNetwork
 
@@ -115,8 +116,8 @@ def test_a_write_that_fails_leaves_the_old_file(
 
 def test_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert user_folder() == tmp_path / "se-nas" / "latency"
+    assert cache_folder() == tmp_path / "se-nas"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert user_folder() == Path.home() / ".cache" / "se-nas" / "latency"
+    assert cache_folder() == Path.home() / ".cache" / "se-nas"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert open_cache(None, IDENTITY).path.parent == Path.home() / ".cache" / "se-nas" / "latency"

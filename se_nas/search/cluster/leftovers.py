@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from se_nas.latency.cache import user_folder
+from se_nas.files import cache_folder
 
 MARK = "se_nas.json"
 # What Ray writes beside its sessions.
@@ -72,7 +72,7 @@ def leftovers(folders: Iterable[Path] | None = None) -> list[Leftover]:
         if (session / MARK).is_file() and not session.is_symlink()
     ]
     busy = any(each.in_use for each in sessions)
-    cache = Leftover(user_folder().parent, "measured latencies and other caches", busy)
+    cache = Leftover(cache_folder(), "measured latencies, pictures that were looked at", busy)
     return [*sessions, *([cache] if cache.path.is_dir() else [])]
 
 

@@ -3,7 +3,7 @@
 PyTorch puts each tensor into ``/dev/shm`` and passes an open file by a socket in ``TMPDIR``. A
 container has 64 MB there, less than one batch of 128 photos: the batch is dropped and the loader
 waits for ever. A batch that goes through the pipe needs neither memory nor files nor sockets; it is
-copied twice, which costs some 50 ms for such a batch.
+copied twice, which costs some tenths of a second for such a batch.
 """
 
 from __future__ import annotations

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from se_nas import InputError
 from se_nas.latency.settings import LatencySettings
-from se_nas.search.config import DataSettings, SearchConfig, TrialSettings, without_password
+from se_nas.search.config import (
+    DataSettings,
+    SearchConfig,
+    TrialSettings,
+    config_from_options,
+    without_password,
+)
+from se_nas.search.config_file import read_settings
+from se_nas.settings import by_option
 from se_nas.training.recipes import Recipe
 
 # The settings.json of a run of commit eade8cf, with a folder of data.
@@ -87,3 +96,25 @@ def test_passwords_are_not_shown() -> None:
     assert without_password("mysql://host/db?password=secret&x=1") == (
         "mysql://host/db?password=***&x=1"
     )
+
+
+def test_the_home_folder_is_meant_by_its_sign_in_every_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    paths = ("space", "data", "train", "data_dir", "out", "latency_cache")
+    given = {name: f"~/{name}.py" for name in paths} | {"storage": "sqlite:///~/study.db"}
+    (tmp_path / "run.toml").write_text("".join(f'{k} = "{v}"\n' for k, v in given.items()))
+    for written in (given, read_settings("~/run.toml")):
+        found = by_option(config_from_options(written))
+        assert {name: found[name] for name in paths} == {
+            name: str(tmp_path / f"{name}.py") for name in paths
+        }
+        assert found["storage"] == f"sqlite:///{tmp_path}/study.db"
+    assert SearchConfig(out="~/runs").out == str(tmp_path / "runs")
+    assert SearchConfig(out="a~b").out == "a~b"
+
+
+def test_a_home_that_is_not_known_is_one_line() -> None:
+    with pytest.raises(InputError, match="'~nobody-has-this-name/runs': that home folder"):
+        SearchConfig(out="~nobody-has-this-name/runs")

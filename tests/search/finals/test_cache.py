@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from se_nas import Architecture
-from se_nas.search.finals.cache import RetrainingCache
+from se_nas.search.finals.cache import RetrainingCache, remove
 from se_nas.search.worker.reports import End
 from se_nas.search.worker.retrain import RetrainResult
 
@@ -98,3 +98,16 @@ def test_a_result_that_another_version_wrote_is_taken_or_trained_again(
     told.write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
     found = kept.get(*PAIRS[0])
     assert found == (RetrainResult("complete", 0.5, 1.0, 0.25, b"x") if is_kept else None)
+
+
+def test_a_complete_run_keeps_what_others_put_among_its_retrainings(tmp_path: Path) -> None:
+    kept = RetrainingCache(tmp_path / "finals", 3)
+    kept.put(*PAIRS[0], RetrainResult("complete", weights=b"w"))
+    assert len(list(kept.folder.iterdir())) == 2
+    (kept.folder / "mine.safetensors").touch()
+    remove(kept.folder)
+    assert [file.name for file in kept.folder.iterdir()] == ["mine.safetensors"]
+    (kept.folder / "mine.safetensors").unlink()
+    remove(kept.folder)
+    assert not kept.folder.exists()
+    remove(kept.folder)

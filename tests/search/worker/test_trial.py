@@ -165,8 +165,10 @@ def test_saving_takes_a_bounded_share_of_the_time(
 def test_what_a_killed_driver_left_is_tidied(tmp_path: Path) -> None:
     for name in ("trial-00001.pt", "trial-00002.pt", "trial-00001.host-1.part"):
         (tmp_path / name).write_bytes(b"")
+    (tmp_path / "trial-notes.txt").write_text("mine")
     checkpoints.tidy(tmp_path, {2})
-    assert [file.name for file in tmp_path.iterdir()] == ["trial-00002.pt"]
+    left = {file.name for file in tmp_path.iterdir()}
+    assert left == {"trial-00002.pt", "trial-notes.txt"}
 
 
 def test_a_trial_whose_worker_the_host_killed_for_memory_says_so_and_trains_nothing() -> None:

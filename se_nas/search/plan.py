@@ -21,7 +21,7 @@ from se_nas.search.study.feasibility import check_feasible
 from se_nas.search.study.initial_points import initial_points, parse_enqueued
 from se_nas.search.study.ranking import training_objective
 from se_nas.search.study.samplers import Sampler, build_sampler
-from se_nas.search.study.storage_errors import check_url
+from se_nas.search.study.storage_errors import check_storage
 from se_nas.search.worker.shared_data import NO_OBJECTS, SharedData, UserObjects, share
 from se_nas.space.space import Space
 from se_nas.training.custom import TrainFunction, check_arguments, load_train_file
@@ -70,7 +70,7 @@ class Plan:
             InputError: something in the settings cannot be used.
         """
         if config.storage is not None:
-            check_url(config.storage)
+            check_storage(config.storage)
         images = user.data or load_checked_data(config, console or make_console(quiet=True))
         train = training_function(config.train, user)
         if train is None and not isinstance(images, Data):

@@ -25,7 +25,7 @@ from se_nas.search.run_dir.compatibility import check_settings, check_space
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import DRIVER, SETTINGS, SPACE, Record, records
-from se_nas.search.study.storage_errors import cannot_open, check_url, sqlite_file
+from se_nas.search.study.storage_errors import cannot_open, check_storage, sqlite_file
 from se_nas.settings import by_option, settings_of, with_options
 from se_nas.space.space import Space
 
@@ -72,7 +72,7 @@ def joined_config(
 
 
 def _attributes(url: str, name: str, place: str) -> dict[str, Any]:
-    check_url(url)
+    check_storage(url)
     if url.startswith("sqlite") and not sqlite_file(url).exists():  # opening it would make one
         raise InputError(f"--join: the storage {place} is not there; see `storage`")
     try:

@@ -66,7 +66,7 @@ def file_system(path: Path, mounts: str | None = None) -> str:
     return found[1]
 
 
-def check_url(url: str, mounts: str | None = None) -> None:
+def check_storage(url: str) -> None:
     """Refuse a storage that cannot be opened, before anything is started; nothing is written.
 
     Raises:
@@ -80,22 +80,30 @@ def check_url(url: str, mounts: str | None = None) -> None:
         if not url.startswith("sqlite"):
             create_engine(parsed, poolclass=NullPool).connect().close()
     except Exception as error:  # the drivers behind a URL raise many types
-        reason = _without_secrets(cannot_open(place, error), url)
-        raise InputError(reason) from None
-    if not url.startswith("sqlite"):
-        return
-    file = sqlite_file(url)
-    if parsed.database not in (None, "", ":memory:"):
+        raise InputError(_without_secrets(cannot_open(place, error), url)) from None
+    check_url(url)
+    if url.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):
+        file = sqlite_file(url)
         if not os.path.isdir(file.parent):
             raise InputError(f"storage {place} cannot be opened: there is no folder {file.parent}")
         if os.path.exists(file) and not _is_sqlite(file):
             raise InputError(f"storage {place} cannot be opened: it is no SQLite database")
+
+
+def check_url(url: str, mounts: str | None = None) -> None:
+    """Refuse SQLite on a network file system.
+
+    Raises:
+        InputError: with what to use there.
+    """
+    if not url.startswith("sqlite"):
+        return
     kind = file_system(sqlite_file(url).resolve(), mounts)
     if kind in NETWORK:
         raise InputError(
-            f"storage {place} is SQLite on a network file system ({kind}), where its locks do not "
-            "hold; leave `storage` out (a run's own journal may lie there), or give a PostgreSQL "
-            "or MySQL URL"
+            f"storage {without_password(url)!r} is SQLite on a network file system ({kind}), where "
+            "its locks do not hold; leave `storage` out (a run's own journal may lie there), or "
+            "give a PostgreSQL or MySQL URL"
         )
 
 

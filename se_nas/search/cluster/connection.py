@@ -74,13 +74,15 @@ def connected(config: SearchConfig, errors: Path | None = None) -> Iterator[Slot
         failed = False
         raise
     finally:
-        ray.shutdown()
-        if session is not None:
-            if errors is not None and errors.is_dir() and (failed or any(errors.iterdir())):
-                leftovers.keep_logs(session, errors / "ray")
-            leftovers.remove_session(session)
-            leftovers.remove_multiprocessing_folders(folders)
-            leftovers.remove_empty_compiler_cache()
+        try:
+            ray.shutdown()
+        finally:  # a signal may end the shutdown
+            if session is not None:
+                if errors is not None and errors.is_dir() and (failed or any(errors.iterdir())):
+                    leftovers.keep_logs(session, errors / "ray")
+                leftovers.remove_session(session)
+                leftovers.remove_multiprocessing_folders(folders)
+                leftovers.remove_empty_compiler_cache()
 
 
 def living_nodes() -> list[Mapping[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -120,8 +121,11 @@ def test_a_cluster_that_this_process_has_is_not_touched(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("when", ["start", "resources", "shutdown"])
 def test_sigterm_while_ray_starts_or_ends_is_not_left_to_rays_handler(
-    when: str, monkeypatch: pytest.MonkeyPatch
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    session = tmp_path / "ray" / "session_1"
+    session.mkdir(parents=True)
+
     def now(stage: str) -> None:
         if stage == when:
             signal.raise_signal(signal.SIGTERM)
@@ -129,7 +133,7 @@ def test_sigterm_while_ray_starts_or_ends_is_not_left_to_rays_handler(
     def init(**_: object) -> Any:
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray's does
         now("start")
-        return SimpleNamespace(dashboard_url="")
+        return SimpleNamespace(dashboard_url="", address_info={"session_dir": str(session)})
 
     def living() -> list[dict[str, float]]:
         now("resources")
@@ -149,6 +153,7 @@ def test_sigterm_while_ray_starts_or_ends_is_not_left_to_rays_handler(
     with raise_on_signal(), pytest.raises(Interrupted), connected(SearchConfig(gpus=0)):
         assert when == "shutdown"
     assert ended
+    assert session.exists() == (when == "start")
     assert signal.getsignal(signal.SIGTERM) is before
 
 

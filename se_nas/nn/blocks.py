@@ -61,7 +61,7 @@ class Concat(nn.Module):
     def forward(self, x_nchw: Tensor) -> Tensor:
         count = len(self.branches)
         parts = x_nchw.chunk(count, dim=1) if self.split else (x_nchw,) * count
-        outs = [getattr(self, name)(part) for name, part in zip(self.branches, parts, strict=True)]
+        outs = [getattr(self, name)(parts[i]) for i, name in enumerate(self.branches)]
         return torch.cat(outs, dim=1)
 
 

@@ -3,6 +3,8 @@
 Validation is cut from the training part; the test part is the official one and is left alone.
 
 sources          readers of the known data sets
+image_folder     the reader of a folder of classes
+source           what a reader gives
 user_data        a user's own data sets
 data_set         a data set as a value
 preprocessing    how a picture becomes an input, as a value
@@ -29,6 +31,7 @@ from torch import Tensor
 
 from se_nas.data.data_set import Data, Images, ImageShape
 from se_nas.data.dataset_images import DatasetImages
+from se_nas.data.image_folder import without_pictures
 from se_nas.data.images import FolderImages, RamImages, StoredImages
 from se_nas.data.loaders import eval_loader, train_loader
 from se_nas.data.picture_check import (
@@ -38,7 +41,8 @@ from se_nas.data.picture_check import (
     unreadable_pictures,
 )
 from se_nas.data.preprocessing import Preprocessing
-from se_nas.data.sources import DATASETS, Source, without_pictures
+from se_nas.data.source import Source
+from se_nas.data.sources import DATASETS
 from se_nas.data.split import stratified_split
 from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
 from se_nas.errors import InputError, is_number, plain, unknown, whole, written

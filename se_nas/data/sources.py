@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import os
 import pickle
 import warnings
 import zlib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,51 +16,11 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms.v2 import functional as v2F
 
-from se_nas.data.folders import is_litter, read_class_folders, text_of_others
-from se_nas.data.images import FolderImages, RamImages, StoredImages
+from se_nas.data.image_folder import imagefolder
+from se_nas.data.images import RamImages
+from se_nas.data.source import LAYOUTS, Source, data_folder
 from se_nas.data.split import stratified_split
 from se_nas.errors import InputError
-
-LAYOUTS = {
-    "fashion_mnist": "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
-    "t10k-labels-idx1-ubyte, each also as .gz, in the folder or in FashionMNIST/raw/",
-    "cifar10": "the folder cifar-10-batches-py of cifar-10-python.tar.gz",
-    "cifar100": "the folder cifar-100-python of cifar-100-python.tar.gz",
-    "imagefolder": "train/CLASS/*.png and val/CLASS/*.png or test/CLASS/*.png (or .jpg, .webp, …)",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """The official parts of a data set; ``val`` only where the data set itself has all three.
-
-    Attributes:
-        classes: names in the order of the labels, where the data set has names.
-        root, files: the files that it was read from, and the folder that they are in.
-        note: what a reader has to know of it.
-    """
-
-    num_classes: int
-    in_channels: int
-    image_size: int
-    train: StoredImages
-    test: StoredImages
-    val: StoredImages | None = None
-    classes: tuple[str, ...] = ()
-    root: Path | None = None
-    files: tuple[str, ...] = ()
-    note: str = ""
-
-
-def _folder(name: str, data_dir: Path | None) -> Path:
-    layout = f"; expected: {LAYOUTS[name]}"
-    if data_dir is None:
-        raise InputError(f"data_dir is not given and {name} needs it{layout}")
-    if not os.path.isdir(data_dir):
-        raise InputError(f"data_dir {str(data_dir)!r} is not a folder{layout}")
-    if not any(data_dir.iterdir()):
-        raise InputError(f"data_dir {str(data_dir)!r} is empty{layout}")
-    return data_dir
 
 
 def _likely(data_dir: Path) -> str:
@@ -122,7 +79,7 @@ def digits(data_dir: Path | None, image_size: int | None) -> Source:
 
 def fashion_mnist(data_dir: Path | None, image_size: int | None) -> Source:
     """Read Fashion-MNIST's idx files: 60,000 and 10,000 images, 28 × 28 pixels, one channel."""
-    folder = _folder("fashion_mnist", data_dir)
+    folder = data_folder("fashion_mnist", data_dir)
     parts, files = [], []
     for stem in ("train", "t10k"):
         paths = [
@@ -184,7 +141,7 @@ def cifar100(data_dir: Path | None, image_size: int | None) -> Source:
 def _cifar(
     name: str, reader: Any, num_classes: int, data_dir: Path | None, image_size: int | None
 ) -> Source:
-    folder = _folder(name, data_dir)
+    folder = data_folder(name, data_dir)
     batches = folder if folder.name == reader.base_folder else folder / reader.base_folder
     meta = (reader.meta["filename"], reader.meta["md5"])
     listed = (*reader.train_list, *reader.test_list, meta)
@@ -206,87 +163,6 @@ def _cifar(
         parts.append(RamImages.of(images, torch.tensor(found.targets), padding=4))
     files = [batches / file for file, _ in listed]
     return _in_ram(num_classes, parts[0], parts[1], image_size, batches, files)
-
-
-def imagefolder(data_dir: Path | None, image_size: int | None) -> Source:
-    """Read a folder of classes for each part: ``train`` and one or both of ``val`` and ``test``.
-
-    With only one of them beside ``train`` that one is the test part, as with ImageNet; with both,
-    ``val`` is the validation part and nothing is cut from ``train``.
-    """
-    folder = _folder("imagefolder", data_dir)
-    present = [part for part in ("train", "val", "test") if (folder / part).is_dir()]
-    if "train" not in present or len(present) < 2:
-        lacking = "train/" if "train" not in present else "val/ or test/"
-        there = sorted(p.name for p in folder.iterdir() if p.is_dir() and not is_litter(p.name))
-        shown = ", ".join(there[:4]) + ", …" * (len(there) > 4)
-        raise InputError(
-            f"{lacking} is missing in data_dir {str(folder)!r}{shown and f' (it has {shown})'}; "
-            f"expected: {LAYOUTS['imagefolder']}"
-        )
-    parts: dict[str, FolderImages] = {}
-    classes: list[str] = []
-    others: Counter[str] = Counter()
-    for part in present:
-        try:
-            found = read_class_folders(folder / part)
-        except OSError as error:
-            reason = " ".join((error.strerror or str(error)).split())
-            raise InputError(
-                f"{folder / part}: {reason}; expected: {LAYOUTS['imagefolder']}"
-            ) from None
-        if part == "train":
-            classes = found.classes
-        elif found.classes != classes:
-            odd = sorted(set(found.classes) ^ set(classes))
-            raise InputError(
-                f"{part}/ and train/ in {folder} have not the same classes; in one only: "
-                f"{', '.join(odd[:5])}{', …' if len(odd) > 5 else ''}"
-            )
-        paths, labels = zip(*found.samples, strict=True)
-        others += found.others
-        order = torch.arange(len(paths))
-        parts[part] = FolderImages(paths, torch.tensor(labels), order, image_size or 224)
-    test = parts.get("test", parts.get("val"))
-    assert test is not None
-    val = parts["val"] if len(present) == 3 else None
-    size = image_size or 224
-    files = tuple(path for part in parts.values() for path in part.paths)
-    note = text_of_others(others)
-    return Source(
-        len(classes), 3, size, parts["train"], test, val, tuple(classes), folder, files, note
-    )
-
-
-def without_pictures(source: Source, skipped: Mapping[str, str]) -> Source:
-    """Return a folder's parts without some of its pictures.
-
-    Raises:
-        InputError: a class has none left in one of the parts.
-    """
-
-    def without(part: str, images: StoredImages) -> StoredImages:
-        if not isinstance(images, FolderImages):
-            return images
-        kept = [i for i, path in enumerate(images.paths) if path not in skipped]
-        rest = images.select(torch.tensor(kept, dtype=torch.long))
-        empty = set(images.labels.tolist()) - set(rest.labels.tolist())
-        if empty:
-            name = source.classes[min(empty)]
-            raise InputError(
-                f"no picture of class {name!r} can be read in {part} of {source.root}; repair some"
-            )
-        return rest
-
-    count = len(skipped)
-    note = f"{count} picture{'s' * (count != 1)} that cannot be read left out"
-    return replace(
-        source,
-        train=without("train/", source.train),
-        val=None if source.val is None else without("val/", source.val),
-        test=without("the test part", source.test),
-        note="; ".join(filter(None, (note, source.note))),
-    )
 
 
 # Every known data set: from (data_dir, image_size) to its official parts.

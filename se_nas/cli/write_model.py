@@ -38,7 +38,7 @@ def told_sizes(weights: str | None, new_head: bool) -> tuple[int, int]:
     Raises:
         InputError: the file cannot be read, or it is one of ours and damaged.
     """
-    if weights is None or not Path(weights).is_file():
+    if weights is None or not os.path.isfile(weights):
         return CLASSES, CHANNELS
     from se_nas.models.checkpoint_files import is_safetensors
     from se_nas.models.saving import read_description

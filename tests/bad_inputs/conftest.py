@@ -12,6 +12,7 @@ import pytest
 import se_nas.search
 from se_nas import InputError
 from se_nas.cli import main
+from se_nas.errors import printable
 
 LONGEST = 480
 
@@ -21,7 +22,7 @@ RefusedAll = Callable[[Callable[[Any], Any], dict[str, Any]], None]
 
 def check_line(line: str) -> None:
     assert line.strip(), "an empty message"
-    assert line.isprintable(), f"more than a line, or control characters: {line!r}"
+    assert printable(line) == line, f"more than a line, or control characters: {line!r}"
     assert len(line) <= LONGEST, f"{len(line)} characters: {line}"
     assert "Traceback" not in line
     assert "secret" not in line, f"a password is shown: {line}"

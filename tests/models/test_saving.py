@@ -178,7 +178,7 @@ def test_other_files_and_folders_are_refused(tmp_path: Path) -> None:
     torch.save(materialize(NAME), pickled)
     with pytest.raises(InputError, match="no safetensors file"):
         se_nas.load(pickled)
-    with pytest.raises(InputError, match="null character"):
+    with pytest.raises(InputError, match="give the path of a file"):
         se_nas.save(materialize(NAME), "a\0b")
     with pytest.raises(InputError, match=r"is a folder|Is a directory"):
         se_nas.save(materialize(NAME), tmp_path)

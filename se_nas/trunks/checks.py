@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
 
 # Larger ones are typing errors: no network is so wide, none so deep.
-MOST, MOST_DEPTH = 65536, 1000
+MOST, MOST_DEPTH = 10**6, 1000
 STEMS = ("imagenet", "small")
 
 

@@ -81,7 +81,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
     found.run = tmp_path / "run"
 
     @contextlib.contextmanager
-    def connected(config: SearchConfig) -> Iterator[Slots]:
+    def connected(config: SearchConfig, errors: Path) -> Iterator[Slots]:
         yield Slots(1, 1.0, 0.0)
 
     def tune_trials(search_run: SearchRun, proposals: Proposals) -> None:

@@ -242,7 +242,9 @@ def test_runs_of_two_gpus_on_a_cluster_that_shrinks(tmp_path: Path) -> None:
 def retrainer(tmp_path: Path, printed: io.StringIO) -> Retrainer:
     run = RunDirectory(tmp_path)
     run.make_folders()
-    plan: Any = SimpleNamespace(config=CONFIG, shared=None)
+    plan: Any = SimpleNamespace(
+        config=CONFIG, shared=None, images=ImageShape(num_classes=10, in_channels=1, image_size=8)
+    )
     return Retrainer(SearchRun(plan, run, TWO, Console(file=printed, width=300)))
 
 

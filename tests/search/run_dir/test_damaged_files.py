@@ -48,7 +48,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     path = tmp_path / "run"
     shutil.copytree(CUT, path)
 
-    def no_ray(_: SearchConfig) -> None:
+    def no_ray(_: SearchConfig, __: Path) -> None:
         raise Reached
 
     monkeypatch.setattr(way, "connected", no_ray)
@@ -56,10 +56,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     return RunDirectory(path)
 
 
-@cache
-def whole_plan(space: Space, config: SearchConfig, user: object) -> Plan:
+def whole_plan(space: Space, config: SearchConfig, user: object, console: Console) -> Plan:
     """The plan of a search, made once."""
     assert user is NO_OBJECTS
+    return _plan(space, config)
+
+
+@cache
+def _plan(space: Space, config: SearchConfig) -> Plan:
     return Plan.of(space, config)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from se_nas import SE, Architecture, InputError, materialize, optimize_for_inference
 from se_nas.nn.blocks import Residual
-from se_nas.nn.fused import EarlyResidual
+from se_nas.nn.fused import EarlyResidual, FusedResidual
 from se_nas.nn.model import Model
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
@@ -112,3 +112,35 @@ def test_only_convolutions_on_large_maps_go_to_onednn() -> None:
         }
         # A stage's first 1×1 still sees the larger map of the stage before.
         assert dilated - {"layer3"} == expected
+
+
+def test_every_residual_block_is_fused_but_those_that_a_user_changed() -> None:
+    torch.manual_seed(0)
+    model = randomised(materialize("se_resnet18-depths2.1-width8-stem.small_r4", num_classes=3))
+    images = torch.randn(2, 3, 32, 32)
+    seen: list[nn.Module] = []
+    first, second, third = (m for m in model.modules() if isinstance(m, Residual))
+    first.se.register_forward_hook(lambda module, _, __: seen.append(module))  # type: ignore[operator,union-attr]
+    second.se = nn.Sequential(second.se)  # type: ignore[arg-type]
+    third.bn2 = nn.Identity()
+    fast = optimize_for_inference(model)
+    assert len([m for m in fast.modules() if isinstance(m, Residual)]) == 2
+    assert len([m for m in fast.modules() if isinstance(m, FusedResidual)]) == 1
+    seen.clear()  # the example's pass
+    with torch.no_grad():
+        torch.testing.assert_close(fast(images), model.eval()(images), rtol=1e-4, atol=1e-5)
+    assert len(seen) == 2, "the hooked block's hook runs in the copy and in the model"
+
+
+@pytest.mark.parametrize("name", ["resnet8_small", "se_resnet50-depths1.1-width8-stem.small_r4"])
+def test_a_copy_gives_gradients_of_images_and_can_be_exported(name: str) -> None:
+    model = randomised(materialize(name, num_classes=3)).eval()
+    fast = optimize_for_inference(model)
+    found: list[torch.Tensor] = []
+    for network in (model, fast, torch.export.export(fast, (torch.randn(2, 3, 32, 32),)).module()):
+        images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        network(images.requires_grad_()).square().sum().backward()
+        assert images.grad is not None
+        found.append(images.grad)
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-3, atol=1e-5)

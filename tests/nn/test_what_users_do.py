@@ -26,6 +26,14 @@ from se_nas.gates import GATES
 from se_nas.nn.model import Model
 from se_nas.squeezes import SQUEEZES
 
+# Torch's own words on what users do, and that shake-shake's graphs differ in training.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.quantize_per_tensor:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit.trace:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:NOTE. The nodes obtained by tracing:UserWarning"),
+]
+
 TRUNKS = (
     "resnet8_small-width4",
     "resnet50_tv-depths1.1-width4-stem.small",
@@ -53,10 +61,18 @@ def cases() -> Iterator[Case]:
         for placement in Architecture.parse(trunk).trunk.placements:
             for squeeze in SQUEEZES:
                 yield trunk, SE(2, placement, squeeze, next(gates))  # type: ignore[arg-type]
-            next(gates)
 
 
 EVERY = list(cases())
+
+
+def rest_slow(cases: list[Case], quick: Callable[[int, Case], bool]) -> list[Any]:
+    return [
+        case if quick(i, case) else pytest.param(case, marks=pytest.mark.slow)
+        for i, case in enumerate(cases)
+    ]
+
+
 # Of each family each placement once, and of each family one: the squeezes and gates in turn.
 SOME = [case for i, case in enumerate(EVERY) if i % len(SQUEEZES) == i // len(SQUEEZES) % 4]
 FEW = [
@@ -64,6 +80,7 @@ FEW = [
     for i, trunk in enumerate(TRUNKS)
     if any(case[0] == trunk for case in SOME)
 ]
+HALF = rest_slow(SOME, lambda i, case: i % 3 == 0 or (case in FEW and "inception" not in case[0]))
 NAMES: dict[str, Any] = {
     "ids": lambda case: str(Architecture(Architecture.parse(case[0]).trunk, case[1]))
 }
@@ -74,9 +91,18 @@ def network(case: Case) -> Model:
     trunk, se = case
     model = materialize(Architecture(Architecture.parse(trunk).trunk, se), num_classes=3)
     for block in blocks(model).values():  # gates that are not all alike
-        # A relu gate grows with its map, and deep networks of it to infinity.
-        nn.init.normal_(block.fc2.weight, std=1e-4 if block.gate == "relu" else 0.1)
+        nn.init.normal_(block.fc1.weight, std=0.03)
+        nn.init.normal_(block.fc2.weight, std=0.03)
         nn.init.constant_(block.fc2.bias, 0.5)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:  # maps of the order of 1, as in a trained network
+        nn.init.normal_(norm.bias, std=0.3)
+        norm.momentum = 1.0
+    if not next(model.parameters()).is_meta:
+        with torch.no_grad():
+            model(torch.randn(8, 3, 32, 32))
+    for norm in norms:
+        norm.momentum = 0.1
     return model.eval()
 
 
@@ -123,9 +149,9 @@ class Adapted(nn.Module):
         return out
 
 
-class Doubled(nn.Module):
+class Halved(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
-        return 2 * weight
+        return weight / 2
 
 
 def close(a: Tensor, b: Tensor) -> None:
@@ -138,7 +164,7 @@ def gradients(model: nn.Module, x: Tensor = X) -> dict[str, Tensor]:
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("case", EVERY, **NAMES)
+@pytest.mark.parametrize("case", rest_slow(EVERY, lambda _, case: case in SOME), **NAMES)
 def test_forward_hooks_and_blocks_in_other_places(case: Case) -> None:
     check_hooks(case)
 
@@ -156,7 +182,6 @@ def test_everything_with_every_gate(trunk: str) -> None:
 def check_hooks(case: Case) -> None:
     model = network(case)
     expected = model(X)
-    assert expected.isfinite().all()
     with torch.no_grad():
         assert torch.equal(model(X), expected), "one computation with and without gradients"
     for mode in (True, False):
@@ -187,7 +212,6 @@ def check_hooks(case: Case) -> None:
         assert not torch.equal(without(X), expected)
 
 
-@pytest.mark.filterwarnings("ignore:NOTE. The nodes obtained by tracing")  # shake-shake's
 @pytest.mark.parametrize("case", SOME, **NAMES)
 def test_traces_of_torch_fx_and_copies(case: Case) -> None:
     check_traces(case)
@@ -213,7 +237,7 @@ def test_a_trace_of_a_training_network_stays_random(trunk: str) -> None:
     assert not torch.allclose(outs[0], outs[1])
 
 
-@pytest.mark.parametrize("case", SOME, **NAMES)
+@pytest.mark.parametrize("case", HALF, **NAMES)
 def test_backward_hooks_and_recomputed_blocks(case: Case) -> None:
     check_gradients(case)
 
@@ -247,9 +271,7 @@ def check_gradients(case: Case) -> None:
             torch.testing.assert_close(got[name], want, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
-@pytest.mark.parametrize("case", SOME, **NAMES)
+@pytest.mark.parametrize("case", HALF, **NAMES)
 def test_other_fc_layers_and_weights(case: Case) -> None:
     check_layers(case)
 
@@ -257,22 +279,26 @@ def test_other_fc_layers_and_weights(case: Case) -> None:
 def check_layers(case: Case) -> None:
     model = network(case)
     expected = model(X)
-    adapted, pruned, doubled = (copy.deepcopy(model) for _ in range(3))
+    adapted, pruned, zeroed, halved = (copy.deepcopy(model) for _ in range(4))
     for block in blocks(adapted).values():
         block.fc1 = Adapted(block.fc1)  # type: ignore[assignment]
     assert torch.equal(adapted(X), expected)
-    assert all(n in gradients(adapted) for n, _ in adapted.named_parameters())
-    for block in blocks(pruned).values():
-        prune.l1_unstructured(block.fc2, "weight", amount=1.0)  # all: some of a few may be dead
+    assert gradients(adapted).keys() == {name for name, _ in adapted.named_parameters()}
+    for each in (pruned, zeroed):
+        for block in blocks(each).values():
+            if each is zeroed:
+                nn.init.zeros_(block.fc1.weight)
+            else:
+                prune.l1_unstructured(block.fc1, "weight", amount=1.0)
     trained = gradients(pruned), gradients(pruned)  # the mask is put on at each call
-    assert any(name.endswith("fc2.weight_orig") for name in trained[1])
-    assert not torch.equal(pruned(X), expected)
-    for block in blocks(doubled).values():
-        parametrize.register_parametrization(block.fc2, "weight", Doubled())
+    assert any(name.endswith("fc1.weight_orig") for name in trained[1])
+    assert torch.equal(pruned(X), zeroed(X))
+    for block in blocks(halved).values():
+        parametrize.register_parametrization(block.fc2, "weight", Halved())
     by_hand = copy.deepcopy(model)
     for block in blocks(by_hand).values():
-        block.fc2.weight.data *= 2
-    assert torch.equal(doubled(X), by_hand(X))
+        block.fc2.weight.data /= 2
+    assert torch.equal(halved(X), by_hand(X))
     if torch.backends.quantized.engine != "none":
         small = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear})
         with torch.no_grad():
@@ -280,7 +306,7 @@ def check_layers(case: Case) -> None:
             assert type(next(iter(blocks(small).values())).fc1) is not nn.Linear
 
 
-@pytest.mark.parametrize("case", SOME, **NAMES)
+@pytest.mark.parametrize("case", HALF, **NAMES)
 def test_types_layouts_and_sizes(case: Case) -> None:
     model = network(case)
     single = [X, X[:1], torch.randn(3, 3, 39, 45)]
@@ -294,8 +320,8 @@ def test_types_layouts_and_sizes(case: Case) -> None:
             close(last(x.to(memory_format=torch.channels_last)), want)
             for dtype, tolerance in (
                 (torch.double, 1e-4),
-                (torch.bfloat16, 0.3),
-                (torch.half, 0.05),
+                (torch.bfloat16, 1.0),
+                (torch.half, 0.2),
             ):
                 out = copy.deepcopy(model).to(dtype)(x.to(dtype))
                 assert out.dtype == dtype
@@ -308,36 +334,28 @@ def test_types_layouts_and_sizes(case: Case) -> None:
 
 @pytest.mark.parametrize("case", FEW, **NAMES)
 def test_gradients_of_each_image_with_torch_func(case: Case) -> None:
-    model = network(case)
+    model, x = network(case).double(), X.double()
     state = {n: p.detach() for n, p in model.named_parameters()}
 
     def loss(state: dict[str, Tensor], x: Tensor) -> Tensor:
         out: Tensor = functional_call(model, state, (x[None],))
         return out.square().sum()
 
-    each = vmap(grad(loss), (None, 0))(state, X)
-    for i in range(len(X)):
-        for name, want in gradients(model, X[i : i + 1]).items():
+    each = vmap(grad(loss), (None, 0))(state, x)
+    for i in range(len(x)):
+        for name, want in gradients(model, x[i : i + 1]).items():
             torch.testing.assert_close(each[name][i], want, rtol=1e-3, atol=1e-4)
     model.train()  # the random mixture of shake-shake too
 
     def whole(state: dict[str, Tensor]) -> Tensor:
-        out: Tensor = functional_call(model, (state, dict(model.named_buffers())), (X,))
+        out: Tensor = functional_call(model, (state, dict(model.named_buffers())), (x,))
         return out.square().sum()
 
-    for buffer in model.buffers():  # statistics cannot be updated inside ``grad``
-        buffer.requires_grad_(False)
-    freeze(model)
+    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.eval()  # its statistics cannot be updated inside ``grad``
     assert grad(whole)(state).keys() == state.keys()
 
 
-def freeze(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
-@pytest.mark.filterwarnings("ignore:.torch.jit.trace:FutureWarning")
 @pytest.mark.parametrize("case", FEW, **NAMES)
 def test_jit_trace_with_another_batch_size(case: Case) -> None:
     model = network(case)
@@ -348,7 +366,7 @@ def test_jit_trace_with_another_batch_size(case: Case) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    [c if i % 4 == 0 else pytest.param(c, marks=pytest.mark.slow) for i, c in enumerate(FEW)],
+    rest_slow(FEW, lambda i, _: i % 4 == 0),
     **NAMES,
 )
 def test_export_with_gradients_on_and_a_free_batch_size(case: Case) -> None:

@@ -45,7 +45,7 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
     from se_nas.search.cluster.connection import connected
     from se_nas.search.config import SearchConfig
     from se_nas.search.plan import Plan, SearchRun
-    from se_nas.search.run_dir import directory
+    from se_nas.search.run_dir import new_run
     from se_nas.search.study import study
     from se_nas.search.study.proposals import Proposals
     from se_nas.search.tuning.tune import tune_trials
@@ -61,7 +61,7 @@ def ours(trials: int, out: str, profile: str | None) -> list[float]:
             ended.append(time.perf_counter())
 
     plan = replace(Plan.of(space(), config), shared=None)  # its trials look at no images
-    run = directory.create(space(), config)
+    run = new_run.create(space(), config)
     opened = study.create_study(space(), config, run)
     with connected(config) as slots:
         proposals = Timed(opened, space(), price(), trials=trials)

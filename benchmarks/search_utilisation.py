@@ -50,7 +50,7 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
     from se_nas.search.cluster.slots import plan_slots
     from se_nas.search.config import SearchConfig
     from se_nas.search.plan import Plan, SearchRun
-    from se_nas.search.run_dir import directory
+    from se_nas.search.run_dir import new_run
     from se_nas.search.study import study
     from se_nas.search.study.proposals import Proposals
     from se_nas.search.study.records import Proposal
@@ -67,7 +67,7 @@ def ours(slots: int, trials: int, folder: str, out: str) -> tuple[float, float]:
             return proposal
 
     plan = replace(Plan.of(space(), config), shared=None)  # its trials look at no images
-    run = directory.create(space(), config)
+    run = new_run.create(space(), config)
     opened = study.create_study(space(), config, run)
     ray.init("local", num_cpus=slots, num_gpus=slots, _node_ip_address="127.0.0.1", **QUIET)
     at = plan_slots(config, [{"CPU": slots, "GPU": slots}])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, TypeVar
 
-from se_nas.errors import plain, unknown
+from se_nas.errors import unknown
 from se_nas.settings import Setting, settings_of
+from se_nas.values import as_python
 
 T = TypeVar("T", bound="CheckedSettings")
 
@@ -32,7 +33,7 @@ class CheckedSettings:
     def __post_init__(self) -> None:
         kind: Any = type(self)
         for field in kind.__dataclass_fields__:
-            object.__setattr__(self, field, plain(getattr(self, field)))
+            object.__setattr__(self, field, as_python(getattr(self, field)))
         for field, own in _fields(kind).items():
             object.__setattr__(self, field, own.typed(getattr(self, field)))
 

@@ -20,7 +20,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from se_nas.errors import printable
+from se_nas.texts import printable
 
 
 def make_console(file: IO[str] | None = None, *, quiet: bool = False) -> Console:
@@ -28,7 +28,7 @@ def make_console(file: IO[str] | None = None, *, quiet: bool = False) -> Console
     return Console(file=file, quiet=quiet, markup=False, emoji=False, highlight=False)
 
 
-def plain(text: object, *, one_line: bool = False) -> Text:
+def literal(text: object, *, one_line: bool = False) -> Text:
     """Return a text as Rich shows it as it is; with ``one_line`` cut at the terminal's width."""
     if one_line:
         return Text(printable(text), overflow="ellipsis", no_wrap=True)
@@ -37,7 +37,7 @@ def plain(text: object, *, one_line: bool = False) -> Text:
 
 def print_line(console: Console, text: object, *, end: str = "\n") -> None:
     """Print one line, neither wrapped nor cut: what is copied from it is whole."""
-    console.print(plain(text), soft_wrap=True, end=end)
+    console.print(literal(text), soft_wrap=True, end=end)
 
 
 def print_lines(console: Console, lines: Iterable[object]) -> None:
@@ -53,7 +53,7 @@ def print_table(console: Console, table: RenderableType) -> None:
 
 def add_row(table: Table, *cells: object, style: str = "") -> None:
     """Add a row of texts to a table; an ``ArchitectureCell`` stays one."""
-    given = (cell if isinstance(cell, ArchitectureCell) else plain(cell) for cell in cells)
+    given = (cell if isinstance(cell, ArchitectureCell) else literal(cell) for cell in cells)
     table.add_row(*given, style=style)
 
 
@@ -141,7 +141,7 @@ def print_networks(
         for row in rows:
             told = " · ".join(map(" ".join, zip(columns, row.cells, strict=True)))
             print_line(console, f"{row.label}  {row.name}")
-            console.print(Padding(plain(told), (0, 0, 0, 2)))
+            console.print(Padding(literal(told), (0, 0, 0, 2)))
         return
     named = _table_width([label, names, *values]) <= console.width
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=True)
@@ -149,7 +149,7 @@ def print_networks(
     if named:
         table.add_column("architecture", no_wrap=True)
     for head in columns:
-        table.add_column(plain(head), justify="right", no_wrap=True)
+        table.add_column(literal(head), justify="right", no_wrap=True)
     for row in rows:
         middle = [row.name] if named else []
         add_row(table, row.label, *middle, *row.cells, style="bold" if row.best else "")

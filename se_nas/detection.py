@@ -13,12 +13,13 @@ from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, MultiScale
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError, unknown, whole
+from se_nas.errors import InputError, unknown
 from se_nas.models.checkpoint_files import Weights
 from se_nas.models.materialize import materialize
 from se_nas.models.weights import MissingSE
 from se_nas.nn.model import Model
 from se_nas.trunks.resnet import ResNet
+from se_nas.values import whole
 
 PYRAMID_CHANNELS = 256
 FIRST_ANCHOR = 32  # side in pixels on the finest level; every further level doubles it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from se_nas.errors import written
+from se_nas.texts import written
 
 
 def read_json(text: str) -> Any:

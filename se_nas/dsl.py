@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
-from se_nas.errors import InputError, among, plain, sequence, whole, written
+from se_nas.errors import InputError
+from se_nas.texts import written
+from se_nas.values import among, as_python, sequence, whole
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ class Choice:
     options: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "options", plain(self.options))
+        object.__setattr__(self, "options", as_python(self.options))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from se_nas import dsl
-from se_nas.errors import InputError, is_number, plain, unknown, written
+from se_nas.errors import InputError, unknown
 from se_nas.gates import GATES
 from se_nas.layers import SEBlock, make_divisible
 from se_nas.squeezes import SQUEEZES
+from se_nas.texts import written
+from se_nas.values import as_python, is_number
 
 # Forbidden in a trunk's name: it would read as the SE part of an architecture's name.
 SE_TOKEN = re.compile(r"^(s[0-9]+|r[0-9]+(\.[0-9]+)?)$")
@@ -119,7 +121,7 @@ class SE:
 
     def __post_init__(self) -> None:
         for name in (*SE_FIELDS, "reduction"):
-            object.__setattr__(self, name, plain(getattr(self, name)))
+            object.__setattr__(self, name, as_python(getattr(self, name)))
         for name, allowed in SE_FIELDS.items():
             for value in dsl.options(getattr(self, name)):
                 # By the type first: an array of one entry equals it.

@@ -16,8 +16,10 @@ from functools import reduce
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from se_nas.errors import InputError, plain, unknown, written
+from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
+from se_nas.texts import written
+from se_nas.values import as_python
 
 T = TypeVar("T")
 KEY, GROUP = "se_nas.setting", "se_nas.group"
@@ -70,7 +72,7 @@ class Setting:
             InputError: it is of another type, or an unknown name.
         """
         if self.named is not None:
-            return self._by_name(self.named, plain(value))
+            return self._by_name(self.named, as_python(value))
         read = self.typed(value)
         return read if read is None or self.convert is None else self.convert(read)
 
@@ -80,7 +82,7 @@ class Setting:
         Raises:
             InputError: it is of another type.
         """
-        value = plain(value)
+        value = as_python(value)
         if value is None and self.optional:
             return None
         if self.named is not None:

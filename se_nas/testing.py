@@ -29,12 +29,13 @@ from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import cost
 from se_nas.dsl import choice, optional, per_stage
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError
 from se_nas.models.materialize import materialize
 from se_nas.nn.model import Model
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.se import SE
 from se_nas.space.space import Space
+from se_nas.texts import first_line
 from se_nas.trunks import PLACEMENTS, Family, Trunk, trunk_from_dict, trunk_to_dict
 
 CLASSES, CHANNELS = 10, 1  # unusual, so that a hard-coded 1000 or 3 shows

@@ -13,8 +13,9 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import InputError, first_line, written
+from se_nas.errors import InputError
 from se_nas.files import expand_home
+from se_nas.texts import first_line, written
 
 LONGEST_PATH = 4000
 # What a file of the user's cannot stand in for while it is read.

@@ -25,7 +25,7 @@ from se_nas.console import (
     shell_word,
     wrap_name,
 )
-from se_nas.errors import printable
+from se_nas.texts import printable
 
 NAME = "se_resnet8_small-width8_s2_r2_identity_max_2sigmoid_s4_r8_pre"
 

@@ -20,7 +20,9 @@ MODULES = {
 }
 # The rooms of the package: each imports only from rooms that stand before it.
 HOUSE = (
-    ("errors", "layers", "streams", "gates", "squeezes"),
+    ("texts",),
+    ("errors",),
+    ("values", "layers", "streams", "gates", "squeezes"),
     ("files",),
     ("documents", "dsl", "settings", "user_files"),
     ("checked_settings",),
@@ -57,7 +59,9 @@ FRONT = {
 HEAVY = {"torch", "torchvision", "numpy", "timm", "safetensors", "scipy", "sklearn"}
 LIGHT_ROOMS = (
     *(
+        "texts",
         "errors",
+        "values",
         "dsl",
         "settings",
         "checked_settings",

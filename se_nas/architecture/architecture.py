@@ -14,11 +14,13 @@ from functools import lru_cache
 from se_nas import dsl, trunks
 from se_nas.architecture import names
 from se_nas.documents import read_json
-from se_nas.errors import InputError, among, unknown, written
+from se_nas.errors import InputError, unknown
 from se_nas.layers import Chain
 from se_nas.se import SE
+from se_nas.texts import written
 from se_nas.trunks import Trunk
 from se_nas.trunks.base import check_placement
+from se_nas.values import among
 
 
 @dataclass(frozen=True)

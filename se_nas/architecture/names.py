@@ -21,9 +21,10 @@ from typing import Any, TypeAlias
 
 from se_nas import trunks
 from se_nas.architecture.suggestions import suggest_name
-from se_nas.errors import InputError, Unknown, unknown, written
+from se_nas.errors import InputError, Unknown, unknown
 from se_nas.se import SE, SE_TOKEN
 from se_nas.se import tokens as se_tokens
+from se_nas.texts import written
 from se_nas.trunks import Trunk
 from se_nas.trunks.base import check_placement
 

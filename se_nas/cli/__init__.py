@@ -22,8 +22,9 @@ from typer.core import TyperCommand
 from se_nas.cli import clean, materialize, search
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
-from se_nas.errors import InputError, printable
+from se_nas.errors import InputError
 from se_nas.streams import GONE, steady_streams
+from se_nas.texts import printable
 
 HELP = "Neural architecture search with the Squeeze-and-Excitation block as a primitive."
 COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from se_nas.cli.usage import Version
-from se_nas.errors import one_line
+from se_nas.texts import one_line
 
 
 def clean(

@@ -8,8 +8,9 @@ import typer
 
 from se_nas.cli.options import add_settings
 from se_nas.cli.usage import Version
-from se_nas.errors import InputError, printable
+from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig, check_new_run, config_from_options
+from se_nas.texts import printable
 
 
 def search(

@@ -9,9 +9,10 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from se_nas.errors import one_line, unknown
+from se_nas.errors import unknown
 from se_nas.search.config import SearchConfig
 from se_nas.settings import settings_of
+from se_nas.texts import one_line
 
 # Of click, or of the copy that newer versions of typer have inside; neither way typer exports it.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]

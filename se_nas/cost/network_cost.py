@@ -19,9 +19,11 @@ from typing import Any, TypeAlias
 
 from se_nas.architecture.architecture import Architecture, stage_layers
 from se_nas.cost.layer_cost import LayerCost, Shape, chain_cost
-from se_nas.errors import InputError, whole, written
+from se_nas.errors import InputError
 from se_nas.se import SE
+from se_nas.texts import written
 from se_nas.trunks import Trunk
+from se_nas.values import whole
 
 # More is a typing error: a side of images, and channels or classes.
 MOST_PIXELS, MOST_CHANNELS = 2**16, 2**24

@@ -45,8 +45,10 @@ from se_nas.data.source import Source
 from se_nas.data.sources import DATASETS
 from se_nas.data.split import stratified_split
 from se_nas.data.user_data import DEFAULT_SHARE, from_datasets, load_data_file
-from se_nas.errors import InputError, is_number, plain, unknown, whole, written
+from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
+from se_nas.texts import written
+from se_nas.values import as_python, is_number, whole
 
 __all__ = [
     "DATASETS",
@@ -215,7 +217,7 @@ def _cut(
     if val_images is not None:
         count = whole("val_images", val_images, 1)
     else:
-        share = DEFAULT_SHARE if val_share is None else plain(val_share)
+        share = DEFAULT_SHARE if val_share is None else as_python(val_share)
         if not is_number(share) or not 0 < share < 1:
             raise InputError(f"val_share is {written(val_share)}; give a number between 0 and 1")
         count = round(share * len(source.train))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from se_nas.data.dataset_images import DatasetImages
 from se_nas.data.images import FolderImages, Statistics, StoredImages, resized_side
 from se_nas.data.preprocessing import Preprocessing
-from se_nas.errors import whole
+from se_nas.values import whole
 
 Images = StoredImages | DatasetImages
 

@@ -13,7 +13,7 @@ from se_nas.data import shared_memory
 from se_nas.data.data_set import Images
 from se_nas.data.dataset_images import DatasetImages
 from se_nas.data.images import Batch, RamImages
-from se_nas.errors import whole
+from se_nas.values import whole
 
 
 def mixed_seed(*numbers: int) -> int:

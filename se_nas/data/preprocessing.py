@@ -14,7 +14,8 @@ from torchvision.transforms import v2
 
 from se_nas.data.images import Statistics, evaluation_crop, normalise
 from se_nas.data.pictures import as_shown, open_picture
-from se_nas.errors import InputError, is_number, plain, unknown, whole
+from se_nas.errors import InputError, unknown
+from se_nas.values import as_python, is_number, whole
 
 Crop = Literal["center", "squash"]
 MODES = {1: "L", 3: "RGB"}
@@ -53,8 +54,8 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            value = plain(getattr(self, each.name))
-            value = plain(tuple(value)) if isinstance(value, list) else value
+            value = as_python(getattr(self, each.name))
+            value = as_python(tuple(value)) if isinstance(value, list) else value
             object.__setattr__(self, each.name, value)
         for name in ("image_size", "channels"):
             object.__setattr__(self, name, whole(f"{name} of images", getattr(self, name), 1))

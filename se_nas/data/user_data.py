@@ -16,8 +16,10 @@ from se_nas.data.images import Statistics
 from se_nas.data.labels import check_labels, count_classes, read_labels, spread
 from se_nas.data.sources import DATASETS
 from se_nas.data.split import stratified_split
-from se_nas.errors import InputError, plain, sequence, whole, written
+from se_nas.errors import InputError
+from se_nas.texts import written
 from se_nas.user_files import errors_of_file, read_python_file
+from se_nas.values import as_python, sequence, whole
 
 DEFAULT_SHARE = 0.2
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
@@ -68,7 +70,7 @@ def from_datasets(
         )
     if name in DATASETS:
         raise InputError(f"name is {name!r}, which is a data set of SE-NAS; give another one")
-    val, test = plain(val), plain(test)
+    val, test = as_python(val), as_python(test)
     given = {"train": train, "val": val, "test": test, "unaugmented": unaugmented}
     full = {part: d for part, d in given.items() if d is not None and not _is_share(part, d)}
     for part, dataset in full.items():

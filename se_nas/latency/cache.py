@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from se_nas.errors import first_line
 from se_nas.files import cache_folder, replace_atomically
 from se_nas.latency.table import Measurements
+from se_nas.texts import first_line
 
 
 @dataclass(frozen=True)

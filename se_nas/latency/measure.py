@@ -22,12 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError
 from se_nas.latency.blocks import split
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
 from se_nas.models.materialize import materialize
 from se_nas.nn.model import Model
+from se_nas.texts import first_line
 
 Piece = Callable[[Tensor], Tensor]
 

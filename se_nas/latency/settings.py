@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from se_nas.checked_settings import CheckedSettings
-from se_nas.errors import InputError, unknown, whole
+from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
 from se_nas.settings import setting
+from se_nas.values import whole
 
 if TYPE_CHECKING:
     from se_nas.space.space import Space

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError
+from se_nas.texts import first_line
 
 Weights: TypeAlias = str | Path | Mapping[str, Tensor]
 

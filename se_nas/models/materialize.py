@@ -10,11 +10,13 @@ import torch
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import parts
-from se_nas.errors import InputError, whole, written
+from se_nas.errors import InputError
 from se_nas.models.checkpoint_files import Weights
 from se_nas.models.saving import preprocessing_of
 from se_nas.models.weights import MissingSE, check_missing_se, load_weights
 from se_nas.nn.model import Model
+from se_nas.texts import written
+from se_nas.values import whole
 from se_nas.zoo import zoo
 
 

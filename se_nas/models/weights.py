@@ -12,12 +12,13 @@ from torch import Tensor
 
 from se_nas import trunks
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError, among, unknown
+from se_nas.errors import InputError, unknown
 from se_nas.models.checkpoint_files import Weights, is_safetensors, read_metadata, state_dict
 from se_nas.models.diagnosis import SHOWN, matching_se, models_of_size
 from se_nas.nn.identity_init import init_identity, without_identity
 from se_nas.nn.model import Model
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
+from se_nas.values import among
 
 MissingSE: TypeAlias = Literal["error", "identity"]
 IN_SE = re.compile(r"\.se\.fc[12]\.")

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from se_nas import dsl
-from se_nas.errors import InputError, written
+from se_nas.errors import InputError
 from se_nas.nn.identity_init import can_start_neutral, set_neutral
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.se import SE
+from se_nas.texts import written
 
 Where: TypeAlias = str | Sequence[str] | Callable[[str], bool] | None
 

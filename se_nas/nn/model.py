@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import whole
 from se_nas.nn.blocks import add, sequential
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
+from se_nas.values import whole
 
 
 class Model(nn.Module):

@@ -21,7 +21,7 @@ from se_nas.search.pricing.latency_table import measure_networks, with_latency
 from se_nas.search.results import opening, run_results, summary
 from se_nas.search.results.again import show_again
 from se_nas.search.results.failed_search import explain_ends, explain_search
-from se_nas.search.run_dir import directory
+from se_nas.search.run_dir import directory, new_run
 from se_nas.search.run_dir.data_files import check_data_files, write_data_files
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.run_dir.lock import run_lock
@@ -73,7 +73,7 @@ def search(
     """
     check_addresses(config)
     plan = Plan.of(space, config, user, console)
-    run = directory.create(space, config, driver)
+    run = new_run.create(space, config, driver)
     with _driving(run), ExitStack() as stack:
         print_lines(console, opening.opening(space, plan.images, run))
         interrupted = None if driver else find_interrupted(space, config)

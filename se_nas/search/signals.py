@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
-from se_nas.errors import printable
+from se_nas.texts import printable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # SIGKILL comes 30 s after Slurm's or Kubernetes' SIGTERM.

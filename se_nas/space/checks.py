@@ -8,10 +8,12 @@ from typing import Any
 from se_nas import trunks
 from se_nas.architecture import names
 from se_nas.dsl import Choice, PerStage, choice
-from se_nas.errors import InputError, among, written
+from se_nas.errors import InputError
 from se_nas.se import SE
 from se_nas.space import templates
+from se_nas.texts import written
 from se_nas.trunks.base import check_placement
+from se_nas.values import among
 
 
 def as_trunks(value: Any) -> Any:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from se_nas.errors import InputError, among, is_number, plain, unknown, written
+from se_nas.errors import InputError, unknown
+from se_nas.texts import written
+from se_nas.values import among, as_python, is_number
 
 # Known before training by arithmetic; measured on the device; known after an epoch of training.
 COSTS = ("params", "macs", "peak_activations")
@@ -29,7 +31,7 @@ class Constraint:
 
     def __post_init__(self) -> None:
         for field in ("quantity", "operator", "limit"):
-            object.__setattr__(self, field, plain(getattr(self, field)))
+            object.__setattr__(self, field, as_python(getattr(self, field)))
         if not among(self.quantity, (*COSTS, *MEASURED)):
             raise unknown("quantity of a constraint", self.quantity, (*COSTS, *MEASURED))
         if not among(self.operator, ("<=", ">=")):
@@ -94,7 +96,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         for field in ("metric", "direction"):
-            object.__setattr__(self, field, plain(getattr(self, field)))
+            object.__setattr__(self, field, as_python(getattr(self, field)))
         allowed = (*METRICS, *COSTS, *MEASURED)
         if not among(self.metric, allowed):
             raise unknown("metric of an objective", self.metric, allowed)

@@ -24,14 +24,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from se_nas.architecture import names
 from se_nas.architecture.architecture import Architecture
 from se_nas.documents import read_json
-from se_nas.errors import InputError, plain, sequence, unknown, whole, written
+from se_nas.errors import InputError, unknown
 from se_nas.se import SE
 from se_nas.space import templates
 from se_nas.space.checks import as_trunks, check_stages
 from se_nas.space.objectives import Constraint, Objective, maximize
 from se_nas.space.template_json import from_data, to_data
 from se_nas.space.templates import Ask, Decisions, Label
+from se_nas.texts import written
 from se_nas.trunks import Trunk
+from se_nas.values import as_python, sequence, whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -56,7 +58,7 @@ def trunk(name: str, **settings: Any) -> Trunk:
     for field in settings:
         if field not in allowed:
             raise unknown(f"setting of {name}", field, allowed)
-    return replace(base, **{field: plain(value) for field, value in settings.items()})
+    return replace(base, **{field: as_python(value) for field, value in settings.items()})
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Space:
         objectives: Iterable[Objective] = (maximize("val_acc"),),
         version: int = 1,
     ) -> None:
-        name = plain(name)
+        name = as_python(name)
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
             raise InputError(
                 f"name of a space is {written(name)}; use letters, digits, _ and -, at most 100"

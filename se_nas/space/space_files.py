@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from se_nas.errors import InputError, unknown, written
+from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
 from se_nas.space.space import Space
+from se_nas.texts import written
 from se_nas.user_files import read_python_file
 
 

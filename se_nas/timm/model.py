@@ -14,13 +14,14 @@ from torch.utils.checkpoint import checkpoint
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.layer_cost import chain_cost
 from se_nas.cost.network_cost import parts
-from se_nas.errors import InputError, plain, unknown
+from se_nas.errors import InputError, unknown
 from se_nas.layers import Chain, Flatten, GlobalPool, Pool
 from se_nas.models.checkpoint_files import Weights
 from se_nas.models.saving import preprocessing_of
 from se_nas.models.weights import MissingSE, load_weights
 from se_nas.nn.model import Model
 from se_nas.trunks import Trunk
+from se_nas.values import as_python
 
 POOLS = ("avg", "")
 SETTINGS = (
@@ -213,7 +214,7 @@ def _indices(count: int, wanted: int | Sequence[int] | None) -> list[int]:
     """Count feature numbers from the start: all for None, the last n for a number."""
     if wanted is None:
         return list(range(count))
-    wanted = plain(wanted)
+    wanted = as_python(wanted)
     if isinstance(wanted, int):
         wanted = range(-wanted, 0)
     for index in wanted:

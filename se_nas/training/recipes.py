@@ -11,8 +11,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from se_nas.checked_settings import CheckedSettings
-from se_nas.errors import InputError, among, is_number, unknown, whole, written
+from se_nas.errors import InputError, unknown
 from se_nas.settings import setting
+from se_nas.texts import written
+from se_nas.values import among, is_number, whole
 
 OptimizerName = Literal["sgd", "adamw"]
 Schedule = Literal["cosine"]

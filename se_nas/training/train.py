@@ -25,12 +25,13 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data, Images, eval_loader, train_loader
 from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
-from se_nas.errors import InputError, whole
+from se_nas.errors import InputError
 from se_nas.models.materialize import materialize
 from se_nas.nn.identity_init import init_identity
 from se_nas.training.evaluation import Metrics, default_device, evaluate, to_device
 from se_nas.training.optimizer import amp_dtype, freeze_norms, learning_rate, make_optimizer
 from se_nas.training.recipes import Recipe
+from se_nas.values import whole
 
 # Streams of random numbers of one seed, beside the loader's.
 WEIGHTS, EPOCH = 1, 2

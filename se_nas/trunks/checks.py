@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from se_nas import dsl
-from se_nas.errors import InputError, is_number, plain, unknown, written
+from se_nas.errors import InputError, unknown
+from se_nas.texts import written
+from se_nas.values import as_python, is_number
 
 if TYPE_CHECKING:
     from se_nas.trunks.base import Trunk
@@ -21,7 +23,7 @@ def plain_options(trunk: Trunk, field: str) -> tuple[Any, ...]:
 
     NumPy's would be written into names, ids and JSON as something else.
     """
-    value = plain(getattr(trunk, field))
+    value = as_python(getattr(trunk, field))
     object.__setattr__(trunk, field, value)
     return dsl.options(value)
 

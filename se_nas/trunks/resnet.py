@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from se_nas import dsl
-from se_nas.errors import InputError, unknown, written
+from se_nas.errors import InputError, unknown
 from se_nas.layers import (
     Act,
     Chain,
@@ -34,6 +34,7 @@ from se_nas.layers import (
     chain,
 )
 from se_nas.se import SE
+from se_nas.texts import written
 from se_nas.trunks.base import PLACEMENTS, Family, Staged, place
 from se_nas.trunks.checks import MOST_DEPTH, check_choice, check_whole, plain_options
 from se_nas.trunks.resnet_layouts import layouts

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.architecture.names import se_name
-from se_nas.console import ArchitectureCell, add_row, plain
+from se_nas.console import ArchitectureCell, add_row, literal
 from se_nas.cost.network_cost import cost, parts
 from se_nas.se import SE
 from se_nas.zoo import zoo
@@ -89,8 +89,8 @@ def paper_table(number: int, width: int = 80) -> Group:
     legend = f"params in millions{ref}; err %: the paper's top-1/top-5"
     if "quoted" in columns:
         legend += "; quoted: the network's own paper's"
-    texts = [plain(f"[{i + 1}] {note}") for i, note in enumerate(notes)]
-    return Group(plain(title), plain(legend), table, *texts)
+    texts = [literal(f"[{i + 1}] {note}") for i, note in enumerate(notes)]
+    return Group(literal(title), literal(legend), table, *texts)
 
 
 def _shown(printed: float | None, unit: float, digits: int) -> str:

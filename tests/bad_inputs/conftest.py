@@ -12,7 +12,7 @@ import pytest
 import se_nas.search
 from se_nas import InputError
 from se_nas.cli import main
-from se_nas.errors import printable
+from se_nas.texts import printable
 
 LONGEST = 480
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from conftest import check_line
 from se_nas import SE, Architecture, InputError, Space, load_space
-from se_nas.errors import one_line, printable
 from se_nas.search.config import SearchConfig, config_from_options
 from se_nas.settings import settings_of
+from se_nas.texts import one_line, printable
 from se_nas.trunks import named
 
 WORDS = st.sampled_from(

@@ -13,7 +13,7 @@ from bad_texts import bad_texts, bad_values
 from conftest import Refused
 from se_nas import SearchResult, load_space
 from se_nas.search.config import SearchConfig
-from se_nas.search.run_dir import directory
+from se_nas.search.run_dir import directory, new_run
 
 SETTINGS = json.dumps(SearchConfig(space="digits_se", gpus=0).to_dict())
 # Values that a setting may have.
@@ -43,7 +43,7 @@ FILES = {
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs")
     config = SearchConfig(space="digits_se", gpus=0, out=str(out), name="r")
-    return directory.create(load_space("digits_se"), config).path
+    return new_run.create(load_space("digits_se"), config).path
 
 
 @pytest.mark.parametrize("why", FILES)

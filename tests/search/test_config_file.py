@@ -157,11 +157,11 @@ def test_a_password_is_not_written_and_is_asked_for_again() -> None:
 
 def test_a_path_that_is_no_text_does_not_end_a_run(tmp_path: Path) -> None:
     from se_nas import SE, Space, choice, trunk
-    from se_nas.search.run_dir import directory
+    from se_nas.search.run_dir import new_run
 
     space = Space("s", trunk=trunk("resnet8_small"), se=SE(choice(2, 4)))
     config = SearchConfig(out=str(tmp_path), data=DataSettings(data_dir="/\udcff"), name="run")
-    run = directory.create(space, config)
+    run = new_run.create(space, config)
     assert SearchConfig.from_dict(run.read("settings.json")) == config
     with pytest.raises(InputError, match=r"run\.toml"):
         read_settings(str(run.path / "run.toml"))

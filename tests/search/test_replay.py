@@ -15,7 +15,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, cost
 from se_nas.search.config import SearchConfig
 from se_nas.search.replay import compare, replay
-from se_nas.search.run_dir import directory
+from se_nas.search.run_dir import directory, new_run
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import SESSIONS, Outcome, Proposal
@@ -61,7 +61,7 @@ def make(tmp_path: Path, space: Space, sampler: str, trials: int = 20) -> tuple[
     config = SearchConfig(
         sampler=sampler, trials=trials, seed=3, out=str(tmp_path), name="r", gpus=0
     )
-    run = directory.create(space, config)
+    run = new_run.create(space, config)
     opened = study.create_study(space, config, run)
     work(propose(opened, space, price, config), random.Random(1), slots=4)
     return config, str(run.path)
@@ -124,7 +124,7 @@ def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -
 
 def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path) -> None:
     config = SearchConfig(sampler="tpe", trials=24, seed=3, out=str(tmp_path), name="r", gpus=0)
-    run = directory.create(SPACE, config)
+    run = new_run.create(SPACE, config)
     first = propose(study.create_study(SPACE, config, run), SPACE, price, config)
     work(first, random.Random(1), slots=4, left_running=3)
     opened = study.create_study(SPACE, config, run, resume=True)
@@ -146,7 +146,7 @@ def test_a_run_that_found_nothing_more_and_was_taken_up_is_replayed(
     """The last ask left proposals behind that trained nothing; what failed comes again."""
     space = Space("tiny", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4)))))
     config = SearchConfig(sampler=sampler, trials=99, seed=3, out=str(tmp_path), name="r", gpus=0)
-    run = directory.create(space, config)
+    run = new_run.create(space, config)
     first = propose(study.create_study(space, config, run), space, price, config)
     work(first, random.Random(1), slots=4)
     assert first.exhausted

@@ -31,7 +31,7 @@ from ray import tune
 from rich.console import Console
 from se_nas import SE, Space, choice, optional, per_stage
 from se_nas.cost.network_cost import cost
-from se_nas.search.run_dir import directory
+from se_nas.search.run_dir import directory, new_run
 from se_nas.search.study import study
 from se_nas.search.cluster.connection import connected
 from se_nas.search.study.proposals import Proposals
@@ -68,7 +68,7 @@ ResumableASHA.on_trial_result = judge_and_interrupt
 space = Space("s", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(2, 4)))))
 config = SearchConfig(trials=4, epochs=4, first_rung=0.5, gpus=0, concurrency=2, dashboard=False,
                    out=sys.argv[1], name="run")
-run = directory.create(space, config)
+run = new_run.create(space, config)
 opened = study.create_study(space, config, run)
 with connected(config) as slots:
     try:

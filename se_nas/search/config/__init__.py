@@ -5,7 +5,6 @@ data_settings    ``DataSettings``: the images
 trial_settings   ``TrialSettings``: one training on a worker
 """
 
-from se_nas.errors import HIDDEN, without_password
 from se_nas.search.config.data_settings import DataSettings, object_name
 from se_nas.search.config.search_config import (
     SAMPLERS,
@@ -14,6 +13,7 @@ from se_nas.search.config.search_config import (
     config_from_options,
 )
 from se_nas.search.config.trial_settings import MAX_DEATHS, TrialSettings
+from se_nas.texts import HIDDEN, without_password
 
 __all__ = [
     "HIDDEN",

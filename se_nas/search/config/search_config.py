@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from se_nas.checked_settings import CheckedSettings
-from se_nas.errors import HIDDEN, InputError, is_utf8, unknown, whole, without_password
+from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config.data_settings import DataSettings
@@ -21,7 +21,9 @@ from se_nas.settings import (
     setting,
     with_options,
 )
+from se_nas.texts import HIDDEN, is_utf8, without_password
 from se_nas.training.recipes import RECIPES, Recipe
+from se_nas.values import whole
 
 T = TypeVar("T")
 RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"

@@ -23,7 +23,7 @@ from ray.util.placement_group import PlacementGroup
 from se_nas.architecture.architecture import Architecture
 from se_nas.console import print_line
 from se_nas.data import Preprocessing
-from se_nas.errors import InputError, described, first_line
+from se_nas.errors import InputError, described
 from se_nas.models.changes import check_state
 from se_nas.models.checkpoint_files import state_dict
 from se_nas.models.saving import Description, to_bytes
@@ -36,6 +36,7 @@ from se_nas.search.worker import ray_api
 from se_nas.search.worker.reports import FAILED, LABELS
 from se_nas.search.worker.retrain import RetrainPayload, RetrainResult, train_and_test
 from se_nas.search.worker.shared_data import SharedData
+from se_nas.texts import first_line
 
 Train = Callable[[str, TrialSettings, int, SharedData | None], RetrainPayload]
 

@@ -14,7 +14,7 @@ import ray
 from ray import ObjectRef
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
 from se_nas.search.cluster.connection import living_nodes
@@ -22,6 +22,7 @@ from se_nas.search.cluster.slots import Slots
 from se_nas.search.worker import ray_api
 from se_nas.search.worker.latency_worker import LatencyWorker
 from se_nas.search.worker.ray_api import ActorHandle
+from se_nas.texts import first_line
 
 Note = Callable[[str], None]
 WAIT_S = 20.0  # before the search prints that it waits

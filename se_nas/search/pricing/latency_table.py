@@ -12,7 +12,7 @@ from functools import partial
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.console import print_line
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError
 from se_nas.latency import measure_missing
 from se_nas.latency.cache import open_cache
 from se_nas.latency.cover import cover, draw_held_out
@@ -23,6 +23,7 @@ from se_nas.search.pricing.exclusive_device import Note, exclusive_measurer
 from se_nas.search.pricing.price import TimedPrice, describe_table, load_table, print_latency
 from se_nas.search.run_dir.directory import LATENCY
 from se_nas.search.study.feasibility import check_feasible
+from se_nas.texts import first_line
 
 SAVE_S = 30.0  # between two writes of the cache
 # The final networks wait so long for a device: another user's trial may end in that time. The run

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError
+from se_nas.texts import first_line
 
 Sampler: TypeAlias = BaseSampler
 

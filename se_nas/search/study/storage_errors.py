@@ -13,8 +13,9 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from se_nas.errors import HIDDEN, InputError, first_line, without_password
+from se_nas.errors import InputError
 from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.texts import HIDDEN, first_line, without_password
 
 # File systems where SQLite's locks do not hold (https://www.sqlite.org/faq.html#q5). A run's
 # journal does: its lock is a symbolic link, and a run has one driver.

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Price
 from se_nas.data.loaders import mixed_seed
-from se_nas.errors import InputError, first_line
+from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
 from se_nas.search.study.drivers import Drivers, driver_name, publish_metadata
@@ -26,6 +26,7 @@ from se_nas.search.study.samplers import Sampler, build_sampler
 from se_nas.search.study.storage_errors import FULL, cannot_open, check_url
 from se_nas.search.study.tell import last_event
 from se_nas.space.space import Space
+from se_nas.texts import first_line
 
 
 def create_study(

@@ -6,13 +6,13 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
 from se_nas.console import print_line
-from se_nas.errors import printable
 from se_nas.search.cluster.connection import living_nodes
 from se_nas.search.plan import SearchRun
 from se_nas.search.tuning.elastic import ElasticConcurrency
 from se_nas.search.tuning.prometheus import PrometheusCallback, SearchGauges
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.search.tuning.tensorboard import TensorBoardCallback
+from se_nas.texts import printable
 
 
 def make_callbacks(

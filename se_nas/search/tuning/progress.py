@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.live import Live
 
-from se_nas.console import duration, plain, print_line
+from se_nas.console import duration, literal, print_line
 from se_nas.search.tuning.driver_callback import DriverCallback, TuneTrial, config_of
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.search.tuning.start_barrier import StartBarrier
@@ -114,7 +114,7 @@ class ProgressCallback(DriverCallback):
 
     def _show(self) -> None:
         if self.live.is_started:
-            self.live.update(plain(self.line(), one_line=True))
+            self.live.update(literal(self.line(), one_line=True))
             return
         waited = time.monotonic() - self.logged
         ended = self.searcher.proposals.counts.ended

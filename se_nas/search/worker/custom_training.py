@@ -16,12 +16,13 @@ from torch import nn
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import eval_loader
-from se_nas.errors import InputError, whole
+from se_nas.errors import InputError
 from se_nas.models.materialize import materialize
 from se_nas.space.objectives import COSTS, MEASURED
 from se_nas.training.custom import Resources, StopTraining, TrainFunction, TrainResult
 from se_nas.training.evaluation import Metrics, evaluate
 from se_nas.training.train import NonFiniteLoss
+from se_nas.values import whole
 
 # The user's code of a training that is stopped has so long to end.
 STOP_TIMEOUT_S = 60.0

@@ -22,10 +22,10 @@ import ray
 import torch.distributed as dist
 from ray import ObjectRef
 
-from se_nas.errors import first_line
 from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.ray_api import wait
 from se_nas.search.worker.ray_internals import failed_to_start
+from se_nas.texts import first_line
 
 LOOK_EVERY_S = 0.5
 # Words of gloo's errors where a process is gone; NCCL's errors have a class of their own.

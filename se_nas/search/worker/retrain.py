@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import described, first_line
+from se_nas.errors import described
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker.custom_training import TrainMisuse, is_occupied
 from se_nas.search.worker.data import worker_data
@@ -21,6 +21,7 @@ from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.reports import End
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import start_ranks, start_training
+from se_nas.texts import first_line
 from se_nas.training.train import NonFiniteLoss
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from ray import tune
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import ImageShape
-from se_nas.errors import described, first_line
+from se_nas.errors import described
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker import checkpoints, process_title
 from se_nas.search.worker.custom_training import TrainMisuse
@@ -38,6 +38,7 @@ from se_nas.search.worker.reports import (
 )
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import AnyTraining, Epoch, start_ranks, start_training
+from se_nas.texts import first_line
 from se_nas.training.train import NonFiniteLoss
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from se_nas.latency.settings import LatencySettings
 from se_nas.search.config import DataSettings, SearchConfig, config_from_options
 from se_nas.search.config_file import read_settings
 from se_nas.search.results.run_results import clear_ending
-from se_nas.search.run_dir import compatibility, directory, resume
+from se_nas.search.run_dir import compatibility, directory, new_run, resume
 from se_nas.search.run_dir.lock import run_lock
 from se_nas.settings import settings_of
 from se_nas.training.recipes import RECIPES
@@ -29,7 +29,7 @@ space = Space("my", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(cho
 
 def make(tmp_path: Path, space: Space = SPACE, **settings: object) -> directory.RunDirectory:
     base = SearchConfig(out=str(tmp_path), name="run", data=DataSettings(limit_train=200))
-    return directory.create(space, replace(base, **settings))  # type: ignore[arg-type]
+    return new_run.create(space, replace(base, **settings))  # type: ignore[arg-type]
 
 
 def refused(run: directory.RunDirectory, asked: SearchConfig, *named: str) -> str:
@@ -234,10 +234,10 @@ def test_the_settings_file_of_a_run_repeats_it(tmp_path: Path) -> None:
         recipe=replace(RECIPES["adamw"], batch_size=7),
         enqueue=("resnet8_small",),
     )
-    run = directory.create(SPACE, config)
+    run = new_run.create(SPACE, config)
     values = read_settings(str(run.path / "run.toml"))
     assert config_from_options(values) == replace(config, space=str(run.path / "space.json"))
-    again = directory.create(SPACE, replace(config_from_options(values), name="again"))
+    again = new_run.create(SPACE, replace(config_from_options(values), name="again"))
     repeated = read_settings(str(again.path / "run.toml"))
     assert repeated == values | {"space": str(again.path / "space.json")}  # not with the name
 
@@ -247,7 +247,7 @@ def test_the_settings_file_of_a_run_repeats_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("space", [None, "mobile_se"])
 def test_the_space_to_repeat_is_that_of_the_run(space: str | None, tmp_path: Path) -> None:
-    run = directory.create(SPACE, SearchConfig(out=str(tmp_path), space=space))
+    run = new_run.create(SPACE, SearchConfig(out=str(tmp_path), space=space))
     config = config_from_options(read_settings(str(run.path / "run.toml")))
     assert config.space == str(run.path / "space.json")
     assert load_space(config.space) == SPACE
@@ -259,7 +259,7 @@ def test_the_command_line_takes_the_settings_file_of_a_run(
     file = tmp_path / "my.py"
     file.write_text(SPACE_FILE)
     config = SearchConfig(out=str(tmp_path), space=str(file))
-    run = directory.create(load_space(str(file)), config)
+    run = new_run.create(load_space(str(file)), config)
     file.unlink()
     with pytest.raises(SystemExit) as stop:
         main(["--dry-run", "--config", str(run.path / "run.toml")], alone="search")

@@ -16,7 +16,7 @@ from se_nas.cost.network_cost import cost
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.replay import replay
 from se_nas.search.results import run_results
-from se_nas.search.run_dir import directory
+from se_nas.search.run_dir import directory, new_run
 from se_nas.search.study import joining, study
 from se_nas.search.study.drivers import SharedStudy, new_driver_name, shared_study
 from se_nas.search.study.proposals import Proposals
@@ -42,7 +42,7 @@ def settings(tmp_path: Path) -> SearchConfig:
 
 
 def begin(config: SearchConfig, space: Space = SPACE) -> Proposals:
-    run = directory.create(space, config)
+    run = new_run.create(space, config)
     opened = study.create_study(space, config, run)
     return propose(opened, space, cost, config, shared_study(opened, run))
 
@@ -53,7 +53,7 @@ def begin_joined(
     space, settled = joining.joined_config(
         None, replace(asked, storage=config.storage, name="big"), []
     )
-    run = directory.create(space, settled, new_driver_name("big"))
+    run = new_run.create(space, settled, new_driver_name("big"))
     opened = study.create_study(space, settled, run)
     proposals = propose(opened, space, cost, settled, shared_study(opened, run))
     proposals.sync()

@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from se_nas import InputError, Space
 from se_nas.search.config import SearchConfig
-from se_nas.search.run_dir import directory
+from se_nas.search.run_dir import new_run
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study import joining, storage_errors, study
 from se_nas.search.study.journal import repair_journal
@@ -73,7 +73,7 @@ def test_a_study_is_neither_begun_nor_joined_in_sqlite_on_a_network_file_system(
     space = Space("s", trunk="resnet8_small")
     url = f"sqlite:///{tmp_path}/study.db"
     config = SearchConfig(storage=url, name="shared", out=str(tmp_path), gpus=0)
-    run = directory.create(space, config)
+    run = new_run.create(space, config)
     for resume in (False, True):
         with pytest.raises(InputError, match=r"network file system \(nfs4\)"):
             study.create_study(space, config, run, resume=resume)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from se_nas import SE, InputError, Space, choice, trunk
 from se_nas.search.config import SearchConfig
-from se_nas.search.run_dir import directory
+from se_nas.search.run_dir import new_run
 from se_nas.search.study import study
 
 SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choice(2, 4)))
@@ -18,7 +18,7 @@ SPACE = Space("s", trunk=trunk("resnet8_small", width=choice(8, 16)), se=SE(choi
 def create(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
     config = SearchConfig(out=str(tmp_path), name="run", storage=storage)
-    study.create_study(SPACE, config, directory.create(SPACE, config))
+    study.create_study(SPACE, config, new_run.create(SPACE, config))
 
 
 def test_an_error_of_ours_is_not_called_one_of_the_storage(

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from se_nas.errors import printable
 from se_nas.search.config import MAX_DEATHS
 from se_nas.search.run_dir.directory import RunDirectory, last_error
 from se_nas.search.tuning.failures import FailureBudget, FailureCallback
 from se_nas.search.tuning.worker_deaths import WorkerDeaths
+from se_nas.texts import printable
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from rich.console import Console
 from se_nas import Space, choice, trunk
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.plan import Plan, SearchRun
-from se_nas.search.run_dir import directory
+from se_nas.search.run_dir import new_run
 from se_nas.search.study import study
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.tuning.tune import tune_trials
@@ -95,7 +95,7 @@ def main() -> None:
         sampler="random",
     )
     plan = Plan.of(space, config)
-    run = directory.create(space, config)
+    run = new_run.create(space, config)
     opened = study.create_study(space, config, run)
     quiet: Any = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
     ray.init("local", num_cpus=2, num_gpus=2, _node_ip_address="127.0.0.1", **quiet)

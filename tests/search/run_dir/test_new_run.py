@@ -1,4 +1,4 @@
-"""The making of a run directory, and what it says of the code that made it."""
+"""The folder of a new run."""
 
 from __future__ import annotations
 
@@ -11,38 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from se_nas import InputError, __version__
+from se_nas import InputError
 from se_nas.search.config import DataSettings, SearchConfig
-from se_nas.search.run_dir import directory
-from se_nas.search.run_dir.directory import RunDirectory, create
-from se_nas.search.run_dir.provenance import git_state, versions
+from se_nas.search.run_dir import new_run
+from se_nas.search.run_dir.directory import RunDirectory
+from se_nas.search.run_dir.new_run import create
 from se_nas.space.space_files import load_space
-
-
-def git(folder: Path, *arguments: str) -> None:
-    who = ("-c", "user.name=n", "-c", "user.email=e@e")
-    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def test_the_commit_is_that_of_the_checkout_which_has_the_file(tmp_path: Path) -> None:
-    file, installed = tmp_path / "code.py", tmp_path / ".venv" / "code.py"
-    installed.parent.mkdir()
-    for path in (file, installed):
-        path.write_text("1\n")
-    assert git_state(file) == "unknown"
-    git(tmp_path, "init", "-q")
-    git(tmp_path, "add", "code.py")
-    git(tmp_path, "commit", "-qm", "first")
-    commit = git_state(file)
-    assert len(commit) == 12
-    assert git_state(installed) == "unknown"  # the repository is somebody else's
-    file.write_text("2\n")
-    assert git_state(file) == f"{commit}-dirty"
-
-
-def test_the_versions_name_ours() -> None:
-    assert versions()["se-nas"] == __version__
-    assert {"git", "python", "torch", "ray", "optuna"} <= set(versions())
 
 
 @pytest.mark.parametrize("name", ["/data/my größe set.py", "my images", "a/b"])
@@ -66,7 +40,7 @@ def test_searches_of_one_second_have_each_a_folder(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "from se_nas.search.config import SearchConfig\n"
-        "from se_nas.search.run_dir.directory import create\n"
+        "from se_nas.search.run_dir.new_run import create\n"
         "from se_nas.space.space_files import load_space\n"
         "space, config = load_space('digits_se'), SearchConfig(out=sys.argv[1])\n"
         "sys.stdin.readline()\n"
@@ -97,7 +71,7 @@ def test_names_that_are_taken_are_counted_on(
 ) -> None:
     space, config = load_space("digits_se"), SearchConfig(out=str(tmp_path))
     clock = SimpleNamespace(now=lambda _: datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))
-    monkeypatch.setattr(directory, "datetime", clock)
+    monkeypatch.setattr(new_run, "datetime", clock)
     names = [create(space, config).path.name for _ in range(3)]
     first = "digits_se-digits-20260102-030405"
     assert names == [first, f"{first}-2", f"{first}-3"]

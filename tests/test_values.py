@@ -14,13 +14,14 @@ import se_nas
 from se_nas import SE, Architecture, Space, choice, params, per_stage
 from se_nas.cost import cost
 from se_nas.data import eval_loader, load, train_loader
-from se_nas.errors import InputError, is_number, plain, whole
+from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config import SearchConfig
 from se_nas.search.config.data_settings import DataSettings
 from se_nas.space import trunk
 from se_nas.space.objectives import Constraint, Objective
 from se_nas.training.recipes import Recipe
+from se_nas.values import as_python, is_number, whole
 
 SMALL = "resnet8_small"
 i, f, s = np.int64, np.float64, np.str_
@@ -158,13 +159,31 @@ def test_arrays_truths_and_what_is_not_finite_are_refused_in_one_line(
 
 def test_what_is_no_scalar_stays_as_it_is() -> None:
     array = np.arange(3)
-    assert plain(array) is array
-    assert plain("r16") == "r16"
-    assert type(plain(np.longdouble(0.5))) is float
-    assert not is_number(plain(np.array([1])))
+    assert as_python(array) is array
+    assert as_python("r16") == "r16"
+    assert type(as_python(np.longdouble(0.5))) is float
+    assert not is_number(as_python(np.array([1])))
 
 
 def test_loaders_take_them_too() -> None:
     data = load("digits")
     assert len(train_loader(data.train, i(64), seed=0, epoch=0)) == 18  # type: ignore[arg-type]
     assert len(eval_loader(data.val, i(100))) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
+def test_a_whole_number_comes_back_as_a_plain_int(value: Any) -> None:
+    assert whole("epochs", value, 3, 3) == 3
+    assert type(whole("epochs", value, 1)) is int
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 2.0, "2", None, 0, -1, np.int64(0)])
+def test_what_is_no_whole_number_or_too_small_is_named(value: Any) -> None:
+    with pytest.raises(InputError) as error:
+        whole("epochs", value, 1)
+    assert str(error.value) == f"epochs is {value!r}; give a whole number of at least 1"
+
+
+def test_both_bounds_are_named_and_a_hint_comes_behind_them() -> None:
+    with pytest.raises(InputError, match=r"^seed is 9; give a whole number from 0 to 8\.$"):
+        whole("seed", 9, 0, 8, ".")

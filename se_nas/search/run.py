@@ -73,6 +73,8 @@ def search(
     """
     check_addresses(config)
     plan = Plan.of(space, config, user, console)
+    if driver:
+        joining.check_images(config, plan.images)
     run = new_run.create(space, config, driver)
     with _driving(run), ExitStack() as stack:
         print_lines(console, opening.opening(space, plan.images, run))

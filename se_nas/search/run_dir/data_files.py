@@ -7,8 +7,10 @@ were left out with the reasons. The folder itself may move.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +64,51 @@ def check_data_files(run: RunDirectory, images: ImageShape) -> None:
             f"the images are not those of the run {run.shown}: of {len(before)} files "
             f"{', '.join(found)}; put them back, or start a new run"
         )
+
+
+def data_parts(run: RunDirectory) -> dict[str, str]:
+    """Return what ``check_parts`` compares, of the run's images; empty where they are of no files.
+
+    Raises:
+        InputError: the run's list of them is damaged.
+    """
+    return _parts(_read(run)) if (run.path / DATA_FILES).exists() else {}
+
+
+def check_parts(parts: Mapping[str, str], images: ImageShape, whose: str) -> None:
+    """Refuse images whose files have other paths or sizes than those of ``data_parts``.
+
+    Raises:
+        InputError: with the parts that differ.
+    """
+    if not parts or not isinstance(images, Data) or not images.files:
+        return
+    now = _parts(images.files)
+    found = [
+        f"{part} ({_count(parts, part)} there, {_count(now, part)} here)"
+        for part in sorted(parts.keys() | now.keys())
+        if parts.get(part) != now.get(part)
+    ]
+    if found:
+        raise InputError(
+            f"the images are not those of {whose}: other files are in {', '.join(found)}; "
+            "give a folder of the same files"
+        )
+
+
+def _count(parts: Mapping[str, str], part: str) -> str:
+    return parts.get(part, "0").split(" ")[0]
+
+
+def _parts(files: Mapping[str, int]) -> dict[str, str]:
+    """Return for each folder of the first level how many files it has, and a hash of their list."""
+    lines: defaultdict[str, list[str]] = defaultdict(list)
+    for path, size in sorted(files.items()):
+        lines[path.split("/")[0]].append(f"{path} {size}\n")
+    return {
+        part: f"{len(of)} {hashlib.sha256(''.join(of).encode('utf-8', 'replace')).hexdigest()[:16]}"
+        for part, of in lines.items()
+    }
 
 
 def _read(run: RunDirectory) -> Mapping[str, int]:

@@ -21,10 +21,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.compatibility import shared_settings
+from se_nas.search.run_dir.data_files import data_parts
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study import optuna_internals
 from se_nas.search.study.optuna_internals import Claim
-from se_nas.search.study.records import DRIVER, ID, SETTINGS, SPACE, Record
+from se_nas.search.study.records import DRIVER, ID, IMAGES, SETTINGS, SPACE, Record
 from se_nas.space.space import Space
 from se_nas.space.templates import Decisions
 
@@ -161,9 +162,10 @@ def shared_study(study: optuna.Study, run: RunDirectory) -> Drivers:
 def publish_metadata(
     study: optuna.Study, space: Space, config: SearchConfig, run: RunDirectory
 ) -> None:
-    """Write into a study what a joining driver needs: first driver, space, shared settings."""
+    """Write into a study what a joining driver needs: first driver, space, images, settings."""
     known = study.user_attrs
-    for key, value in ((DRIVER, driver_name(run)), (SPACE, json.loads(space.to_json()))):
+    driver, of = driver_name(run), json.loads(space.to_json())
+    for key, value in ((DRIVER, driver), (SPACE, of), (IMAGES, data_parts(run))):
         if key not in known:
             study.set_user_attr(key, value)
     study.set_user_attr(SETTINGS, shared_settings(config))  # taken up, a run may have more trials

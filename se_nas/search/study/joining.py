@@ -18,13 +18,15 @@ import optuna
 from rich.console import Console
 
 from se_nas.console import print_line
+from se_nas.data import ImageShape
 from se_nas.errors import InputError
 from se_nas.latency.settings import uses_latency
 from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.run_dir.compatibility import check_settings, check_space
+from se_nas.search.run_dir.data_files import check_parts
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.study.records import DRIVER, SETTINGS, SPACE, Record, records
+from se_nas.search.study.records import DRIVER, IMAGES, SETTINGS, SPACE, Record, records
 from se_nas.search.study.storage_errors import cannot_open, check_storage, sqlite_file
 from se_nas.settings import by_option, settings_of, with_options
 from se_nas.space.space import Space
@@ -69,6 +71,18 @@ def joined_config(
     table = settings_of(SearchConfig)
     own = {name: value for name, value in by_option(asked).items() if not table[name].shared}
     return space, with_options(stored, own | changes)
+
+
+def check_images(config: SearchConfig, images: ImageShape) -> None:
+    """Refuse images that are not those of the study that ``config`` joins.
+
+    Raises:
+        InputError: with the parts that differ.
+    """
+    assert config.storage is not None, "joined_config asks for it"
+    assert config.name is not None, "joined_config asks for it"
+    attrs = _attributes(config.storage, config.name, repr(without_password(config.storage)))
+    check_parts(attrs.get(IMAGES, {}), images, f"the study {config.name!r}")
 
 
 def _attributes(url: str, name: str, place: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ DRIVER, NAME, ARCHITECTURE, ID, COST = "driver", "name", "architecture", "id", "
 ASKED, TOLD, END, OUTCOME, DUPLICATE = "asked", "told", "end", "outcome", "duplicate"
 # User attributes of the study; each driver that joined has sessions of its own, under its name.
 SESSIONS, EXHAUSTED, SPACE, SETTINGS = "sessions", "exhausted", "space", "settings"
+IMAGES = "images"
 # ``END`` of a trial that trains nothing.
 Untrained: TypeAlias = Literal["rejected", "repeated", "surplus"]
 # The constraint of a network that does not fit into memory.

@@ -13,10 +13,12 @@ from rich.console import Console
 
 from se_nas import SE, InputError, Space, choice, latency_ms, trunk
 from se_nas.cost.network_cost import cost
+from se_nas.data import load
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.replay import replay
 from se_nas.search.results import run_results
 from se_nas.search.run_dir import directory, new_run
+from se_nas.search.run_dir.data_files import write_data_files
 from se_nas.search.study import joining, study
 from se_nas.search.study.drivers import SharedStudy, new_driver_name, shared_study
 from se_nas.search.study.proposals import Proposals
@@ -111,6 +113,23 @@ def test_another_space_or_other_settings_are_refused_with_the_difference(tmp_pat
     packed = replace(config, gpus=None, gpus_per_trial=0.5)
     assert joining.joined_config(None, packed, ["gpus_per_trial"])[1].gpus_per_trial == 0.5
     assert joining.joined_config(None, packed, [])[1].gpus_per_trial == 1
+
+
+def test_one_that_joins_needs_the_images_of_the_study(tmp_path: Path) -> None:
+    config, digits = settings(tmp_path), load("digits")
+    files = {"train/a/1.png": 7, "train/b/2.png": 7, "test/a/3.png": 7}
+    images = replace(digits, files=files)
+    run = new_run.create(SPACE, config)
+    write_data_files(run, images)
+    study.create_study(SPACE, config, run)
+    joining.check_images(config, images)
+    joining.check_images(config, digits)  # of no files
+    for other in (files | {"test/a/3.png": 8}, files | {"test/a/4.png": 7}):
+        with pytest.raises(
+            InputError, match=r"those of the study 'big': other files are in test"
+        ) as e:
+            joining.check_images(config, replace(digits, files=other))
+        assert f"in test (1 there, {len(other) - 2} here)" in str(e.value)
 
 
 def test_a_study_that_cannot_be_joined_is_one_line(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_a_sound_family_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         (WrongNorm, "running .*sound.*: RuntimeError: running_mean"),
         (AlwaysRGB, "building and running sound: RuntimeError: .*channel"),
         (AlwaysThousand, r"sound gives \(2, 1000\) for 2 images of 10 classes"),
-        (TooSmall, "the cost of sound: InputError: input_size=None"),
+        (TooSmall, "the cost of sound: InputError: input_size is 0"),
         (LongNumbers, r"has stages \[1, 10\]: give ascending numbers of one digit"),
         (Backwards, r"has stages \[2, 1\]: give ascending numbers"),
         (OneName, r"have the names \['stage'\] twice"),

@@ -64,13 +64,17 @@ def materialize(
     return model
 
 
+class TooLarge(InputError, MemoryError):
+    """A network whose weights this machine has no memory for: a search goes on with others."""
+
+
 def _check_memory(architecture: Architecture, num_classes: int, in_channels: int) -> None:
     """Refuse a network whose weights this machine has no memory for, before torch gives up."""
     found = parts(architecture, in_channels=in_channels, num_classes=num_classes)
     size = 4 * sum(part.params for part in found.values())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if size > memory and torch.get_default_device().type == "cpu":
-        raise InputError(
+        raise TooLarge(
             f"{architecture} with num_classes={num_classes} and in_channels={in_channels} has "
             f"{size / 1e9:,.0f} GB of weights; this machine has {memory / 1e9:,.0f} GB of memory"
         )

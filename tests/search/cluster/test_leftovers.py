@@ -20,6 +20,9 @@ from se_nas.search.cluster.leftovers import MARK
 from se_nas.search.cluster.ray_environment import configure_ray
 from se_nas.search.config import SearchConfig
 
+# Ray reads its token once in a process: a cluster of another home would refuse this one.
+HOME = os.environ.get("HOME", "")
+
 
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -138,6 +141,7 @@ def test_nothing_of_a_cluster_stays_and_logs_are_kept_if_the_search_fails(
     short = Path(tempfile.mkdtemp(dir="/tmp"))  # as the path of a socket must be
     monkeypatch.setattr("tempfile.tempdir", str(short))
     monkeypatch.setenv("RAY_TMPDIR", str(short))
+    monkeypatch.setenv("HOME", HOME)
     (places / "errors").mkdir()
     configure_ray(None)
     try:

@@ -34,6 +34,8 @@ PRINTED = {
         r"largest difference to PyTorch: \d\.\de-0[4-9]",
     ),
 }
+# A minute each.
+SLOW = ("ray_cluster", "deploy_the_winner")
 
 
 def test_every_example_is_run_here() -> None:
@@ -41,7 +43,10 @@ def test_every_example_is_run_here() -> None:
     assert list(EXAMPLES.glob("*.ipynb")) == [NOTEBOOK]
 
 
-@pytest.mark.parametrize("name", PRINTED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in PRINTED],
+)
 def test_example(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / f"{name}.py")],

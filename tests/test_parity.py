@@ -112,6 +112,10 @@ SIBLINGS = [
     (f"se_mobilenet_v3_small_timm_trunk-width0.75_s1345_{V3_SE}", "timm", "mobilenetv3_small_075"),
     (f"se_mobilenet_v3_small_timm_trunk-width0.5_s1345_{V3_SE}", "timm", "mobilenetv3_small_050"),
 ]
+# Seconds each; a smaller network of the same blocks is always tried.
+SECONDS = re.compile(
+    r"(se_)?(senet154_tv|.*(152|101_32x8d|101_64x4d).*|wide_resnet101.*|vgg.*-.*|.*36.*)"
+)
 # Hundreds of millions of weights; their figures are checked in test_golden.py.
 HUGE = {"resnext101_32x16d", "resnext101_32x32d"}
 # Alike by name, and other networks: no architecture of ours computes the same.
@@ -132,6 +136,13 @@ FAMILIES = (
     *("resnet*", "resnext*", "wide_resnet*", "seresnet*", "seresnext*", "legacy_se*", "senet*"),
     *("mobilenet*", "shufflenet*", "vgg*", "inception_resnet*", "bn_inception*", "bninception*"),
 )
+
+
+def slow_if_large(peers: list[tuple[str, str, str]]) -> list[Any]:
+    return [
+        pytest.param(*peer, marks=pytest.mark.slow) if SECONDS.fullmatch(peer[0]) else peer
+        for peer in peers
+    ]
 
 
 def test_every_twin_is_compared() -> None:
@@ -207,7 +218,7 @@ def difference(ours: Tensor, theirs: Tensor) -> float:
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
-@pytest.mark.parametrize(("name", "library", "theirs"), PEERS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "library", "theirs"), slow_if_large(PEERS), ids=str)
 def test_outputs_and_gradients_are_those_of_the_peer(name: str, library: str, theirs: str) -> None:
     their_model = peer(library, theirs)
     our_model = se_nas.materialize(name, num_classes=10, weights=their_model.state_dict()).eval()
@@ -248,7 +259,7 @@ def trained(model: nn.Module) -> dict[str, nn.Parameter]:
     return {key: value for key, value in model.named_parameters() if value.requires_grad}
 
 
-@pytest.mark.parametrize(("name", "library", "theirs"), SIBLINGS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "library", "theirs"), slow_if_large(SIBLINGS), ids=str)
 def test_outputs_are_those_of_the_peer(name: str, library: str, theirs: str) -> None:
     their_model = peer(library, theirs)
     our_model = se_nas.materialize(name, num_classes=10, weights=their_model.state_dict()).eval()

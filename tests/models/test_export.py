@@ -109,7 +109,13 @@ def test_channels_last_models_are_saved_whole(tmp_path: Path) -> None:
     assert all(torch.equal(again[key], value) for key, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("tiny", TINY)
+@pytest.mark.parametrize(
+    "tiny",
+    [
+        *TINY[::4],
+        *(pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(TINY) if i % 4),
+    ],
+)
 def test_onnx_runtime_computes_the_same(tmp_path: Path, tiny: str) -> None:
     check_onnx(built(f"se_{tiny}_r4"), tmp_path / "model.onnx")
 

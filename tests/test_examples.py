@@ -35,7 +35,7 @@ PRINTED = {
     ),
 }
 # A minute each.
-SLOW = ("ray_cluster", "deploy_the_winner")
+SLOW = ("ray_cluster", "deploy_the_winner", "own_training_loop")
 
 
 def test_every_example_is_run_here() -> None:
@@ -62,6 +62,7 @@ def test_example(name: str, tmp_path: Path) -> None:
         assert re.search(pattern, done.stdout), f"{pattern}\n{done.stdout}"
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_its_output_can_be_read(tmp_path: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")

@@ -112,8 +112,8 @@ def test_channels_last_models_are_saved_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "tiny",
     [
-        *TINY[::4],
-        *(pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(TINY) if i % 4),
+        *TINY[::6],
+        *(pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(TINY) if i % 6),
     ],
 )
 def test_onnx_runtime_computes_the_same(tmp_path: Path, tiny: str) -> None:

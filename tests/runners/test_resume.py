@@ -32,7 +32,7 @@ from PIL import Image
 @pytest.mark.parametrize(
     ("kills", "trials"),
     [
-        pytest.param(2, 5, id="twice"),
+        pytest.param(2, 5, id="twice", marks=pytest.mark.slow),
         pytest.param(
             20, 60, id="twenty-times", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]
         ),

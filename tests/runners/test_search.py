@@ -191,6 +191,7 @@ def test_it_prints_where_to_watch(searched: tuple[Path, str, set[str]]) -> None:
     assert re.search(r"dashboard +http://127\.0\.0\.1:\d+", searched[1])
 
 
+@pytest.mark.slow  # test_resume.py kills a worker and a driver
 def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
     process = start(
         *("--trials", "4", "--epochs", "6", "--first-rung", "1", "--no-dashboard"),

@@ -38,6 +38,7 @@ def configure_ray(address: str | None) -> None:
         # Another head: undo what an earlier search of this process set.
         host = head_address(address).rpartition(":")[0]
         _stay_on_loopback(host in ("127.0.0.1", "localhost"))
+    _read_again()
 
 
 def _stay_on_loopback(stay: bool) -> None:
@@ -45,6 +46,16 @@ def _stay_on_loopback(stay: bool) -> None:
     imported = sys.modules.get("ray._private.ray_constants")
     if imported is not None:  # by the user, before the search: it has read the environment
         imported.ENABLE_RAY_CLUSTER = not stay  # type: ignore[attr-defined]
+
+
+def _read_again() -> None:
+    """Let a Ray that this process has used before see whether clusters ask for a token.
+
+    Else a cluster of our own asks for one, by its environment, that this process does not give.
+    """
+    used = sys.modules.get("ray._raylet")
+    if used is not None:
+        used.Config.initialize("")
 
 
 def head_address(address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -44,3 +45,19 @@ print(ray_constants.ENABLE_RAY_CLUSTER)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["True", "False"], done.stderr
+
+
+def test_a_ray_that_was_used_before_gives_the_token_of_the_next_cluster() -> None:
+    code = """
+import ray
+from ray._raylet import AuthenticationMode, get_authentication_mode
+from se_nas.search.cluster.ray_environment import configure_ray
+print(get_authentication_mode() == AuthenticationMode.TOKEN)
+configure_ray("10.0.0.5:6379")
+print(get_authentication_mode() == AuthenticationMode.TOKEN)
+"""
+    environment = {name: value for name, value in os.environ.items() if "RAY_AUTH" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == ["False", "True"], done.stderr

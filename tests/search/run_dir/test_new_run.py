@@ -77,3 +77,10 @@ def test_names_that_are_taken_are_counted_on(
     assert names == [first, f"{first}-2", f"{first}-3"]
     with pytest.raises(InputError, match="exists already"):
         create(space, SearchConfig(out=str(tmp_path), name=first))
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out, reason in ((str(tmp_path / "file"), "is a file"), ("/proc/runs", "cannot be written")):
+        with pytest.raises(InputError, match=reason):
+            create(load_space("digits_se"), SearchConfig(out=out))

@@ -106,6 +106,7 @@ def test_frozen_batch_norms_need_no_gradients(tmp_path: Path) -> None:
     assert first["metrics"] == second["metrics"]
 
 
+@pytest.mark.slow
 def test_two_processes_that_go_on_from_a_checkpoint_give_what_they_would_have(
     tmp_path: Path,
 ) -> None:

@@ -34,8 +34,8 @@ PRINTED = {
         r"largest difference to PyTorch: \d\.\de-0[4-9]",
     ),
 }
-# A minute each.
-SLOW = ("ray_cluster", "deploy_the_winner", "own_training_loop")
+# A minute each; test_run_search.py has a search on data and a training of one's own.
+SLOW = ("ray_cluster", "deploy_the_winner", "own_training_loop", "own_data_set")
 
 
 def test_every_example_is_run_here() -> None:

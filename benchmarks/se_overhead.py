@@ -1,6 +1,7 @@
 """Time that SE costs: ours against timm's seresnet50, and against our own trunks without SE.
 
     python benchmarks/se_overhead.py [--repeats 20] [--threads 1] [--size 224] [--mobile]
+    python benchmarks/se_overhead.py --device cuda --batch 64 --repeats 50
 
 Every repeat times every contestant once, in turn, so that a busy moment hits all alike; the
 figures are medians of the repeats, and ratios of medians. Weights are random and equal.
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -37,6 +39,8 @@ def measure(contest: Contest, repeats: int) -> dict[str, float]:
         for name, run in contest.items():
             start = time.perf_counter()
             run()
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
             if repeat >= WARM_UP:
                 times[name].append(1e3 * (time.perf_counter() - start))
     return {name: statistics.median(values) for name, values in times.items()}
@@ -52,7 +56,7 @@ def inference(model: nn.Module, images: Tensor) -> Callable[[], None]:
 
 
 def training_step(model: nn.Module, images: Tensor) -> Callable[[], None]:
-    labels = torch.zeros(len(images), dtype=torch.long)
+    labels = torch.zeros(len(images), dtype=torch.long, device=images.device)
 
     def run() -> None:
         model.train()
@@ -75,16 +79,17 @@ def report(
         print(f"  {ours} / {theirs}: {ratio:.3f}{verdict}")
 
 
-def resnet50(layout: str, size: int, batch: int, repeats: int) -> None:
+def resnet50(layout: str, size: int, batch: int, repeats: int, device: str) -> None:
     torch.manual_seed(0)
-    peer = timm.create_model("seresnet50").to(memory_format=LAYOUTS[layout])
+    as_asked: Any = {"device": device, "memory_format": LAYOUTS[layout]}
+    peer = timm.create_model("seresnet50").to(**as_asked)
     ours = se_nas.materialize("se_resnet50_tv_r16", weights=peer.state_dict())
-    ours = ours.to(memory_format=LAYOUTS[layout])
-    plain = se_nas.materialize("resnet50_tv").to(memory_format=LAYOUTS[layout])
+    ours = ours.to(**as_asked)
+    plain = se_nas.materialize("resnet50_tv").to(**as_asked)
     fast = se_nas.optimize_for_inference(ours, size)
     fast_plain = se_nas.optimize_for_inference(plain, size)
-    image = torch.randn(1, 3, size, size).to(memory_format=LAYOUTS[layout])
-    images = torch.randn(batch, 3, size, size).to(memory_format=LAYOUTS[layout])
+    image = torch.randn(1, 3, size, size).to(**as_asked)
+    images = torch.randn(batch, 3, size, size).to(**as_asked)
     models = {"timm seresnet50": peer, "se_resnet50_tv_r16": ours, "resnet50_tv": plain}
     contest = {name: inference(model, image) for name, model in models.items()}
     contest["optimized"] = inference(fast, image)
@@ -109,12 +114,13 @@ def resnet50(layout: str, size: int, batch: int, repeats: int) -> None:
     )
 
 
-def mobile(trunk: str, layout: str, size: int, batch: int, repeats: int) -> None:
+def mobile(trunk: str, layout: str, size: int, batch: int, repeats: int, device: str) -> None:
     torch.manual_seed(0)
+    as_asked: Any = {"device": device, "memory_format": LAYOUTS[layout]}
     se = f"se_{trunk}_r16"
-    models = {n: se_nas.materialize(n).to(memory_format=LAYOUTS[layout]) for n in (trunk, se)}
-    image = torch.randn(1, 3, size, size).to(memory_format=LAYOUTS[layout])
-    images = torch.randn(batch, 3, size, size).to(memory_format=LAYOUTS[layout])
+    models = {n: se_nas.materialize(n).to(**as_asked) for n in (trunk, se)}
+    image = torch.randn(1, 3, size, size).to(**as_asked)
+    images = torch.randn(batch, 3, size, size).to(**as_asked)
     contest = {name: inference(model, image) for name, model in models.items()}
     contest[f"optimized {se}"] = inference(se_nas.optimize_for_inference(models[se], size), image)
     ratios: list[tuple[str, str, float | None]] = [
@@ -136,17 +142,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=4, help="images in a training step")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--mobile", action="store_true", help="the mobile trunks too")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    if given.device == "cuda":
+        print(torch.cuda.get_device_name())
     print(f"{processor()}, {given.threads} thread(s), {platform.system()}")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}")
     for layout in LAYOUTS:
-        resnet50(layout, given.size, given.batch, given.repeats)
+        resnet50(layout, given.size, given.batch, given.repeats, given.device)
     if given.mobile:
         for trunk in ("mobilenet_v1", "mobilenet_v2", "shufflenet_v1_g3", "shufflenet_v2_x1_0"):
             for layout in LAYOUTS:
-                mobile(trunk, layout, given.size, given.batch, given.repeats)
+                mobile(trunk, layout, given.size, given.batch, given.repeats, given.device)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def train_loader(
             left out, since batch norm cannot train on it.
         seed: of the training run.
         epoch: from 0.
-        device: where the batches go; memory is pinned for CUDA (not run on a GPU).
+        device: where the batches go; memory is pinned for CUDA.
         workers: processes that decode files; None for 0 with images in RAM and up to 4 else.
 
     >>> from se_nas.data import load

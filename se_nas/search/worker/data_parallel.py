@@ -2,7 +2,7 @@
 
 The gradient is that of the whole batch: each process takes the mean over a slice of the same size,
 and DistributedDataParallel averages. Batch norm is synchronised on GPUs, as if one device had the
-batch; on CPUs PyTorch cannot, and each process normalises its own slice. Not run on a GPU.
+batch; on CPUs PyTorch cannot, and each process normalises its own slice. Not run on GPUs.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Tune reserves all GPUs of a trial at once, on one node, so no trial waits for a part of its GPUs.
 The trial's worker is process 0; the peers live as long as the worker and serve its trials. When one
-process fails, all leave the group, and the next trial starts new peers. Not run on a GPU.
+process fails, all leave the group, and the next trial starts new peers. Not run on GPUs.
 """
 
 from __future__ import annotations

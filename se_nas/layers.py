@@ -66,6 +66,7 @@ class Pool:
     """Windowed pooling; ``ceil`` and ``padding`` tell the lineages apart (SPEC 1.2).
 
     ``avg`` divides by the whole window, ``avg_inside`` by the part of it that is not padding.
+    ``end`` more rows and columns, which no maximum is in, follow the map's last ones.
     """
 
     kind: Literal["max", "avg", "avg_inside"]
@@ -73,6 +74,7 @@ class Pool:
     stride: int = 2
     padding: int = 0
     ceil: bool = False
+    end: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ usage         ``--version``, and usage errors in one line
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +79,7 @@ def _run(arguments: list[str], alone: str | None) -> int:
     """Run the command line and return its exit code."""
     program = make_program(alone)
     try:
+        _check_working_folder()
         code = program(args=arguments, standalone_mode=False)
     except InputError as error:
         message = as_options(str(error))
@@ -90,3 +92,11 @@ def _run(arguments: list[str], alone: str | None) -> int:
         return int(code or 0)
     typer.echo(f"error: {printable(message)}", err=True)
     return 2
+
+
+def _check_working_folder() -> None:
+    """Refuse to run where libraries abort, each with words of its own."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise InputError("the working folder is no longer there: cd to one that is") from None

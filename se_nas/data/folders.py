@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-from torchvision.datasets.folder import make_dataset
 
 from se_nas.data.pictures import SUFFIXES
 
@@ -36,7 +35,7 @@ class ClassFolders(NamedTuple):
     Attributes:
         classes: the names, sorted; a label is a position among them.
         samples: (path, label) of each picture.
-        others: how many files are of other kinds than ``SUFFIXES``, by suffix.
+        others: how many files are of other kinds than ``SUFFIXES``, by suffix; and links back.
     """
 
     classes: list[str]
@@ -46,6 +45,9 @@ class ClassFolders(NamedTuple):
 
 def read_class_folders(root: Path) -> ClassFolders:
     """Read a folder of classes as torchvision's ``ImageFolder`` does, but without litter.
+
+    Below a class, links to folders are followed, except back: to one that holds the link, or into
+    ``root``, where pictures would come again under another class or without end.
 
     Raises:
         FileNotFoundError: there is no class, or one without a picture.
@@ -66,14 +68,47 @@ def read_class_folders(root: Path) -> ClassFolders:
         # A pipe would be waited for; a link that leads nowhere is told of as damaged.
         return os.path.isfile(path) or os.path.islink(path)
 
-    labels = {name: label for label, name in enumerate(classes)}
-    try:
-        samples = make_dataset(str(root), labels, is_valid_file=is_picture)
-    except FileNotFoundError as error:
-        # Of torchvision: "Found no valid file for the classes a, b. "
-        reason = str(error).strip().rstrip(".").replace("valid file", "picture")
-        raise FileNotFoundError(reason) from None
+    own = {os.path.realpath(folder) for folder in (root, *(root / name for name in classes))}
+    samples: list[tuple[str, int]] = []
+    empty: list[str] = []
+    for label, name in enumerate(classes):
+        paths = [path for path in _files(root, root / name, own, others) if is_picture(path)]
+        samples += [(path, label) for path in paths]
+        if not paths:
+            empty.append(name)
+    if empty:
+        raise FileNotFoundError(f"Found no picture for the classes {', '.join(empty)}")
     return ClassFolders(classes, samples, others)
+
+
+def _files(root: Path, folder: Path, own: set[str], others: Counter[str]) -> Iterator[str]:
+    """Yield the files below a class's folder in torchvision's order, by folder and name.
+
+    Args:
+        own: the folder of the part and those of its classes, resolved; links to them are counted.
+    """
+    entered = set(own)
+    found: list[tuple[str, list[str]]] = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        found.append((parent, sorted(files)))
+        kept = [name for name in sorted(folders) if not is_litter(name)]
+        folders.clear()
+        for name in kept:
+            path = os.path.join(parent, name)
+            real = os.path.realpath(path)
+            if os.path.islink(path) and (real in entered or _is_below(real, root)):
+                others["link back"] += 1
+            elif real not in entered:
+                entered.add(real)
+                folders.append(name)
+    for parent, files in sorted(found):
+        yield from (os.path.join(parent, name) for name in files)
+
+
+def _is_below(path: str, root: Path) -> bool:
+    """Return whether a resolved path is in ``root``, or ``root`` in it."""
+    real = os.path.realpath(root)
+    return os.path.commonpath((path, real)) in (path, real)
 
 
 def text_of_others(others: Counter[str]) -> str:

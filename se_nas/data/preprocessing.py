@@ -99,6 +99,8 @@ class Preprocessing:
         except InputError:
             raise
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, TypeError):
+                error = ValueError("it has not all fields, or one of another type")
             raise InputError(f"no preprocessing's JSON ({error}): {text[:80]!r}") from None
 
     def at(self, image_size: int) -> Preprocessing:

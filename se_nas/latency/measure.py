@@ -3,7 +3,7 @@
 In a search ``se_nas.search.pricing.exclusive_device`` sees to that. A pass is one batch through
 the network in eval mode without gradients. Blocks are timed inside whole networks and not one at a
 time: there a block finds caches and clocks as in use, and the blocks' times add up to the
-network's. The CUDA path was not run on a GPU.
+network's. ``tests/gpu`` runs the CUDA path.
 """
 
 from __future__ import annotations

@@ -129,8 +129,9 @@ class LatencyTable:
     between the blocks, and for disturbances, which hit a long pass more often than a short block.
 
     A block that was not measured takes the time of its nearest neighbour: of the measured blocks
-    that are the same without SE, the one nearest in parameters; where there is none, of all blocks
-    the one nearest in MACs, scaled by them.
+    that are the same without SE, the one nearest in parameters, and for one with SE one with SE
+    (its operations take their time however narrow they are); where there is none, of all blocks the
+    one nearest in MACs, scaled by them.
     """
 
     def __init__(self, measurements: Measurements, signature: Signature) -> None:
@@ -166,6 +167,7 @@ class LatencyTable:
     def _nearest(self, block: Block) -> float:
         same = self._by_base.get(block.base)
         if same:
+            same = [known for known in same if _has_se(known[0]) == _has_se(block)] or same
             return min(same, key=lambda known: abs(known[0].params - block.params))[1]
 
         def distance(known: tuple[Block, float]) -> float:
@@ -173,3 +175,7 @@ class LatencyTable:
 
         near, ms = min(self.measurements.blocks.values(), key=distance)
         return ms * (block.macs + 1) / (near.macs + 1)
+
+
+def _has_se(block: Block) -> bool:
+    return block.key != block.base

@@ -24,6 +24,7 @@ from se_nas.models.checkpoint_files import (
 )
 from se_nas.models.weights import load_weights
 from se_nas.nn.model import Model
+from se_nas.texts import is_utf8
 from se_nas.user_files import as_path
 
 if TYPE_CHECKING:
@@ -258,6 +259,8 @@ def _check_sizes(path: Path, found: Description, state: Mapping[str, Tensor]) ->
 def writing(path: str | Path) -> Iterator[Path]:
     """Yield the path to write to, and raise an ``InputError`` if that fails."""
     target = as_path("the file to write", path)
+    if not is_utf8(str(target)):
+        raise InputError(f"{str(target)!r} is not UTF-8, as safetensors needs it; rename it")
     try:
         yield target
     except OSError as error:

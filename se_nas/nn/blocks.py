@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from se_nas import layers
 from se_nas.layers import Chain, Layer
 from se_nas.nn.narrow import NarrowPointwise
-from se_nas.nn.ops import Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
+from se_nas.nn.ops import EndPaddedMaxPool, Flatten, GlobalPool, Shuffle, Subsample, mix_at_random
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 
 
@@ -104,6 +104,8 @@ def _conv(layer: layers.Conv) -> nn.Module:
 
 def _pool(layer: layers.Pool) -> nn.Module:
     window = (layer.kernel, layer.stride, layer.padding)
+    if layer.kind == "max" and layer.end:
+        return EndPaddedMaxPool(*window, ceil_mode=layer.ceil, end=layer.end)
     if layer.kind == "max":
         return nn.MaxPool2d(*window, ceil_mode=layer.ceil)
     inside = layer.kind == "avg_inside"

@@ -76,8 +76,10 @@ def add_scaled(
     shortcut_nchw: Tensor, u_nchw: Tensor, s_nc11: Tensor | None, factor: float
 ) -> Tensor:
     """Return ``shortcut + factor · s · u``; without gradients in the memory of ``u_nchw``."""
-    # With gradients (of the images: the weights have none) the maps are still needed.
-    out = None if torch.is_grad_enabled() else u_nchw
+    # With gradients (of the images: the weights have none) the maps are still needed; a trace is
+    # made with and checked without, and has to be one program.
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    out = None if torch.is_grad_enabled() or tracing else u_nchw
     if s_nc11 is None:
         return torch.add(shortcut_nchw, u_nchw, alpha=factor, out=out)
     return torch.addcmul(shortcut_nchw, u_nchw, s_nc11, value=factor, out=out)

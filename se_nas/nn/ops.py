@@ -24,6 +24,28 @@ class Shuffle(nn.Module):
         return x.transpose(1, 2).reshape(n, c, h, w)
 
 
+class EndPaddedMaxPool(nn.MaxPool2d):
+    """A max pool of a map that has ``end`` more rows and columns at its end, of −∞.
+
+    With 3×3, stride 2 and ceil mode one of them changes nothing where a side is even, and gives an
+    odd one the last output that a convolution with padding 1 has.
+
+    >>> EndPaddedMaxPool(3, 2, ceil_mode=True, end=1)(torch.zeros(1, 1, 7, 8)).shape
+    torch.Size([1, 1, 4, 4])
+    """
+
+    def __init__(
+        self, kernel: int, stride: int, padding: int = 0, *, ceil_mode: bool = False, end: int
+    ) -> None:
+        super().__init__(kernel, stride, padding, ceil_mode=ceil_mode)
+        self.end = end
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        padded_nchw = F.pad(x_nchw, [0, self.end, 0, self.end], value=float("-inf"))
+        out_nchw: Tensor = super().forward(padded_nchw)
+        return out_nchw
+
+
 class GlobalPool(nn.Module):
     """(N, C, H, W) → (N, C): the mean over the map."""
 

@@ -3,8 +3,9 @@
 Stages 3, 4 and 5 have 3, 5 and 2 modules; each puts up to four branches side by side: 1×1 | 3×3 |
 two 3×3 | pool. The last modules of stages 3 and 4 have stride 2, no 1×1 branch, and a max pool that
 is passed on as it is. Convolutions have no bias, but batch norm (eps 1e-5) and ReLU behind them;
-average pools count the padding; pools with stride 2 have ceil mode and no padding. The last module
-pools by the maximum.
+average pools count the padding; pools with stride 2 have ceil mode and no padding, but beside
+convolutions one more row and column at the end: odd sides fit. The last module pools by the
+maximum.
 
 The SE paper (Fig. 2 and section 3.3) takes the whole module as the transformation to recalibrate:
 
@@ -170,7 +171,7 @@ class BNInception(Staged):
         else:
             small = self.stem == "small"
             branches["branch_pool"] = chain(
-                pool=Pool("max", padding=1 if small else 0, ceil=not small)
+                pool=Pool("max", padding=1) if small else Pool("max", ceil=True, end=1)
             )
         concat = chain(concat=Concat(tuple(branches.items())))
         return Group(place(se, concat, c_in=c_in, c_out=self.c_out(number, index)).branch)

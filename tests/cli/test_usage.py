@@ -45,6 +45,24 @@ def test_one_line_for_both_programs(
     assert expected in refused(capsys, ["search", *text.split()], None)
 
 
+def test_a_working_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$1" --space x',
+            sys.executable,
+            str(ROOT / "runners" / "search.py"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: the working folder is no longer there: cd to one that is\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

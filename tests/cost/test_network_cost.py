@@ -161,6 +161,7 @@ def test_large_inputs(name: str) -> None:
             ("mobilenet_v1-depths1.1.1.1.1-width0.25", ("", "_pre", "_conv3x3")),
             ("shufflenet_v2_x0_5-depths2.1.1", ("", "_pre", "_post", "_identity")),
             ("bn_inception-width0.25-stem.small", ("", "_pre")),
+            ("bn_inception-width0.25", ("",)),
             ("inception_resnet_v2-depths1.1.1-width0.25-stem.small", ("", "_post")),
             ("resnet110_preact-depths2.1.1", ("", "_pre", "_identity")),
             ("shake_shake_26_2x96d-depths2.1.1-width8", ("", "_pre", "_post", "_identity")),

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from se_nas.data import UnreadablePictures, load
+from se_nas.data.folders import read_class_folders
 from se_nas.data.pictures import ImageError, open_picture
 from se_nas.errors import InputError
 
@@ -200,6 +201,26 @@ def test_nested_folders_belong_to_their_class(tmp_path: Path) -> None:
     (tmp_path / "train/a/0.png").rename(tmp_path / "train/a/holiday/0.png")
     data = load("imagefolder", tmp_path, image_size=16)
     assert len(data.train) + len(data.val) == 12
+
+
+def test_links_back_are_left_out_and_others_followed(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    plain = read_class_folders(root / "train")
+    outside = tmp_path / "elsewhere"
+    (root / "train/a").rename(outside)
+    (root / "train/a").symlink_to(outside)
+    (outside / "again").symlink_to(outside)
+    for name, to in (("up", ".."), ("all", str(root)), ("other", "../a")):
+        (root / "train/b" / name).symlink_to(to)
+    (root / "train/b/more").mkdir()
+    (root / "train/b/more/own").symlink_to("../../b")
+    found = read_class_folders(root / "train")
+    assert found.samples == plain.samples
+    assert found.others == {"link back": 5}
+    (tmp_path / "further").mkdir()
+    (root / "train/b/0.png").rename(tmp_path / "further" / "0.png")
+    (root / "train/b/linked").symlink_to(tmp_path / "further")
+    assert len(read_class_folders(root / "train").samples) == len(plain.samples)
 
 
 def _damage(root: Path) -> list[str]:

@@ -68,6 +68,11 @@ def test_an_unmeasured_block_is_taken_from_its_nearest_relative() -> None:
     assert table.predict(small(SE(8))) == pytest.approx(table.predict(small(SE(16))))
 
 
+def test_se_that_was_not_measured_takes_the_time_of_se_however_few_its_parameters() -> None:
+    table = LatencyTable(measurements(small(), small(SE(2)), small(SE(4))), SIGNATURE)
+    assert table.predict(small(SE(16))) == table.predict(small(SE(4)))
+
+
 def test_a_block_without_relatives_is_scaled_by_its_macs() -> None:
     known = Measurements()
     block = blocks(small(), SIGNATURE)[1]

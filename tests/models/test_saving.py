@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 import se_nas
-from se_nas import InputError, materialize
+from se_nas import InputError, materialize, save
 from se_nas.data import Preprocessing
 from se_nas.models import export
 from se_nas.models.saving import Description
@@ -169,6 +169,12 @@ def test_the_advice_is_a_call_that_works(tmp_path: Path) -> None:
     call = str(error.value).partition("se_nas.materialize")[2].removesuffix(" reads them")
     again = eval(f"se_nas.materialize{call}")
     assert torch.equal(again.get_classifier().weight, model.get_classifier().weight)
+
+
+def test_a_name_that_load_would_refuse_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not UTF-8"):
+        save(materialize("resnet8_small"), tmp_path / "a\udcff.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_files_and_folders_are_refused(tmp_path: Path) -> None:

@@ -21,7 +21,15 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from se_nas import SE, Architecture, SqueezeExcitation, load, materialize, save
+from se_nas import (
+    SE,
+    Architecture,
+    SqueezeExcitation,
+    load,
+    materialize,
+    optimize_for_inference,
+    save,
+)
 from se_nas.gates import GATES
 from se_nas.nn.model import Model
 from se_nas.squeezes import SQUEEZES
@@ -362,6 +370,8 @@ def test_jit_trace_with_another_batch_size(case: Case) -> None:
     traced = torch.jit.trace(model, (X,))
     other = torch.cat([X, X.flip(3)])[:3]
     close(traced(other), model(other))
+    fast = optimize_for_inference(model, 32)
+    close(torch.jit.trace(fast, (X,))(other), model(other))
 
 
 @pytest.mark.parametrize(

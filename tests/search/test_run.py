@@ -13,8 +13,19 @@ import pytest
 import torch
 from rich.console import Console
 
-from se_nas import SE, InputError, Space, choice, latency_ms, optional, per_stage
+from se_nas import (
+    SE,
+    InputError,
+    Space,
+    choice,
+    latency_ms,
+    materialize,
+    optional,
+    per_stage,
+    save,
+)
 from se_nas.architecture.architecture import Architecture
+from se_nas.console import make_console
 from se_nas.latency.blocks import blocks
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
@@ -24,9 +35,11 @@ from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.search.finals import retraining
 from se_nas.search.plan import SearchRun
 from se_nas.search.pricing import latency_table
+from se_nas.search.results.again import show_again
 from se_nas.search.run_dir import directory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.records import Outcome
+from se_nas.search.study.storage_errors import check_storage
 from se_nas.search.worker.data import load_data
 from se_nas.search.worker.retrain import RetrainResult
 from se_nas.search.worker.shared_data import SharedData
@@ -282,6 +295,35 @@ def test_a_storage_that_cannot_be_opened_is_named_without_its_password(
         run.search(SPACE, config, CONSOLE)
     assert "secret" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "empty", "folder"])
+def test_a_complete_run_says_of_its_winner_whether_it_loads(
+    device: Device, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run.search(SPACE, settings(tmp_path), CONSOLE)
+    materialized = materialize("resnet8_small", num_classes=10)
+    save(materialized, done.winner)
+    console = make_console()
+    show_again(done, console)
+    assert "se_nas.load(" in capsys.readouterr().out
+    content = done.winner.read_bytes()
+    done.winner.unlink()
+    if how == "folder":
+        done.winner.mkdir()
+    elif how != "missing":
+        done.winner.write_bytes(content[: len(content) // 2] if how == "cut" else b"")
+    show_again(done, console)
+    printed = capsys.readouterr().out
+    assert "se_nas.load(" not in printed
+    assert ("without weights" if how == "missing" else "whose file is damaged: ") in printed
+
+
+def test_a_password_of_one_letter_is_hidden_and_shown_by_nothing() -> None:
+    with pytest.raises(InputError) as caught:
+        check_storage("foo://u:p@h/x")
+    assert "plugin" in str(caught.value)
+    assert ":p@" not in str(caught.value)
 
 
 def test_a_driver_file_that_says_nothing_is_one_line(device: Device, tmp_path: Path) -> None:

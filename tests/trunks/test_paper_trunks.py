@@ -10,8 +10,10 @@ from torch import nn
 
 import se_nas
 from se_nas import choice
+from se_nas.cost import cost
 from se_nas.errors import InputError
 from se_nas.layers import Concat, Conv, Dropout, Group, Pool, Residual, SEBlock
+from se_nas.nn.ops import EndPaddedMaxPool
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.trunks import named
 from se_nas.trunks.bn_inception import BNInception
@@ -34,6 +36,24 @@ def shapes(name: str, kind: type | tuple[type, ...]) -> dict[str, tuple[int, ...
         size = model.architecture.trunk.input_size
         model(torch.empty(1, 3, size, size))
     return found
+
+
+@pytest.mark.parametrize("size", [(75, 75), (150, 97), (231, 299), (47, 224)])
+def test_bn_inception_takes_odd_sides(size: tuple[int, int]) -> None:
+    with torch.device("meta"):
+        model = se_nas.materialize("se_bn_inception-width0.25_r16", num_classes=10).eval()
+        assert model(torch.empty(1, 3, *size)).shape == (1, 10)
+    macs, more = (cost(model.architecture, input_size=side).macs for side in (size, 320))
+    assert 0 < macs < more
+
+
+def test_a_pool_beside_a_convolution_is_as_before_for_even_sides() -> None:
+    x_nchw = torch.randn(2, 3, 28, 14)
+    pool = EndPaddedMaxPool(3, 2, ceil_mode=True, end=1)
+    assert torch.equal(pool(x_nchw), nn.MaxPool2d(3, 2, ceil_mode=True)(x_nchw))
+    odd_nchw = torch.randn(2, 3, 29, 7)
+    last = odd_nchw[..., -1:, -1:]
+    assert torch.equal(pool(odd_nchw)[..., -1:, -1:], last)
 
 
 def test_bn_inception_has_the_modules_of_its_table() -> None:
@@ -70,7 +90,7 @@ def test_bn_inception_pools_as_released() -> None:
             assert isinstance(concat, Concat)
             assert list(dict(concat.branches))[-1] == "branch_pool"
             pools.append(dict(dict(concat.branches)["branch_pool"])["pool"])
-    mean, passed = Pool("avg", stride=1, padding=1), Pool("max", ceil=True)
+    mean, passed = Pool("avg", stride=1, padding=1), Pool("max", ceil=True, end=1)
     last = Pool("max", stride=1, padding=1)
     assert pools == [mean, mean, passed, *[mean] * 4, passed, mean, last]
 

@@ -93,7 +93,7 @@ def living_nodes() -> list[Mapping[str, float]]:
 
 
 def _start(config: SearchConfig) -> _Context:
-    machine.check_open_files()
+    machine.check_limits()
     machine.provide_token()
     folder = machine.ray_folder()
     try:
@@ -107,9 +107,11 @@ def _start(config: SearchConfig) -> _Context:
             logging_level=logging.ERROR,
         )
     except Exception as error:  # of many types, and many lines
+        leftovers.mark_sessions_of_process(folder or machine.default_folder())
         raise InputError(
             f"Ray cannot start on this machine: {type(error).__name__}: {first_line(error)}; its "
-            f"logs are in {folder or machine.default_folder()}/session_latest/logs"
+            f"logs are in {folder or machine.default_folder()}/session_latest/logs, until "
+            "`se-nas clean --yes`"
         ) from error
 
 

@@ -101,6 +101,12 @@ def mark_session(session: Path) -> None:
         (session / MARK).write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
 
 
+def mark_sessions_of_process(folder: Path) -> None:
+    """Mark the sessions that this process began in Ray's folder: one whose start fails is left."""
+    for session in folder.glob(f"session_*_{os.getpid()}"):
+        mark_session(session)
+
+
 def is_live(session: Path) -> bool:
     """Return whether the driver of a session lives, or one of its sockets still answers."""
     try:

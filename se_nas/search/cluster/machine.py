@@ -8,6 +8,7 @@ or a shell allows few open files.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import secrets
@@ -24,6 +25,8 @@ from se_nas.errors import InputError
 LONGEST_FOLDER = 107 - 64
 # Ray's server and its raylet have 57 files open before the first worker comes.
 OPEN_FILES, MANY_FILES = 128, 4096
+# Measured: with 12 GB of addresses a driver aborts, with 16 GB it searches.
+ADDRESSES = 15 << 30
 TOKEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 TOKEN_COMMAND = "ray get-auth-token"
 
@@ -161,21 +164,39 @@ def _has_token(path: Path) -> bool:
         return False
 
 
-def check_open_files() -> None:
-    """Allow this process, and Ray's with it, more open files if they are few.
+def check_limits() -> None:
+    """Allow this process, and Ray's with it, more open files, addresses and bytes if they are few.
 
     Raises:
         InputError: the system does not allow as many as Ray needs.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft != unlimited and soft < MANY_FILES:
-        more = MANY_FILES if hard == unlimited else min(hard, MANY_FILES)
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != unlimited and soft < OPEN_FILES:
+    files = _raised(resource.RLIMIT_NOFILE, MANY_FILES)
+    if files < OPEN_FILES:
         raise InputError(
-            f"a process here may have {soft} files open, and Ray needs {OPEN_FILES} at least: "
+            f"a process here may have {files} files open, and Ray needs {OPEN_FILES} at least: "
             "raise the limit, with `ulimit -n 4096`"
         )
+    # Ray maps a file of nearly a third of the memory for its objects.
+    store = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 10
+    for kind, what, least, option in (
+        (resource.RLIMIT_AS, "map {} of memory", ADDRESSES, "v"),
+        (resource.RLIMIT_FSIZE, "write files of {}", store, "f"),
+    ):
+        allowed = _raised(kind, least)
+        if allowed < least:
+            raise InputError(
+                f"a process here may {what.format(f'{allowed / 1e9:.1f} GB')}, and Ray needs "
+                f"{least / 1e9:.1f} GB: raise the limit, with `ulimit -{option} unlimited`"
+            )
+
+
+def _raised(kind: int, enough: int) -> float:
+    """Return how much of something a process may have, raised to ``enough`` if that is allowed."""
+    soft, hard = resource.getrlimit(kind)
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < enough:
+        more = enough if hard == unlimited else min(hard, enough)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (more, hard))
+    soft, _ = resource.getrlimit(kind)
+    return math.inf if soft == unlimited else soft

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.console import Console
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.console import NetworkRow, print_line, print_networks, python_text
+from se_nas.errors import InputError
+from se_nas.models.saving import load
 from se_nas.search.results.run_results import JOINED
 from se_nas.search.results.search_result import FinalRecord, read_results
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
@@ -36,13 +40,19 @@ def show_again(run: RunDirectory, console: Console) -> None:
         [_row(row, winner) for row in finals],
     )
     print_line(console, verdict)
-    how = (
-        f": se_nas.load({python_text(display_path(run.winner))})"
-        if run.winner.exists()
-        else ", without weights"
-    )
     print_line(console, "")
-    print_line(console, f"the winner, {winner}{how}")
+    print_line(console, f"the winner, {winner}{_weights(run)}")
+
+
+def _weights(run: RunDirectory) -> str:
+    """Say how to load a run's winner, or why that does not work."""
+    if not os.path.lexists(run.winner):
+        return ", without weights"
+    try:
+        load(run.winner)
+    except InputError as error:
+        return f", whose file is damaged: {error}"
+    return f": se_nas.load({python_text(display_path(run.winner))})"
 
 
 def _row(row: FinalRecord, winner: Architecture) -> NetworkRow:

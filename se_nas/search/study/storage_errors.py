@@ -112,7 +112,8 @@ def _without_secrets(message: str, url: str) -> str:
     """Hide a URL's password, of which drivers show parts: what follows an ``@`` in it as a host."""
     given = re.search(r"://[^:/@]*:(.*)@", url)
     for part in given[1].split("@") if given else ():
-        message = message.replace(part, HIDDEN) if part else message
+        if part:  # a word of its own: one letter is in many others, and would be told by them
+            message = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", HIDDEN, message)
     return message
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from se_nas.cli import main
-from se_nas.search.cluster import leftovers
+from se_nas.errors import InputError
+from se_nas.search.cluster import connection, leftovers
 from se_nas.search.cluster.connection import connected
 from se_nas.search.cluster.leftovers import MARK
 from se_nas.search.cluster.ray_environment import configure_ray
@@ -151,6 +152,27 @@ def test_nothing_of_a_cluster_stays_and_logs_are_kept_if_the_search_fails(
     finally:
         shutil.rmtree(short, ignore_errors=True)
     assert (places / "errors" / "ray" / "raylet.out").read_text()
+
+
+def test_the_session_of_a_start_that_failed_is_found(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        make_session(places, f"session_2_{os.getpid()}")
+        make_session(places, "session_3_1")
+        for mark in (places / "t" / "ray").glob(f"*/{MARK}"):
+            mark.unlink()
+        raise OSError("no raylet")
+
+    monkeypatch.setattr(connection.ray, "init", fail)
+    monkeypatch.setattr(connection.machine, "ray_folder", lambda: places / "t" / "ray")
+    with (
+        pytest.raises(InputError, match=r"no raylet; its logs .*until `se-nas clean --yes`"),
+        connected(SearchConfig(gpus=0, dashboard=False)),
+    ):
+        pass
+    [found] = [each.path.name for each in leftovers.leftovers() if "session" in each.what]
+    assert found == f"session_2_{os.getpid()}"
 
 
 def test_logs_with_something_in_them_are_kept(places: Path) -> None:

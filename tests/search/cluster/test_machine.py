@@ -120,12 +120,28 @@ def test_what_the_user_says_of_tokens_is_left_alone(given: dict[str, str], tmp_p
     assert not list(tmp_path.iterdir())
 
 
-def test_few_open_files_are_raised_or_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = [256, 100_000]
-    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
-    monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.__setitem__(slice(None), new))
-    machine.check_open_files()
-    assert limits == [4096, 100_000]
-    limits[:] = [64, 64]
-    with pytest.raises(InputError, match="ulimit -n 4096"):
-        machine.check_open_files()
+def test_few_open_files_addresses_and_bytes_are_raised_or_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    none = resource.RLIM_INFINITY
+    limits = {
+        resource.RLIMIT_NOFILE: (256, 100_000),
+        resource.RLIMIT_AS: (1 << 30, none),
+        resource.RLIMIT_FSIZE: (none, none),
+    }
+    monkeypatch.setattr(resource, "getrlimit", limits.__getitem__)
+    monkeypatch.setattr(resource, "setrlimit", limits.__setitem__)
+    machine.check_limits()
+    assert limits[resource.RLIMIT_NOFILE] == (4096, 100_000)
+    assert limits[resource.RLIMIT_AS] == (machine.ADDRESSES, none)
+    assert limits[resource.RLIMIT_FSIZE] == (none, none)
+    for kind, limit, mend in (
+        (resource.RLIMIT_NOFILE, 64, "64 files open.*ulimit -n 4096"),
+        (resource.RLIMIT_AS, 6_000_000_000, "map 6.0 GB of memory.*ulimit -v unlimited"),
+        (resource.RLIMIT_FSIZE, 100_000_000, "files of 0.1 GB.*ulimit -f unlimited"),
+    ):
+        before = limits[kind]
+        limits[kind] = (limit, limit)
+        with pytest.raises(InputError, match=mend):
+            machine.check_limits()
+        limits[kind] = before

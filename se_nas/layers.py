@@ -66,7 +66,6 @@ class Pool:
     """Windowed pooling; ``ceil`` and ``padding`` tell the lineages apart (SPEC 1.2).
 
     ``avg`` divides by the whole window, ``avg_inside`` by the part of it that is not padding.
-    ``end`` more rows and columns, which no maximum is in, follow the map's last ones.
     """
 
     kind: Literal["max", "avg", "avg_inside"]
@@ -74,7 +73,13 @@ class Pool:
     stride: int = 2
     padding: int = 0
     ceil: bool = False
-    end: int = 0
+
+
+@dataclass(frozen=True)
+class EndPaddedMaxPool(Pool):
+    """A max pool of a map behind whose last row and column ``end`` more follow, of −∞."""
+
+    end: int = 1
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,7 @@ Layer: TypeAlias = (
     | Norm
     | Act
     | Pool
+    | EndPaddedMaxPool
     | GlobalPool
     | Flatten
     | Linear

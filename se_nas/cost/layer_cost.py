@@ -74,9 +74,10 @@ def _layer(layer: Layer, shape: Shape, before: Layer | None) -> LayerCost:
             return LayerCost(shape, 0, 0, 0 if layers.may_overwrite(before) else c * h * w)
         case layers.Pool():
             window = (layer.kernel, layer.stride, layer.padding, layer.ceil)
-            h, w = h + layer.end, w + layer.end
+            end = layer.end if isinstance(layer, layers.EndPaddedMaxPool) else 0
+            h, w = h + end, w + end
             out = (c, _side(h, *window), _side(w, *window))
-            return LayerCost(out, peak=math.prod(out) + (c * h * w if layer.end else 0))
+            return LayerCost(out, peak=math.prod(out) + (c * h * w if end else 0))
         case layers.GlobalPool():
             return LayerCost((c, 1, 1), peak=c)
         case layers.Flatten():

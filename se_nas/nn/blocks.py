@@ -104,8 +104,6 @@ def _conv(layer: layers.Conv) -> nn.Module:
 
 def _pool(layer: layers.Pool) -> nn.Module:
     window = (layer.kernel, layer.stride, layer.padding)
-    if layer.kind == "max" and layer.end:
-        return EndPaddedMaxPool(*window, ceil_mode=layer.ceil, end=layer.end)
     if layer.kind == "max":
         return nn.MaxPool2d(*window, ceil_mode=layer.ceil)
     inside = layer.kind == "avg_inside"
@@ -122,6 +120,9 @@ BUILD: dict[type, Callable[[Any], nn.Module]] = {
     layers.Conv: _conv,
     layers.Norm: lambda layer: nn.BatchNorm2d(layer.channels, layer.eps, layer.momentum),
     layers.Pool: _pool,
+    layers.EndPaddedMaxPool: lambda layer: EndPaddedMaxPool(
+        layer.kernel, layer.stride, layer.padding, ceil_mode=layer.ceil, end=layer.end
+    ),
     layers.GlobalPool: lambda _: GlobalPool(),
     layers.Flatten: lambda layer: Flatten(layer.side),
     layers.Linear: lambda layer: nn.Linear(layer.c_in, layer.c_out, layer.bias),

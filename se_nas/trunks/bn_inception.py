@@ -29,6 +29,7 @@ from se_nas.layers import (
     Chain,
     Concat,
     Conv,
+    EndPaddedMaxPool,
     GlobalPool,
     Group,
     Linear,
@@ -171,7 +172,7 @@ class BNInception(Staged):
         else:
             small = self.stem == "small"
             branches["branch_pool"] = chain(
-                pool=Pool("max", padding=1) if small else Pool("max", ceil=True, end=1)
+                pool=Pool("max", padding=1) if small else EndPaddedMaxPool("max", ceil=True)
             )
         concat = chain(concat=Concat(tuple(branches.items())))
         return Group(place(se, concat, c_in=c_in, c_out=self.c_out(number, index)).branch)

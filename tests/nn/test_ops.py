@@ -8,9 +8,9 @@ from torch import Tensor
 
 import se_nas
 from se_nas import Architecture
-from se_nas.cost.network_cost import cost
+from se_nas.cost.layer_cost import chain_cost
 from se_nas.errors import InputError
-from se_nas.layers import Act, Conv, Pool, ScaledResidual, SEBlock, chain
+from se_nas.layers import Act, Concat, Conv, Pool, ScaledResidual, SEBlock, chain
 from se_nas.nn.blocks import BUILD, Residual, Shake
 from se_nas.nn.identity_init import init_identity
 from se_nas.nn.ops import Flatten, Subsample, mix_at_random
@@ -106,12 +106,11 @@ def test_a_scaled_residual_scales_the_branch_alone(se: tuple[tuple[str, SEBlock]
 
 def test_sides_that_do_not_meet_are_an_input_error() -> None:
     """The strided 3×3 is padded, the pool beside it is not: an odd side parts them."""
+    branches = {"conv": chain(conv=Conv(4, 4, 3, 2)), "pool": chain(pool=Pool("max", ceil=True))}
+    both = chain(concat=Concat(tuple(branches.items())))
+    assert chain_cost(both, (4, 14, 14)).shape == (8, 7, 7)
     with pytest.raises(InputError, match=r"13×13 px becomes 6×6 and 7×7"):
-        cost("bn_inception", input_size=214)
-    with torch.device("meta"):
-        model = se_nas.materialize("bn_inception").eval()
-        with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
-            model(torch.empty(1, 3, 214, 214))
+        chain_cost(both, (4, 13, 13))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import se_nas
-from se_nas import choice
+from se_nas import choice, layers
 from se_nas.cost import cost
 from se_nas.errors import InputError
 from se_nas.layers import Concat, Conv, Dropout, Group, Pool, Residual, SEBlock
@@ -90,7 +90,7 @@ def test_bn_inception_pools_as_released() -> None:
             assert isinstance(concat, Concat)
             assert list(dict(concat.branches))[-1] == "branch_pool"
             pools.append(dict(dict(concat.branches)["branch_pool"])["pool"])
-    mean, passed = Pool("avg", stride=1, padding=1), Pool("max", ceil=True, end=1)
+    mean, passed = Pool("avg", stride=1, padding=1), layers.EndPaddedMaxPool("max", ceil=True)
     last = Pool("max", stride=1, padding=1)
     assert pools == [mean, mean, passed, *[mean] * 4, passed, mean, last]
 

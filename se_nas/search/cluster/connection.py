@@ -97,15 +97,17 @@ def _start(config: SearchConfig) -> _Context:
     machine.provide_token()
     folder = machine.ray_folder()
     try:
-        return ray.init(
+        context: _Context = ray.init(
             address="local",  # not a cluster that somebody else started on this machine
             include_dashboard=config.dashboard,
             dashboard_host=config.dashboard_host or "127.0.0.1",
             _node_ip_address="127.0.0.1",
             _temp_dir=None if folder is None else str(folder),
             log_to_driver=False,
-            logging_level=logging.ERROR,
+            logging_level=logging.CRITICAL,  # why it cannot start, in many lines, is in its logs
         )
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        return context
     except Exception as error:  # of many types, and many lines
         leftovers.mark_sessions_of_process(folder or machine.default_folder())
         raise InputError(

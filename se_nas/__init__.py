@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from se_nas.se import SE as SE
     from se_nas.search import run_search as run_search
     from se_nas.search.results.search_result import SearchResult as SearchResult
+    from se_nas.search.study.additive_sampler import AdditiveSampler as AdditiveSampler
     from se_nas.space.objectives import latency_ms as latency_ms
     from se_nas.space.objectives import macs as macs
     from se_nas.space.objectives import maximize as maximize
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AdditiveSampler": "search.study.additive_sampler",
     "Architecture": "architecture.architecture",
     "Cost": "cost.network_cost",
     "faster_rcnn": "detection",

@@ -30,6 +30,7 @@ HOUSE = (
     ("trunks",),
     ("architecture",),
     ("cost", "space", "console"),
+    ("additive", "bench"),
     ("spaces", "zoo", "nn"),
     ("data",),
     ("models",),

@@ -68,7 +68,8 @@ def make(tmp_path: Path, space: Space, sampler: str, trials: int = 20) -> tuple[
 
 
 @pytest.mark.parametrize(
-    ("sampler", "space"), [("tpe", SPACE), ("random", SPACE), ("nsga2", TWO), ("grid", SPACE)]
+    ("sampler", "space"),
+    [("additive", SPACE), ("tpe", SPACE), ("random", SPACE), ("nsga2", TWO), ("grid", SPACE)],
 )
 def test_a_run_of_many_workers_is_replayed_to_the_same_proposals(
     tmp_path: Path, sampler: str, space: Space
@@ -122,8 +123,9 @@ def test_another_seed_or_another_order_proposes_something_else(tmp_path: Path) -
     assert any(found.different is not None for found in orders)
 
 
-def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path) -> None:
-    config = SearchConfig(sampler="tpe", trials=24, seed=3, out=str(tmp_path), name="r", gpus=0)
+@pytest.mark.parametrize("sampler", ["additive", "tpe"])
+def test_a_run_that_was_taken_up_is_replayed_over_the_cut(tmp_path: Path, sampler: str) -> None:
+    config = SearchConfig(sampler=sampler, trials=24, seed=3, out=str(tmp_path), name="r", gpus=0)
     run = new_run.create(SPACE, config)
     first = propose(study.create_study(SPACE, config, run), SPACE, price, config)
     work(first, random.Random(1), slots=4, left_running=3)

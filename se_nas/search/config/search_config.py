@@ -27,7 +27,7 @@ from se_nas.values import whole
 
 T = TypeVar("T")
 RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
-SAMPLERS = ("tpe", "random", "nsga2", "grid")
+SAMPLERS = ("additive", "tpe", "random", "nsga2", "grid")
 # Field names of earlier versions.
 OLD_NAMES = {"data": {"folder": "data_dir"}}
 

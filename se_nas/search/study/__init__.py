@@ -2,6 +2,8 @@
 
 study              made or opened: storage, sampler, directions; its proposals
 samplers           samplers by name or import path
+additive_sampler   proposals by a model of what each choice adds
+known_trials       what a study's trials tell that model
 proposals          each checked before anything trains
 known_networks     networks that train or ended, and their duplicates
 initial_points     networks to try before the sampler is asked

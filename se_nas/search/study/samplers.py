@@ -12,6 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from se_nas.errors import InputError
+from se_nas.search.study.additive_sampler import AdditiveSampler
 from se_nas.texts import first_line
 
 Sampler: TypeAlias = BaseSampler
@@ -25,6 +26,7 @@ def _part(trials: int, share: int, least: int, most: int) -> int:
 # of 50) are most of a small search. ``benchmarks/search_statistics.py --tpe`` compares TPE's
 # settings.
 BUILD_SAMPLER: dict[str, Callable[[int, int], BaseSampler]] = {
+    "additive": lambda seed, trials: AdditiveSampler(seed=seed, startup=_part(trials, 4, 5, 12)),
     "tpe": lambda seed, trials: TPESampler(
         seed=seed,
         n_startup_trials=_part(trials, 4, 5, 10),

@@ -15,6 +15,7 @@ from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig, without_password
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
+from se_nas.search.study.additive_sampler import AdditiveSampler
 from se_nas.search.study.drivers import Drivers, driver_name, publish_metadata
 from se_nas.search.study.initial_points import initial_points, parse_enqueued
 from se_nas.search.study.journal import BatchedJournal
@@ -179,12 +180,16 @@ def propose(
 ) -> Proposals:
     """Return the proposals of a study under a run's settings.
 
+    A sampler of ours learns of the space, and of what networks cost here.
+
     Args:
         drivers: of the study; if not given, there is one.
         initial: architectures to try first; if not given, those that the settings name.
     """
     if initial is None:
         initial = initial_points(space, config.sampler, parse_enqueued(space, config.enqueue))
+    if isinstance(opened.sampler, AdditiveSampler):
+        opened.sampler = opened.sampler.on(space, price)
     return Proposals(
         opened,
         space,

@@ -16,6 +16,7 @@ from optuna.samplers import (
 from se_nas.errors import InputError
 from se_nas.search.config import SAMPLERS, SearchConfig
 from se_nas.search.study import samplers
+from se_nas.search.study.additive_sampler import AdditiveSampler
 
 
 class Fixed(optuna.samplers.RandomSampler):
@@ -36,6 +37,7 @@ class Needs(optuna.samplers.RandomSampler):
 def test_every_name_that_the_settings_allow_is_built() -> None:
     assert set(SAMPLERS) == set(samplers.BUILD_SAMPLER)
     kinds: dict[str, type[BaseSampler]] = {
+        "additive": AdditiveSampler,
         "tpe": TPESampler,
         "random": RandomSampler,
         "nsga2": NSGAIISampler,

@@ -1,0 +1,160 @@
+"""How good searches are: regret of the network believed best, against trials and simulated hours.
+
+    python benchmarks/search_quality.py run --table accel_nasbench.csv --out quality
+    python benchmarks/search_quality.py report --out quality
+
+Asynchronous workers on a made-up clock train for the times that a table has. The protocol is in
+docs/search_quality.md. ``run`` may be stopped and goes on: every repeat is a line of results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import multiprocessing
+import os
+import random
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from quality_methods import METHODS
+from quality_tables import KINDS, Problem, accel, synthetic
+
+TRIALS, REPEATS = 200, 30
+CHECKS = (10, 15, 20, 30, 40, 50, 60, 70, 80, 100, 120, 150, 175, 200)
+
+
+def replay(problem: Problem, method: str, seed: int, workers: int, trials: int) -> dict[str, Any]:
+    """Search once; return regrets by trial and by hour."""
+    searcher = METHODS[method](problem, seed)
+    rng = random.Random(f"noise {seed}")
+    clock, started, done = 0.0, 0, 0
+    running: list[tuple[float, int, Any]] = []
+    found: dict[str, Any] = {"trials": [], "hours": [], "regret": [], "failed": 0}
+
+    def start() -> None:
+        nonlocal started
+        if started < trials:
+            candidate = searcher.ask()
+            started += 1
+            heapq.heappush(running, (clock + problem.seconds(candidate.value), started, candidate))
+
+    for _ in range(workers):
+        start()
+    while running:
+        clock, _, candidate = heapq.heappop(running)
+        if problem.fails(candidate.value):
+            found["failed"] += 1
+            searcher.tell(candidate, None)
+        else:
+            searcher.tell(candidate, problem.truth(candidate.value) + rng.gauss(0, problem.noise))
+        done += 1
+        if done in CHECKS:
+            best = problem.truth(searcher.best().value)
+            found["trials"].append(done)
+            found["hours"].append(clock / 3600)
+            found["regret"].append(problem.best - best)
+        start()
+    return found
+
+
+def problems(table: Path | None, out: Path, kinds: list[str]) -> dict[str, Callable[[], Problem]]:
+    """Return the makers of problems."""
+    made: dict[str, Callable[[], Problem]] = {kind: (lambda k=kind: synthetic(k)) for kind in KINDS}
+    if table is not None:
+        made["accel"] = lambda: accel(table, out / "accel.npz")
+    return {name: make for name, make in made.items() if not kinds or name in kinds}
+
+
+_problem: Problem | None = None
+
+
+def begin(table: Path | None, out: Path, name: str) -> None:
+    """Prepare a process for one problem."""
+    global _problem
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    os.nice(5)
+    _problem = problems(table, out, [name])[name]()
+
+
+def work(job: tuple[str, int, int, int]) -> dict[str, Any]:
+    """Do one repeat."""
+    method, seed, workers, trials = job
+    assert _problem is not None
+    found = replay(_problem, method, seed, workers, trials)
+    return {"table": _problem.name, "method": method, "workers": workers, "seed": seed} | found
+
+
+def run(given: argparse.Namespace) -> None:
+    """Do what is not there yet."""
+    given.out.mkdir(parents=True, exist_ok=True)
+    path = given.out / "results.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    done = {(r["table"], r["method"], r["workers"], r["seed"]) for r in rows}
+    for name in problems(given.table, given.out, given.problems):
+        jobs = [
+            (method, seed, workers, given.trials)
+            for seed in range(given.repeats)
+            for workers in given.workers
+            for method in given.methods
+            if (name, method, workers, seed) not in done
+        ]
+        context = multiprocessing.get_context("spawn")
+        if name == "accel" and jobs:
+            accel(given.table, given.out / "accel.npz")  # fitted once
+        if jobs:
+            with (
+                context.Pool(given.processes, begin, (given.table, given.out, name)) as pool,
+                path.open("a") as file,
+            ):
+                for row in pool.imap_unordered(work, jobs):
+                    file.write(json.dumps(row) + "\n")
+                    file.flush()
+
+
+def report(given: argparse.Namespace) -> None:
+    """Print median regrets."""
+    rows = [json.loads(line) for line in (given.out / "results.jsonl").read_text().splitlines()]
+    for table, workers in sorted({(r["table"], r["workers"]) for r in rows}):
+        print(f"\n{table}, {workers} workers: median regret after trials")
+        part = [r for r in rows if (r["table"], r["workers"]) == (table, workers)]
+        for method in sorted({r["method"] for r in part}):
+            of = [r for r in part if r["method"] == method]
+            shown = {
+                t: statistics.median(
+                    r["regret"][r["trials"].index(t)] for r in of if t in r["trials"]
+                )
+                for t in of[0]["trials"]
+            }
+            cells = " ".join(
+                f"{t}:{v:.2f}" for t, v in shown.items() if t in (20, 40, 60, 80, 100, 150, 200)
+            )
+            failed = statistics.fmean(r["failed"] for r in of)
+            print(f"  {method:12} ({len(of)}) {cells}  failed {failed:.1f}")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=("run", "report"))
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("quality"))
+    parser.add_argument("--problems", nargs="*", default=[])
+    parser.add_argument("--methods", nargs="*", default=[m for m in METHODS if m != "gp-flat"])
+    parser.add_argument("--workers", nargs="*", type=int, default=[8])
+    parser.add_argument("--trials", type=int, default=TRIALS)
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args()
+    if given.command == "run":
+        run(given)
+    report(given)
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,25 +41,29 @@ class Setup:
     batch: int = BATCH
 
 
+@lru_cache(maxsize=1)
+def images(setup: Setup) -> Any:
+    """Return the data set, read once a process."""
+    from se_nas.data import load
+
+    return load(
+        "fashion_mnist",
+        setup.data_dir,
+        image_size=setup.image_size,
+        limit_train=setup.train,
+        val_images=setup.val,
+    )
+
+
 def one(setup: Setup, name: str, seed: int) -> dict[str, Any]:
     """Train one network with one seed; return a row."""
     from dataclasses import replace
 
-    from se_nas.data import load
     from se_nas.training.recipes import RECIPES
     from se_nas.training.train import NonFiniteLoss, Training
 
-    global _data
-    if _data is None:
-        _data = load(
-            "fashion_mnist",
-            setup.data_dir,
-            image_size=setup.image_size,
-            limit_train=setup.train,
-            val_images=setup.val,
-        )
     recipe = replace(RECIPES["search"], batch_size=setup.batch)
-    training = Training(name, _data, recipe, epochs=setup.epochs, seed=seed, workers=0)
+    training = Training(name, images(setup), recipe, epochs=setup.epochs, seed=seed, workers=0)
     row: dict[str, Any] = {"name": name, "seed": seed, "val_acc": [], "val_loss": [], "seconds": []}
     try:
         while not training.finished:
@@ -72,9 +77,6 @@ def one(setup: Setup, name: str, seed: int) -> dict[str, Any]:
     except NonFiniteLoss as error:
         row["end"] = str(error)
     return row
-
-
-_data: Any = None
 
 
 def begin() -> None:

@@ -20,7 +20,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from se_nas.additive.candidates import PARENTS, Candidate, at_random, climbed
-from se_nas.additive.model import Array, Posterior
+from se_nas.additive.interactions import Function
+from se_nas.additive.model import Array
 from se_nas.cost.network_cost import Price
 from se_nas.search.study.known_trials import Allows, KnownTrials
 from se_nas.space.space import Space
@@ -43,7 +44,8 @@ class AdditiveSampler(BaseSampler):
     """Thompson sampling on an additive model of the objectives.
 
     The first trials are random. Then worths of all choices are drawn from what is believed of them,
-    and the network that is best by those is sought among mutants of the ones believed best. Trials
+    also of choices that matter only together where the trials show some (``interactions``), and the
+    network that is best by those is sought among mutants of the ones believed best. Trials
     that run count as known with their expected value. Several objectives have a model each, and a
     proposal is best in a direction between them that is drawn too.
 
@@ -128,9 +130,9 @@ class AdditiveSampler(BaseSampler):
         known = self._update(study)
         if not known.networks:
             return []
-        posterior = known.models[0].fit()
-        rows = known.rows(posterior)
-        found = zip(known.numbers, posterior.means(rows), posterior.deviations(rows), strict=True)
+        surrogate = known.surrogates(running=False)[0]
+        rows = known.rows(surrogate.posterior)
+        found = zip(known.numbers, surrogate.means(rows), surrogate.deviations(rows), strict=True)
         ranked = sorted(found, key=lambda belief: -belief[1])
         return [Belief(number, known.signs[0] * float(m), float(d)) for number, m, d in ranked]
 
@@ -151,26 +153,25 @@ class AdditiveSampler(BaseSampler):
             found = (at_random(known.draw, rng) for _ in range(TRIES))
             return next((c for c in found if known.key(c) not in seen and known.admits(c)), None)
         generator = np.random.default_rng(rng.getrandbits(64))
-        pending = known.pending()
-        posteriors = [model.fit(pending) for model in known.models]
-        worths = [posterior.draw(generator) for posterior in posteriors]
-        means = _columns(posteriors, known.rows(posteriors[0]), [p.mean for p in posteriors])
+        surrogates = known.surrogates()
+        posterior = surrogates[0].posterior
+        values = [surrogate.draw(generator) for surrogate in surrogates]
+        means = _columns([s.means for s in surrogates], known.rows(posterior))
         wish = _wish(means, generator)
         best = np.argsort(-wish(means))[:PARENTS]
 
         def score(candidates: Sequence[Candidate[object]]) -> Sequence[float]:
-            rows = posteriors[0].rows([known.features(each) for each in candidates])
-            return wish(_columns(posteriors, rows, worths)).tolist()  # type: ignore[no-any-return]
+            rows = posterior.rows([known.features(each) for each in candidates])
+            return wish(_columns(values, rows)).tolist()  # type: ignore[no-any-return]
 
         parents = [known.networks[i] for i in best]
         climb = climbed(known.draw, parents, score, known.admits, rng)
         return next((c for c in climb if known.key(c) not in seen), None)
 
 
-def _columns(posteriors: Sequence[Posterior], rows: Array, worths: Sequence[Array]) -> Array:
+def _columns(objectives: Sequence[Function], rows: Array) -> Array:
     """Return the value of each network, a row of amounts, in each objective."""
-    pairs = zip(posteriors, worths, strict=True)
-    return np.stack([p.offset + (rows - p.center) @ worth for p, worth in pairs], axis=1)
+    return np.stack([objective(rows) for objective in objectives], axis=1)
 
 
 def _wish(means: Array, generator: np.random.Generator) -> Wish:

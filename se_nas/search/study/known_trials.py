@@ -15,9 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from se_nas.additive.candidates import Ask, Candidate, repeated
 from se_nas.additive.features import of_architecture, of_parameters
+from se_nas.additive.interactions import LEAST, Interactions, Shape, learn_shape
 from se_nas.additive.memory_limit import MemoryLimit
 from se_nas.additive.model import AdditiveModel, Array, Feature, Features, Posterior
 from se_nas.additive.study_space import StudySpace
+from se_nas.additive.surrogate import Surrogate
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, Price
 from se_nas.search.study.records import MEMORY
@@ -25,6 +27,7 @@ from se_nas.space.space import Space
 
 Allows: TypeAlias = Callable[[Any], bool]
 RUNG = "rung"  # group of features: the epoch of a trial that was stopped early
+GROWTH = 1.2  # by how much the trials grow until the shapes of interactions are learnt again
 
 
 class KnownTrials:
@@ -48,6 +51,9 @@ class KnownTrials:
         self._limits: list[Posterior] = []  # of the constraints
         self._distributions: dict[str, BaseDistribution] = {}
         self._features: list[Features] = []
+        self._values: list[list[float]] = []  # of ``networks``, to be maximized
+        self._shapes: list[Shape] = []
+        self._next = LEAST
         self._rows = np.zeros((0, 0))
         self._seen: dict[int, Hashable] = {}
         self._running: dict[int, Candidate[object]] = {}
@@ -112,6 +118,19 @@ class KnownTrials:
         """Return the features of the trials that run."""
         return [self.features(each) for each in self._running.values()]
 
+    def surrogates(self, running: bool = True) -> list[Surrogate]:
+        """Return what is believed of each objective; trials that run may count as known."""
+        features = self.pending() if running else []
+        found = []
+        for index, model in enumerate(self.models):
+            posterior, g = model.fit(features), None
+            shape = self._shapes[index] if self._shapes else Shape()
+            if shape.amount > 0:
+                rows, left_over = self._left_over(posterior, index)
+                g = Interactions(shape, rows, left_over, posterior.rows(features))
+            found.append(Surrogate(posterior, g))
+        return found
+
     def rows(self, posterior: Posterior) -> Array:
         """Return the amounts of ``networks``, a row for each."""
         width, count = len(posterior.mean), len(self._rows)
@@ -126,6 +145,19 @@ class KnownTrials:
         if self.space is None:
             return {name: self._distributions[name] for name in candidate.decisions}
         return {path: CategoricalDistribution(o) for path, o in candidate.options.items()}
+
+    def _left_over(self, posterior: Posterior, index: int) -> tuple[Array, Array]:
+        rows = self.rows(posterior)
+        return rows, np.array([values[index] for values in self._values]) - posterior.means(rows)
+
+    def _learn_shapes(self) -> None:
+        """Learn again at certain numbers of trials, so that it is the same whoever asked when."""
+        if len(self.networks) >= self._next:
+            self._next = max(self._next + 1, int(self._next * GROWTH))
+            self._shapes = [
+                learn_shape(*self._left_over(model.fit(), index))
+                for index, model in enumerate(self.models)
+            ]
 
     def _candidate(self, trial: FrozenTrial) -> Candidate[object]:
         if self.space is None:
@@ -167,6 +199,9 @@ class KnownTrials:
             self.networks.append(candidate)
             self.numbers.append(trial.number)
             self._features.append(features)
+            pairs = zip(self.signs, values, strict=True)
+            self._values.append([sign * value for sign, value in pairs])
+            self._learn_shapes()
 
 
 def sizes(cost: Cost) -> tuple[float, float, float]:

@@ -85,19 +85,13 @@ def _networks(
 
 
 def _stage_options(space: Space, number: int, rng: random.Random) -> Iterator[SE | None]:
-    def one(ask: templates.Ask) -> SE | None:
-        return templates.draw_se(space.se, (number,), "se", ask)[0]
-
-    return _every(one, templates.size_se(space.se, (number,)), OPTIONS, rng)
+    draw = templates.drawing_se(space.se, (number,), "se")
+    return _every(lambda ask: draw(ask)[0], templates.size_se(space.se, (number,)), OPTIONS, rng)
 
 
 def _trunks(space: Space, limit: int, rng: random.Random) -> list[Trunk]:
-    def one(ask: templates.Ask) -> Trunk:
-        found: Trunk = templates.draw(space.trunk, "trunk", ask)
-        return found
-
-    size = templates.size(space.trunk)
-    return list(dict.fromkeys(_every(one, size, limit, rng)))
+    draw = templates.drawing(space.trunk, "trunk")
+    return list(dict.fromkeys(_every(draw, templates.size(space.trunk), limit, rng)))
 
 
 def _every(

@@ -19,6 +19,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from se_nas.architecture import names
@@ -30,7 +31,7 @@ from se_nas.space import templates
 from se_nas.space.checks import as_trunks, check_stages
 from se_nas.space.objectives import Constraint, Objective, maximize
 from se_nas.space.template_json import from_data, to_data
-from se_nas.space.templates import Ask, Decisions, Label
+from se_nas.space.templates import Ask, Decisions, Drawing, Label
 from se_nas.texts import written
 from se_nas.trunks import Trunk
 from se_nas.values import as_python, sequence, whole
@@ -124,6 +125,18 @@ class Space:
             object.__setattr__(self, field, value)
         check_stages(self.name, self.trunk, self.se)
 
+    @cached_property
+    def _draw_trunk(self) -> Drawing:
+        return templates.drawing(self.trunk, "trunk")
+
+    @cached_property
+    def _draw_se(self) -> dict[tuple[int, ...], Drawing]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the drawing functions, which other processes make again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @property
     def size(self) -> int:
         """Number of points, before constraints; some may build the same network.
@@ -141,8 +154,10 @@ class Space:
 
     def draw(self, ask: Ask) -> Architecture:
         """Build the architecture for which ``ask(path, options)`` makes every choice."""
-        drawn = templates.draw(self.trunk, "trunk", ask)
-        return Architecture(drawn, templates.draw_se(self.se, drawn.stages, "se", ask))
+        drawn = self._draw_trunk(ask)
+        if drawn.stages not in self._draw_se:
+            self._draw_se[drawn.stages] = templates.drawing_se(self.se, drawn.stages, "se")
+        return Architecture(drawn, self._draw_se[drawn.stages](ask))
 
     def suggest(self, trial: Suggests) -> Architecture:
         """Let an Optuna trial choose: conditional categorical parameters with dotted names.

@@ -1,8 +1,8 @@
 """Templates made concrete: drawing, counting, listing, matching.
 
-A template is a value with ``Choice`` and ``PerStage`` inside (``se_nas.dsl``). ``draw`` walks it
-and asks a callback at every choice; an Optuna trial, a random generator and an enumeration are
-three such callbacks. Every choice has a dotted path, which is its Optuna parameter:
+A template is a value with ``Choice`` and ``PerStage`` inside (``se_nas.dsl``). ``drawing`` makes a
+function of it that asks a callback at every choice; an Optuna trial, a random generator and an
+enumeration are three such callbacks. Every choice has a dotted path, which is its Optuna parameter:
 ``trunk.width``, ``stage2.se``, ``stage2.se.reduction``; a choice is only met, hence only a
 parameter, where the choices above it lead.
 """
@@ -22,6 +22,7 @@ from se_nas.trunks import Trunk
 Label: TypeAlias = str | int | float | bool
 Ask: TypeAlias = Callable[[str, tuple[Label, ...]], Label]
 Decisions: TypeAlias = dict[str, Label]
+Drawing: TypeAlias = Callable[[Ask], Any]
 
 
 def labels(choice: Choice) -> tuple[Label, ...]:
@@ -34,37 +35,47 @@ def labels(choice: Choice) -> tuple[Label, ...]:
     )
 
 
-def draw(template: Any, path: str, ask: Ask) -> Any:
-    """Return the template with every choice made by ``ask``; ``draw_se`` does ``PerStage``."""
+def drawing(template: Any, path: str) -> Drawing:
+    """Return a function of ``ask`` that makes every choice of the template.
+
+    What does not depend on the answers, as labels and paths, is found once: a search draws
+    thousands of times. ``drawing_se`` does ``PerStage``.
+    """
     if isinstance(template, Choice):
-        option, below = _choose(template, path, ask)
-        return draw(option, below, ask)
+        return _choosing(template, path, drawing)
     if not is_template(template):
-        return template
+        return lambda ask: template
     if isinstance(template, tuple):
-        return tuple(draw(item, f"{path}.{i}", ask) for i, item in enumerate(template))
-    drawn = {
-        f.name: draw(getattr(template, f.name), f"{path}.{f.name}", ask) for f in _open(template)
+        items = [drawing(item, f"{path}.{i}") for i, item in enumerate(template)]
+        return lambda ask: tuple(item(ask) for item in items)
+    parts = {
+        field.name: drawing(getattr(template, field.name), f"{path}.{field.name}")
+        for field in _open(template)
     }
-    return replace(template, **drawn)
+    return lambda ask: replace(template, **{name: part(ask) for name, part in parts.items()})
 
 
-def draw_se(template: Any, stages: tuple[int, ...], path: str, ask: Ask) -> tuple[SE | None, ...]:
-    """Draw one ``SE | None`` for each stage; ``ask`` makes the choices."""
+def drawing_se(template: Any, stages: tuple[int, ...], path: str) -> Drawing:
+    """Return a function of ``ask`` that draws one ``SE | None`` for each stage."""
     if isinstance(template, Choice) and has_per_stage(template):
-        option, below = _choose(template, path, ask)
-        return draw_se(option, stages, below, ask)
+        return _choosing(template, path, lambda option, below: drawing_se(option, stages, below))
     if not isinstance(template, PerStage):
-        return (draw(template, path, ask),) * len(stages)
-    drawn: dict[str, SE | None] = {}
-    for place, stage_template in _places(template, stages):
-        if place not in drawn:
-            drawn[place] = draw(stage_template, _join(path, place), ask)
-    return tuple(drawn[place] for place, _ in _places(template, stages))
+        alike = drawing(template, path)
+        return lambda ask: (alike(ask),) * len(stages)
+    places = [place for place, _ in _places(template, stages)]
+    parts: dict[str, Drawing] = {}
+    for place, stage_template in _places(template, stages):  # a group has its first stage's
+        parts.setdefault(place, drawing(stage_template, _join(path, place)))
+
+    def draw(ask: Ask) -> tuple[SE | None, ...]:
+        drawn = {place: part(ask) for place, part in parts.items()}
+        return tuple(drawn[place] for place in places)
+
+    return draw
 
 
 def match(template: Any, value: Any, path: str) -> Decisions | None:
-    """Return the decisions by which ``draw`` gives ``value``, or None if it cannot."""
+    """Return the decisions by which ``drawing`` gives ``value``, or None if it cannot."""
     if isinstance(template, Choice):
         for label, option in zip(labels(template), template.options, strict=True):
             found = match(option, value, _below(template, path, label))
@@ -92,7 +103,7 @@ def match(template: Any, value: Any, path: str) -> Decisions | None:
 def match_se(
     template: Any, value: tuple[SE | None, ...], stages: tuple[int, ...], path: str
 ) -> Decisions | None:
-    """Return the decisions by which ``draw_se`` gives ``value``, or None if it cannot."""
+    """Return the decisions by which ``drawing_se`` gives ``value``, or None if it cannot."""
     if isinstance(template, Choice) and has_per_stage(template):
         for label, option in zip(labels(template), template.options, strict=True):
             found = match_se(option, value, stages, _below(template, path, label))
@@ -156,10 +167,12 @@ def has_per_stage(template: Any) -> bool:
     return isinstance(template, PerStage)
 
 
-def _choose(choice: Choice, path: str, ask: Ask) -> tuple[Any, str]:
+def _choosing(choice: Choice, path: str, inner: Callable[[Any, str], Drawing]) -> Drawing:
+    """Return a function of ``ask`` that chooses an option and draws it with ``inner``."""
     options = labels(choice)
-    label = ask(path, options)
-    return choice.options[options.index(label)], _below(choice, path, label)
+    pairs = zip(options, choice.options, strict=True)
+    branches = [inner(option, _below(choice, path, label)) for label, option in pairs]
+    return lambda ask: branches[options.index(ask(path, options))](ask)
 
 
 def _below(choice: Choice, path: str, label: Label) -> str:
@@ -225,4 +238,4 @@ def _match_all(pairs: list[tuple[Any, Any, str]]) -> Decisions | None:
 
 def trunk_values(template: Any) -> Iterator[Trunk]:
     """Yield every concrete trunk of a trunk template."""
-    return every(lambda ask: draw(template, "trunk", ask))
+    return every(drawing(template, "trunk"))

@@ -12,8 +12,8 @@ from se_nas.dsl import Choice
 from se_nas.space.template_json import from_data, to_data
 from se_nas.space.templates import (
     Label,
-    draw,
-    draw_se,
+    drawing,
+    drawing_se,
     every,
     labels,
     match,
@@ -38,7 +38,7 @@ def asked(template: Any) -> list[dict[str, Label]]:
             decisions[path] = ask(path, options)
             return decisions[path]
 
-        draw_se(template, STAGES, "se", remember)
+        drawing_se(template, STAGES, "se")(remember)
         found.append(decisions)
 
     list(every(once))
@@ -79,7 +79,7 @@ TEMPLATES: dict[str, Any] = {
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
 def test_size_enumeration_and_decisions_agree(template: Any) -> None:
-    drawn = list(every(lambda ask: draw_se(template, STAGES, "se", ask)))
+    drawn = list(every(drawing_se(template, STAGES, "se")))
     decisions = asked(template)
     assert len(drawn) == len(decisions) == size_se(template, STAGES)
     assert len({tuple(sorted(d.items())) for d in decisions}) == len(decisions)
@@ -100,7 +100,7 @@ def test_a_parameter_always_has_the_same_options(template: Any) -> None:
             chosen: Label = ask(path, options)
             return chosen
 
-        draw_se(template, STAGES, "se", check)
+        drawing_se(template, STAGES, "se")(check)
 
     list(every(once))
 
@@ -164,7 +164,7 @@ def test_paths_of_a_trunk() -> None:
         paths.append(path)
         return options[-1]
 
-    drawn = draw(template, "trunk", first)
+    drawn = drawing(template, "trunk")(first)
     assert drawn == trunk("resnet18", width=16, depths=(1, 2))
     assert sorted(paths) == ["trunk.depths.1", "trunk.width"]
     assert size(template) == 4

@@ -33,6 +33,7 @@ from search_common import machine
 
 from se_nas import SE, Architecture, Space, choice, optional, per_stage, trunk
 from se_nas.cost.network_cost import Cost, cost
+from se_nas.search.study.additive_sampler import AdditiveSampler
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.samplers import build_sampler
 from se_nas.search.tuning.asha import ResumableASHA
@@ -162,13 +163,14 @@ def ours(
     trials: int, slots: int, seed: int, sampler: BaseSampler | None = None
 ) -> dict[str, float]:
     """Drive our searcher over ``Proposals``, with the scheduler of our searches."""
-    study = optuna.create_study(
-        direction="maximize", sampler=sampler or build_sampler("tpe", seed, trials)
-    )
+    sampler = sampler or build_sampler("additive", seed, trials)
+    if isinstance(sampler, AdditiveSampler):
+        sampler = sampler.on(SPACE, price)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
     proposals = Proposals(study, SPACE, price, trials=trials, seed=seed)
     searcher = StudySearcher(proposals, EPOCHS)
     scheduler = ResumableASHA(
-        study, metric="val_acc", mode="max", max_t=EPOCHS, grace_period=FIRST_RUNG
+        [], metric="val_acc", mode="max", max_t=EPOCHS, grace_period=FIRST_RUNG
     )
     read = lambda config: Architecture.from_json(config["architecture"])  # noqa: E731
     seen = drive(searcher, scheduler, read, trials, slots, seed)
@@ -249,9 +251,14 @@ def main() -> None:
     )
     given = asked.trials, asked.slots
     if not asked.tpe:
-        table({"ours": lambda s: ours(*given, s), "stock": lambda s: stock(*given, s)}, asked.seeds)
+        arms: dict[str, Callable[[int], dict[str, float]]] = {
+            "ours": lambda s: ours(*given, s),
+            "ours with TPE": lambda s: ours(*given, s, build_sampler("tpe", s, asked.trials)),
+            "stock": lambda s: stock(*given, s),
+        }
+        table(arms, asked.seeds)
         return
-    arms: dict[str, Callable[[int], dict[str, float]]] = {}
+    arms = {}
     for multivariate, group in ((True, False), (True, True), (False, False)):
         for liar in (True, False):
             name = f"multivariate={multivariate} group={group} liar={liar}"

@@ -19,7 +19,8 @@ def test_jobs_end_as_on_workers_that_count_every_second(count: int, lengths: lis
     left, queue, second, expected = {}, list(range(len(lengths))), 0, {}
     while queue or left:
         while queue and len(left) < count:
-            left[queue[0]] = lengths[queue.pop(0)]
+            job = queue.pop(0)
+            left[job] = lengths[job]
         second += 1
         left = {job: rest - 1 for job, rest in left.items()}
         expected |= {job: float(second) for job, rest in left.items() if rest == 0}

@@ -15,7 +15,8 @@ def test_jobs_end_as_on_workers_that_count_every_second(count: int, lengths: lis
         while waiting and workers.idle:
             job = waiting.pop(0)
             workers.start(job, float(lengths[job]))
-        ends[workers.wait()] = workers.clock
+        job = workers.wait()
+        ends[job] = workers.clock
     left, queue, second, expected = {}, list(range(len(lengths))), 0, {}
     while queue or left:
         while queue and len(left) < count:

@@ -1,10 +1,14 @@
-"""What the benchmarks count with."""
+"""What the benchmarks count with, and that each of them runs."""
 
 from __future__ import annotations
 
 import doctest
+import subprocess
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+
+import pytest
 
 COMMON = Path(__file__).resolve().parents[1] / "benchmarks" / "search_common.py"
 
@@ -17,3 +21,26 @@ def test_the_examples_of_what_the_benchmarks_share_are_so() -> None:
     spec.loader.exec_module(found)
     done = doctest.testmod(found)
     assert (done.failed, done.attempted >= 2) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["effect_coverage.py", "--kinds", "additive", "--methods", "random", "--trials", "12",
+          "--repeats", "1"], "additive  random        12"),
+        (["search_quality.py", "run", "--problems", "additive", "--methods", "random", "additive",
+          "--trials", "20", "--repeats", "1", "--out", "."], "additive     (1) 20:"),
+    ],
+)  # fmt: skip
+def test_a_small_run_of_a_benchmark_reports(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, str(COMMON.parent / arguments[0]), *arguments[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout

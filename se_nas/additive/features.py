@@ -65,7 +65,8 @@ def _of_stage(trunk: Trunk, number: int, se: SE) -> dict[Feature, float]:
     ratio = sum(math.log2(b.channels / b.squeeze_width) for b in blocks) / len(blocks)
     found: dict[Feature, float] = {("se", ""): 1.0, ("se by stage", stage): 1.0}
     found["ratio", ""] = found["ratio by stage", stage] = ratio - USUAL_RATIO
-    found["reduction", f"{2**ratio:.0f}"] = 1.0
+    reduction = f"{2**ratio:.0f}"
+    found["reduction", reduction] = found["reduction by stage", f"{stage} {reduction}"] = 1.0
     for field in ("placement", "squeeze", "gate", "bias"):
         value = str(getattr(se, field))
         found[field, value] = found[f"{field} by stage", f"{stage} {value}"] = 1.0

@@ -20,6 +20,7 @@ from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
 from se_nas.search.results import opening, run_results, summary
 from se_nas.search.results.again import show_again
+from se_nas.search.results.effects import Answer, answer
 from se_nas.search.results.failed_search import explain_ends, explain_search
 from se_nas.search.run_dir import directory, new_run
 from se_nas.search.run_dir.data_files import check_data_files, write_data_files
@@ -200,7 +201,8 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
         ranked = ranking(proposals.study, plan.space)
         if not ranked:
             raise InputError(explain_search(proposals, plan.config, run))
-        searched = run_results.of_search(ranked, proposals, plan.config)
+        found = answer(records(proposals.study), plan.space, plan.price)
+        searched = run_results.of_search(ranked, proposals, plan.config, found)
         run.write(RESULTS, searched)
         if len(plan.space.objectives) > 1:
             summary.show_front(console, ranked, plan.space)
@@ -217,7 +219,7 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
             plan.price,
             training_objective(plan.space),
         )
-    _conclude(search_run, proposals, rows, searched)
+    _conclude(search_run, proposals, rows, searched, found)
     return run
 
 
@@ -226,6 +228,7 @@ def _conclude(
     proposals: Proposals,
     rows: list[FinalNetwork],
     searched: run_results.Searched,
+    found: Answer | None,
 ) -> None:
     """Write the winner and the results, time the final networks, and print the table."""
     plan, run = search_run.plan, search_run.run
@@ -245,4 +248,4 @@ def _conclude(
         rows = [row.with_latency(latency) for row, latency in zip(rows, latencies, strict=True)]
         run.write(RESULTS, run_results.of_run(rows, objective, searched))
     finally:  # Ctrl-C too: the run is complete
-        summary.show_results(search_run, rows, proposals)
+        summary.show_results(search_run, rows, proposals, found)

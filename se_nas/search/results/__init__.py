@@ -2,6 +2,7 @@
 
 run_results     results.json, the winner and its weights
 opening         lines at the start of a search
+effects         what each choice is worth and costs, and the advice that follows
 summary         lines and tables at its end
 again           a complete run's results, printed again
 failed_search   why no trial was trained to its end

@@ -10,8 +10,9 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.console import NetworkRow, print_line, print_networks, python_text
 from se_nas.errors import InputError
 from se_nas.models.saving import load
+from se_nas.search.results.effects import Answer, show_answer
 from se_nas.search.results.run_results import JOINED
-from se_nas.search.results.search_result import FinalRecord, read_results
+from se_nas.search.results.search_result import FinalRecord, read_answer, read_results
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
 
 
@@ -30,7 +31,10 @@ def show_again(run: RunDirectory, console: Console) -> None:
         )
         return
     winner, verdict, finals = read_results(run)
+    advice, effects = read_answer(run)
     print_line(console, f"the run {run.shown} is complete; with more trials it goes on")
+    if effects:
+        show_answer(console, Answer(effects, advice))
     print_line(console, "")
     seeds = max(len(row.ends) for row in finals)
     print_networks(

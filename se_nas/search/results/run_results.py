@@ -12,6 +12,7 @@ from se_nas.data import ImageShape
 from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import networks, verdict
+from se_nas.search.results.effects import Answer
 from se_nas.search.run_dir.directory import FAILED, RESULTS, WINNER, RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.space.objectives import Objective
@@ -23,15 +24,22 @@ JOINED = "joined"
 
 
 def of_search(
-    ranked: Sequence[tuple[Architecture, list[float]]], proposals: Proposals, config: SearchConfig
+    ranked: Sequence[tuple[Architecture, list[float]]],
+    proposals: Proposals,
+    config: SearchConfig,
+    found: Answer | None = None,
 ) -> Searched:
-    """Return the results of the search itself, before anything is retrained."""
+    """Return the results of the search itself, before anything is retrained.
+
+    Args:
+        found: what its trials tell about the choices of the space.
+    """
     return {
         "objectives": [str(objective) for objective in proposals.space.objectives],
         "ranking": [{"name": str(a), "values": values} for a, values in ranked],
         "proposals": asdict(proposals.counts),
         "seed": config.seed,
-    }
+    } | ({} if found is None else found.to_dict())
 
 
 def of_run(

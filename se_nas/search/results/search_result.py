@@ -12,6 +12,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.errors import InputError
 from se_nas.models.saving import load
 from se_nas.nn.model import Model
+from se_nas.search.results.effects import ChoiceEffect
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path, find
 from se_nas.search.study.records import COST, Record
 from se_nas.search.study.study import read_study
@@ -110,6 +111,8 @@ class SearchResult:
     Attributes:
         winner: the best network, chosen on validation images.
         verdict: whether SE won, in one sentence.
+        advice: where SE pays, by all trials, in a few sentences.
+        effects: what each choice of the space is worth, with intervals, and what it costs.
         finals: the best and the controls, retrained and tested.
         trials: all networks that were trained, by number.
         run: the run directory.
@@ -120,6 +123,8 @@ class SearchResult:
     finals: tuple[FinalRecord, ...]
     trials: tuple[TrialRecord, ...]
     run: Path
+    advice: str = ""
+    effects: tuple[ChoiceEffect, ...] = ()
 
     @classmethod
     def load(
@@ -138,7 +143,8 @@ class SearchResult:
         best, verdict, finals = read_results(found)
         config = found.settings()
         study = read_study(config if storage is None else replace(config, storage=storage), found)
-        return cls(best, verdict, finals, _trials(study, found), found.path)
+        advice, effects = read_answer(found)
+        return cls(best, verdict, finals, _trials(study, found), found.path, advice, effects)
 
     def model(self) -> Model:
         """Return the winner with its trained weights, in evaluation mode.
@@ -190,6 +196,18 @@ def read_results(run: RunDirectory) -> tuple[Architecture, str, tuple[FinalRecor
         if not finals:
             raise ValueError("it has no final networks")
         return Architecture.parse(results["winner"]), str(results["verdict"]), finals
+
+
+def read_answer(run: RunDirectory) -> tuple[str, tuple[ChoiceEffect, ...]]:
+    """Return the advice of a run and its effects; none where too few trials told of them.
+
+    Raises:
+        InputError: the file of its results is damaged.
+    """
+    results = run.read(RESULTS)
+    with run.reading(RESULTS):
+        found = tuple(ChoiceEffect(**effect) for effect in results.get("effects", ()))
+        return str(results.get("advice", "")), found
 
 
 def _trials(study: optuna.Study, run: RunDirectory) -> tuple[TrialRecord, ...]:

@@ -22,6 +22,7 @@ from se_nas.latency.table import TimedCost
 from se_nas.search.finals import networks, verdict
 from se_nas.search.plan import SearchRun
 from se_nas.search.results import run_results
+from se_nas.search.results.effects import Answer, show_answer
 from se_nas.search.results.opening import to_resume
 from se_nas.search.run_dir.directory import FAILED, RESULTS, RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
@@ -95,9 +96,12 @@ def _show_ranked(
 
 
 def show_results(
-    search_run: SearchRun, rows: list[networks.FinalNetwork], proposals: Proposals
+    search_run: SearchRun,
+    rows: list[networks.FinalNetwork],
+    proposals: Proposals,
+    found: Answer | None = None,
 ) -> None:
-    """Print the table, the verdict and the line that rebuilds the winner."""
+    """Print the effects, the final table, the verdict and the line that rebuilds the winner."""
     plan, run, console = search_run.plan, search_run.run, search_run.console
     images, objective = plan.images, training_objective(plan.space)
     best = networks.winner(rows, objective)
@@ -109,6 +113,8 @@ def show_results(
     timed = isinstance(rows[0].cost, TimedCost)
     tested = "test ± spread %" if seeds > 1 else "test %"
     columns = ("params", "MMACs", *(("table ms", "ms") if timed else ()), "val %", tested)
+    if found is not None:
+        show_answer(console, found)
     print_line(console, "")
     print_networks(
         console, title, columns, [_final_row(row, row is best, proposals.space) for row in rows]

@@ -22,6 +22,7 @@ from se_nas.additive.study_space import StudySpace
 from se_nas.additive.surrogate import Surrogate
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, Price
+from se_nas.search.study.ranking import objectives_by_epoch
 from se_nas.search.study.records import MEMORY
 from se_nas.space.space import Space
 
@@ -191,6 +192,11 @@ class KnownTrials:
             step = max(trial.intermediate_values)
             values = [trial.intermediate_values[step]]
             features = features | {(RUNG, str(step)): 1.0}
+        if values is None and trial.state == TrialState.PRUNED and self.space is not None:
+            reported = objectives_by_epoch(trial, self.space)
+            if reported:
+                values = reported[max(reported)]
+                features = features | {(RUNG, str(max(reported))): 1.0}
         if values is None or not all(map(math.isfinite, values)):
             return
         for model, sign, value in zip(self.models, self.signs, values, strict=True):

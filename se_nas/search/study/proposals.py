@@ -24,8 +24,10 @@ from se_nas.search.study.drivers import Drivers, OneDriver
 from se_nas.search.study.journal import batch
 from se_nas.search.study.known_networks import KnownNetworks
 from se_nas.search.study.random_draws import draw_unseen
+from se_nas.search.study.ranking import objective_values
 from se_nas.search.study.records import (
     ASKED,
+    EPOCH,
     NAME,
     TOLD,
     Counts,
@@ -138,7 +140,8 @@ class Proposals:
     def report(self, proposal: Proposal, epoch: int, metrics: Mapping[str, float]) -> None:
         """Tell an epoch's validation metrics; the study keeps them as intermediate values."""
         if len(self.space.objectives) > 1:
-            return  # Optuna has no intermediate values for several objectives
+            self._report_all(proposal, epoch, metrics)
+            return
         value = self._values(proposal.cost, metrics)[0]
         curve = self._curves.setdefault(proposal.number, {})
         # A trial whose worker died begins again: what it reports again is known.
@@ -146,6 +149,14 @@ class Proposals:
             curve[epoch] = value
             with batch(self.study):
                 proposal.trial.report(value, epoch)
+
+    def _report_all(self, proposal: Proposal, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Note metrics that are objectives: Optuna has intermediate values for one alone."""
+        wanted = {o.metric for o in self.space.objectives}
+        known = {name: value for name, value in metrics.items() if name in wanted}
+        if known and f"{EPOCH}{epoch}" not in proposal.trial.user_attrs:
+            with batch(self.study):
+                proposal.trial.set_user_attr(f"{EPOCH}{epoch}", known)
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Tell how a trial ended; duplicates that wait for it end with it."""
@@ -271,8 +282,7 @@ class Proposals:
         self._known.end(key, outcome)
 
     def _values(self, cost: Cost, metrics: Mapping[str, float]) -> list[float]:
-        known = asdict(cost) | dict(metrics)
-        return [float(known[objective.metric]) for objective in self.space.objectives]
+        return objective_values(self.space, asdict(cost), metrics)
 
     def _seen(self, architecture: Architecture) -> bool:
         return architecture.id in self._known

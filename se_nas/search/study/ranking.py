@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.search.study.records import Record, is_feasible
+from se_nas.search.study.records import COST, EPOCH, Record, State, is_feasible
 from se_nas.space.objectives import METRICS, Objective, maximize
 from se_nas.space.space import Space
+
+TRAINED: tuple[State, ...] = ("running", "told_half", "ended")
 
 
 def training_objective(space: Space) -> Objective:
@@ -74,6 +76,38 @@ def ranking(opened: optuna.Study, space: Space) -> list[tuple[Architecture, list
     ]
 
 
+def objective_values(
+    space: Space, cost: Mapping[str, object], metrics: Mapping[str, object]
+) -> list[float]:
+    """Return the values of a space's objectives."""
+    known = {**cost, **metrics}
+    return [float(str(known[objective.metric])) for objective in space.objectives]
+
+
+def curves_of_objectives(
+    study: optuna.Study, space: Space
+) -> list[tuple[int, Mapping[int, Sequence[float]]]]:
+    """Return number and objectives by epoch of the trials of ``trained_curves``.
+
+    For studies of several objectives, which have no intermediate values.
+    """
+    return [
+        (trial.number, objectives_by_epoch(trial, space))
+        for trial in study.get_trials(deepcopy=False)
+        if Record.of(trial).state in TRAINED
+    ]
+
+
+def objectives_by_epoch(trial: FrozenTrial, space: Space) -> dict[int, list[float]]:
+    """Return the objectives of one trial of a study with several, by epoch."""
+    attrs = trial.user_attrs
+    return {
+        int(name.removeprefix(EPOCH)): objective_values(space, attrs[COST], metrics)
+        for name, metrics in attrs.items()
+        if name.startswith(EPOCH) and COST in attrs
+    }
+
+
 def trained_curves(study: optuna.Study) -> list[tuple[int, Mapping[int, float]]]:
     """Return number and values by epoch of all trials that trained, or still do.
 
@@ -82,7 +116,7 @@ def trained_curves(study: optuna.Study) -> list[tuple[int, Mapping[int, float]]]
     return [
         (trial.number, trial.intermediate_values)
         for trial in study.get_trials(deepcopy=False)
-        if Record.of(trial).state in ("running", "told_half", "ended")
+        if Record.of(trial).state in TRAINED
     ]
 
 

@@ -23,6 +23,8 @@ ASKED, TOLD, END, OUTCOME, DUPLICATE = "asked", "told", "end", "outcome", "dupli
 # User attributes of the study; each driver that joined has sessions of its own, under its name.
 SESSIONS, EXHAUSTED, SPACE, SETTINGS = "sessions", "exhausted", "space", "settings"
 IMAGES = "images"
+# A trial's metrics by epoch, where several objectives allow no intermediate values.
+EPOCH = "epoch "
 # ``END`` of a trial that trains nothing.
 Untrained: TypeAlias = Literal["rejected", "repeated", "surplus"]
 # The constraint of a network that does not fit into memory.

@@ -3,6 +3,7 @@
 tune              the tuner, from the plan of a search
 searcher          proposals to Tune, results to the study
 asha              early stopping that survives a resumption
+halving           the same for several objectives
 start_barrier     all workers up before the first trial trains
 callbacks         those that the settings ask for
 callback_guard    their errors, which end no trial

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
 from functools import partial
 
 from ray import tune
@@ -19,12 +20,19 @@ from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.directory import last_error
 from se_nas.search.signals import Interrupted, stop_on_signal
 from se_nas.search.study.proposals import Proposals
-from se_nas.search.study.ranking import trained_curves, training_objective
+from se_nas.search.study.ranking import (
+    curves_of_objectives,
+    objective_values,
+    trained_curves,
+    training_objective,
+)
+from se_nas.search.study.records import COST
 from se_nas.search.tuning.asha import ResumableASHA
 from se_nas.search.tuning.callback_guard import CallbackGuard
 from se_nas.search.tuning.callbacks import make_callbacks
 from se_nas.search.tuning.driver_callback import OnDriver, config_of
 from se_nas.search.tuning.failures import FailureCallback
+from se_nas.search.tuning.halving import MultiObjectiveHalving
 from se_nas.search.tuning.progress import ProgressCallback
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.search.tuning.start_barrier import StartBarrier
@@ -134,13 +142,18 @@ def _trial_settings(
 
 
 def _scheduler(proposals: Proposals, config: SearchConfig) -> TrialScheduler:
-    """Return ASHA with its first rung at a share of the budget; none for several objectives."""
+    """Return what stops trials from a share of the budget on: ASHA, or of several objectives ranks.
+
+    Nothing stops them where no objective is trained, nor with NSGA-II, which learns from complete
+    trials only.
+    """
     first = max(1, -(-int(config.epochs * config.first_rung * 1000) // 1000))
     space = proposals.space
-    trained = len(space.objectives) == 1 and space.objectives[0].metric in METRICS
+    trained = any(objective.metric in METRICS for objective in space.objectives)
     if not trained or first >= config.epochs or "nsga" in config.sampler.lower():
-        # NSGA-II learns from complete trials only.
         return FIFOScheduler()  # type: ignore[no-untyped-call]
+    if len(space.objectives) > 1:
+        return _halving(proposals, first, config.epochs)
     objective = training_objective(space)
     return ResumableASHA(
         trained_curves(proposals.study),
@@ -148,6 +161,22 @@ def _scheduler(proposals: Proposals, config: SearchConfig) -> TrialScheduler:
         mode="max" if objective.direction == "maximize" else "min",
         max_t=config.epochs,
         grace_period=first,
+    )
+
+
+def _halving(proposals: Proposals, first: int, epochs: int) -> MultiObjectiveHalving:
+    study, space = proposals.study, proposals.space
+
+    def values(number: int, metrics: Mapping[str, object]) -> list[float]:
+        cost = study.get_trials(deepcopy=False)[number].user_attrs[COST]
+        return objective_values(space, cost, {m: metrics[m] for m in METRICS if m in metrics})
+
+    return MultiObjectiveHalving(
+        curves_of_objectives(study, space),
+        signs=[1 if o.direction == "maximize" else -1 for o in space.objectives],
+        values=values,
+        first=first,
+        epochs=epochs,
     )
 
 

@@ -15,15 +15,16 @@ import json
 import multiprocessing
 import os
 import random
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from quality_methods import METHODS
+from quality_report import report, write_csv, write_plot
 from quality_tables import KINDS, Problem, accel, synthetic
 
 TRIALS, REPEATS = 200, 30
+FIRST_SEED = 100  # what was tried out while the sampler was built had those before
 CHECKS = (10, 15, 20, 30, 40, 50, 60, 70, 80, 100, 120, 150, 175, 200)
 
 
@@ -99,7 +100,7 @@ def run(given: argparse.Namespace) -> None:
     for name in problems(given.table, given.out, given.problems):
         jobs = [
             (method, seed, workers, given.trials)
-            for seed in range(given.repeats)
+            for seed in range(given.first_seed, given.first_seed + given.repeats)
             for workers in given.workers
             for method in given.methods
             if (name, method, workers, seed) not in done
@@ -117,25 +118,15 @@ def run(given: argparse.Namespace) -> None:
                     file.flush()
 
 
-def report(given: argparse.Namespace) -> None:
-    """Print median regrets."""
+def show(given: argparse.Namespace) -> None:
+    """Report what is there."""
     rows = [json.loads(line) for line in (given.out / "results.jsonl").read_text().splitlines()]
-    for table, workers in sorted({(r["table"], r["workers"]) for r in rows}):
-        print(f"\n{table}, {workers} workers: median regret after trials")
-        part = [r for r in rows if (r["table"], r["workers"]) == (table, workers)]
-        for method in sorted({r["method"] for r in part}):
-            of = [r for r in part if r["method"] == method]
-            shown = {
-                t: statistics.median(
-                    r["regret"][r["trials"].index(t)] for r in of if t in r["trials"]
-                )
-                for t in of[0]["trials"]
-            }
-            cells = " ".join(
-                f"{t}:{v:.2f}" for t, v in shown.items() if t in (20, 40, 60, 80, 100, 150, 200)
-            )
-            failed = statistics.fmean(r["failed"] for r in of)
-            print(f"  {method:12} ({len(of)}) {cells}  failed {failed:.1f}")
+    rows = [row for row in rows if not given.problems or row["table"] in given.problems]
+    report(rows)
+    if given.csv:
+        write_csv(rows, given.csv)
+    if given.plot:
+        write_plot(rows, given.plot)
 
 
 def main() -> None:
@@ -149,11 +140,14 @@ def main() -> None:
     parser.add_argument("--workers", nargs="*", type=int, default=[8])
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     if given.command == "run":
         run(given)
-    report(given)
+    show(given)
 
 
 if __name__ == "__main__":

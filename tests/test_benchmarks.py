@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-COMMON = Path(__file__).resolve().parents[1] / "benchmarks" / "search_common.py"
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
-def test_the_examples_of_what_the_benchmarks_share_are_so() -> None:
-    spec = spec_from_file_location("search_common", COMMON)
+@pytest.mark.parametrize("name", ["search_common", "quality_report"])
+def test_the_examples_of_what_the_benchmarks_share_are_so(name: str) -> None:
+    spec = spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     found = module_from_spec(spec)
@@ -29,14 +30,15 @@ def test_the_examples_of_what_the_benchmarks_share_are_so() -> None:
         (["effect_coverage.py", "--kinds", "additive", "--methods", "random", "--trials", "12",
           "--repeats", "1"], "additive  random        12"),
         (["search_quality.py", "run", "--problems", "additive", "--methods", "random", "additive",
-          "--trials", "20", "--repeats", "1", "--out", "."], "additive     (1) 20:"),
+          "--trials", "20", "--repeats", "2", "--out", ".", "--csv", "regrets.csv"],
+          "compute to the last median regret of random:"),
     ],
 )  # fmt: skip
 def test_a_small_run_of_a_benchmark_reports(
     tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, str(COMMON.parent / arguments[0]), *arguments[1:]],
+        [sys.executable, str(BENCHMARKS / arguments[0]), *arguments[1:]],
         cwd=tmp_path,
         capture_output=True,
         text=True,

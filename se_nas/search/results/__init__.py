@@ -2,6 +2,7 @@
 
 run_results     results.json, the winner and its weights
 opening         lines at the start of a search
+doubts          what speaks against the ranking
 effects         what each choice is worth and costs, and the advice that follows
 summary         lines and tables at its end
 again           a complete run's results, printed again

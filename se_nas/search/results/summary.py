@@ -22,11 +22,13 @@ from se_nas.latency.table import TimedCost
 from se_nas.search.finals import networks, verdict
 from se_nas.search.plan import SearchRun
 from se_nas.search.results import run_results
+from se_nas.search.results.doubts import doubts
 from se_nas.search.results.effects import Answer, show_answer
 from se_nas.search.results.opening import to_resume
 from se_nas.search.run_dir.directory import FAILED, RESULTS, RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import ranking, training_objective
+from se_nas.search.study.records import records
 from se_nas.space.objectives import show_value, with_unit
 from se_nas.space.space import Space
 
@@ -121,7 +123,14 @@ def show_results(
     )
     print_line(console, verdict.verdict(rows, objective))
     print_lines(
-        console, (f"note: {note}" for note in [*at_chance(best, images), *notes(proposals, run)])
+        console,
+        (
+            f"note: {note}"
+            for note in [
+                *doubts(records(proposals.study), rows, best, images),
+                *notes(proposals, run),
+            ]
+        ),
     )
     trained = run.winner.exists()
     what = "trained" if trained else "untrained: train() returned no model"
@@ -166,26 +175,6 @@ def _images_in_words(images: ImageShape) -> str:
         return f"images {size}, as the data set gives them"
     mean, std = (", ".join(f"{v:.4f}" for v in part) for part in images.statistics)
     return f"images in [0, 1] {size}, minus {mean}, over {std}"
-
-
-def at_chance(best: networks.FinalNetwork, images: ImageShape) -> list[str]:
-    """Return a note if the winner is no better than one answer for all images.
-
-    The bound is the share of the most frequent class among the validation images, and two standard
-    errors of it.
-    """
-    if not isinstance(images, Data):
-        return []
-    labels = images.val.labels
-    share = float(labels.bincount().max()) / len(labels)
-    bound = share + 2 * math.sqrt(share * (1 - share) / len(labels))
-    if not best.complete or best.mean("val_acc") > bound:
-        return []
-    return [
-        f"the winner is at chance: {100 * best.mean('val_acc'):.1f} % of the validation images, "
-        f"where one answer for all is right in {100 * share:.1f} %; the ranking means nothing. "
-        "Train longer (--epochs) or on more images, or make the space's networks smaller"
-    ]
 
 
 def _times(row: networks.FinalNetwork) -> list[str]:

@@ -35,7 +35,6 @@ from se_nas.search.finals.networks import FinalNetwork
 from se_nas.search.plan import SearchRun
 from se_nas.search.results.summary import (
     SO_FAR,
-    at_chance,
     notes,
     rebuilding_call,
     results_so_far,
@@ -49,18 +48,6 @@ from se_nas.search.worker.retrain import RetrainResult
 
 WHOLE = Space("small", trunk="resnet8_small", se=per_stage(optional(SE(reduction=choice(4)))))
 LIMIT = sorted(cost(architecture).params for architecture in WHOLE)[3]
-
-
-@pytest.mark.parametrize(("val_acc", "said"), [(0.09, True), (0.12, True), (0.2, False)])
-def test_a_winner_that_knows_nothing_is_said_to(val_acc: float, said: bool) -> None:
-    architecture = Architecture("resnet8_small", SE(16))
-    runs = (RetrainResult("complete", val_acc, 2.3, val_acc),)
-    best = FinalNetwork(("best 1",), architecture, cost(architecture), val_acc, runs)
-    notes = at_chance(best, data.load("digits"))
-    assert bool(notes) == said
-    if said:
-        assert f"{100 * val_acc:.1f} %" in notes[0]
-        assert "--epochs" in notes[0]
 
 
 @pytest.mark.parametrize("limited", [False, True])

@@ -36,6 +36,7 @@ from se_nas.search.run_dir.resume import (
 )
 from se_nas.search.signals import raise_on_signal
 from se_nas.search.study import joining
+from se_nas.search.study.belief import by_belief
 from se_nas.search.study.drivers import new_driver_name, shared_study
 from se_nas.search.study.feasibility import feasibility
 from se_nas.search.study.initial_points import check_enqueued
@@ -207,7 +208,8 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
         if len(plan.space.objectives) > 1:
             summary.show_front(console, ranked, plan.space)
         at = decisive(plan.space)
-        best = [(architecture, values[at]) for architecture, values in ranked[: plan.config.top]]
+        believed = by_belief(proposals.study, plan.space, plan.price, ranked)
+        best = [(architecture, values[at]) for architecture, values in believed[: plan.config.top]]
         ahead = forecast(
             records(proposals.study), [a for a, _ in best], plan.config, search_run.slots
         )

@@ -104,7 +104,7 @@ class SearchConfig(CheckedSettings):
         None, "Trials at once [default: what the resources hold].", "resources", "may change"
     )
     sampler: str = setting(
-        "tpe",
+        "additive",
         f"{', '.join(SAMPLERS)}, or the import path of an Optuna sampler.",
         "space and sampling",
     )

@@ -12,6 +12,7 @@ feasibility        the share that the constraints let through
 records            trials as the study keeps them
 tell               constraints and ends of trials told to Optuna
 ranking            the best so far
+belief             those believed best, by the model
 recovery           an earlier driver's trials
 drivers            one driver or many
 joining            a further driver on a study

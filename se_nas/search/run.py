@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 from rich.console import Console
 
@@ -13,14 +14,17 @@ from se_nas.errors import InputError
 from se_nas.search.cluster.connection import check_addresses, connected
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import cache as finals_cache
+from se_nas.search.finals.controls import control_architectures, early_best, plain_trunks
 from se_nas.search.finals.forecast import forecast
-from se_nas.search.finals.networks import FinalNetwork, retrain, winner
+from se_nas.search.finals.networks import FinalNetwork, winner
+from se_nas.search.finals.racing import Budget
+from se_nas.search.finals.retrain import retrain
 from se_nas.search.finals.retraining import Retrainer
 from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
 from se_nas.search.results import opening, run_results, summary
 from se_nas.search.results.again import show_again
-from se_nas.search.results.effects import Answer, answer
+from se_nas.search.results.effects import Answer, answer, believed_of
 from se_nas.search.results.failed_search import explain_ends, explain_search
 from se_nas.search.run_dir import directory, new_run
 from se_nas.search.run_dir.data_files import check_data_files, write_data_files
@@ -210,16 +214,24 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
         at = decisive(plan.space)
         believed = by_belief(proposals.study, plan.space, plan.price, ranked)
         best = [(architecture, values[at]) for architecture, values in believed[: plan.config.top]]
-        ahead = forecast(
-            records(proposals.study), [a for a, _ in best], plan.config, search_run.slots
+        trials = list(records(proposals.study))
+        controls = partial(
+            control_architectures,
+            trunks=plain_trunks(plan.space),
+            price=plan.price,
+            early=early_best(trials, training_objective(plan.space)),
         )
+        most = max(len(controls(architecture)) for architecture, _ in best)
+        ahead = forecast(trials, [a for a, _ in best], most, plan.config, search_run.slots)
         print_line(console, opening.header("finals", ahead))
         rows = retrain(
             best,
+            controls,
             Retrainer(search_run).train,
-            range(plan.config.seed + 1, plan.config.seed + 1 + plan.config.final_seeds),
             plan.price,
             training_objective(plan.space),
+            Budget(plan.config.final_seeds, plan.config.final_runs, search_run.slots.count),
+            first_seed=plan.config.seed + 1,
         )
     _conclude(search_run, proposals, rows, searched, found)
     return run
@@ -242,12 +254,13 @@ def _conclude(
             f"{explain_ends('retraining', ends, plan.config, run)}; the search itself is done: "
             f"mend that and go on with {run.resume}"
         )
+    believed = believed_of(found, plan.config)
     run_results.keep_winner(best, plan.images, run)
-    run.write(RESULTS, run_results.of_run(rows, objective, searched))
+    run.write(RESULTS, run_results.of_run(rows, objective, searched, believed))
     finals_cache.remove(run.finals)
     try:
         latencies = measure_networks(search_run, [row.architecture for row in rows])
         rows = [row.with_latency(latency) for row, latency in zip(rows, latencies, strict=True)]
-        run.write(RESULTS, run_results.of_run(rows, objective, searched))
+        run.write(RESULTS, run_results.of_run(rows, objective, searched, believed))
     finally:  # Ctrl-C too: the run is complete
         summary.show_results(search_run, rows, proposals, found)

@@ -120,7 +120,15 @@ class SearchConfig(CheckedSettings):
         convert=_expand_sqlite,
     )
     top: int = setting(3, "How many of the best are retrained.", "results", "may change")
-    final_seeds: int = setting(3, "Seeds of each retraining.", "results", "may change")
+    final_seeds: int = setting(
+        3, "Seeds of each retraining that is not dropped before.", "results", "may change"
+    )
+    final_runs: int | None = setting(
+        None,
+        "Retrainings in all: seeds go on where they decide [default: `final_seeds` each].",
+        "results",
+        "may change",
+    )
     final_epochs: int | None = setting(
         None, "Epochs of a retraining [default: a trial's].", "results", "may change"
     )
@@ -156,7 +164,7 @@ class SearchConfig(CheckedSettings):
         object.__setattr__(self, "out", expand_home(self.out))
         for name in ("trials", "epochs", "top", "final_seeds"):
             self._read_whole(name, 1)
-        for name in ("concurrency", "final_epochs"):
+        for name in ("concurrency", "final_epochs", "final_runs"):
             if getattr(self, name) is not None:
                 self._read_whole(name, 1)
         if self.gpus is not None:

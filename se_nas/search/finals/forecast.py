@@ -9,31 +9,48 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.console import duration
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.finals.networks import control_architectures
 from se_nas.search.study.records import Record
 
 
 def forecast(
-    ended: Iterable[Record], best: Sequence[Architecture], config: SearchConfig, slots: Slots
+    ended: Iterable[Record],
+    best: Sequence[Architecture],
+    controls: int,
+    config: SearchConfig,
+    slots: Slots,
 ) -> str:
     """Return the forecast in words, by the time that these networks took in the search.
 
     Args:
         ended: the trials of the search.
         best: the networks that are retrained; one at least.
+        controls: how many there may be.
     """
     seeds, epochs = config.final_seeds, config.final_epochs or config.epochs
-    controls = max(len(control_architectures(architecture)) for architecture in best)
     counts = len(best) * seeds, controls * seeds
     per_epoch = _seconds_per_epoch(ended, {architecture.id for architecture in best})
     # The controls wait for the winner: their wave does not begin before the last of the best ends.
     waves = sum(-(-count // slots.count) for count in counts)
     seconds = waves * per_epoch * epochs
-    time = f", about {duration(seconds)}" if seconds >= 60 else ", under a minute" * (seconds > 0)
+    if config.final_runs is not None:
+        seconds = -(-config.final_runs // slots.count) * per_epoch * epochs
+        runs = _trainings(config.final_runs)
+        return f"{runs} at most of {_epochs(epochs)}, where they decide{_time(seconds)}"
+    told = f"the best {len(best)}, {seeds} seed{'s' * (seeds != 1)}"
     return (
-        f"{_trainings(counts[0])} of {epochs} epoch{'s' * (epochs != 1)} (the best {len(best)}, "
-        f"{seeds} seed{'s' * (seeds != 1)}), then at most {counts[1]} of the controls{time}"
+        f"at most {_trainings(counts[0])} of {_epochs(epochs)} ({told}), then at most {counts[1]} "
+        f"of the controls{_time(seconds)}"
     )
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' * (count != 1)}"
+
+
+def _time(seconds: float) -> str:
+    if seconds >= 60:
+        return f", about {duration(seconds)}"
+    return ", under a minute" * (seconds > 0)
 
 
 def _trainings(count: int) -> str:

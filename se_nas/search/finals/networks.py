@@ -1,24 +1,24 @@
-"""The end of a search: the best retrained with several seeds beside two controls, tested once.
+"""The networks of the final table: the best, retrained with several seeds, beside controls.
 
-The controls are the winner's trunk without SE, and with SE everywhere at r = 16. The winner is
-chosen on validation images; the test images are looked at once for each network and choose nothing.
+The winner is chosen on validation images; the test images are looked at once for each network and
+choose nothing.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isnan
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.cost.network_cost import Cost, Price
+from se_nas.cost.network_cost import Cost
 from se_nas.latency.table import Latency
-from se_nas.se import SE
 from se_nas.search.worker.retrain import RetrainResult
 from se_nas.space.objectives import Objective
 
-NO_SE, SE_R16 = "no SE", "SE r16"  # the controls' roles
+# The controls' roles (``controls.py``).
+NO_SE, SE_R16, PLAIN, EARLY = "no SE", "SE r16", "plain trunk", "early best"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class FinalNetwork:
     """One network of the final table, retrained with several seeds.
 
     Attributes:
-        roles: ``best 1`` …, ``NO_SE`` or ``SE_R16``; several if they are one network.
+        roles: ``best 1`` …, ``NO_SE`` or another control; several if they are one network.
         search_value: the objective in the search, None for a control that was not in it.
         runs: one for each seed.
         latency: measured, where the search is about latency; the predicted one is in ``cost``.
@@ -84,69 +84,14 @@ class FinalNetwork:
         }
 
 
-Train = Callable[[Sequence[tuple[Architecture, int]], str], list[RetrainResult]]
-
-
-def retrain(
-    best: Sequence[tuple[Architecture, float]],
-    train: Train,
-    seeds: Sequence[int],
-    price: Price,
-    objective: Objective,
-) -> list[FinalNetwork]:
-    """Train the best, then the controls of the winner's trunk, each with every seed.
-
-    Args:
-        best: architectures and their objective in the search, best first.
-        train: trains (architecture, seed) pairs; ``train_on_ray`` in a search.
-        seeds: of each network.
-        price: the cost of an architecture on the search's data.
-        objective: by which the winner is chosen.
-
-    Returns:
-        The best and the controls.
-    """
-    rows = [(f"best {i + 1}", a, value) for i, (a, value) in enumerate(best)]
-    finals = _train_all(rows, train, seeds, price, "the best")
-    chosen = winner(finals, objective)
-    controls: list[tuple[str, Architecture, float | None]] = []
-    ids = [final.architecture.id for final in finals]
-    for role, architecture in control_architectures(chosen.architecture):
-        if architecture.id in ids:
-            i = ids.index(architecture.id)
-            finals[i] = replace(finals[i], roles=(*finals[i].roles, role))
-        else:
-            controls.append((role, architecture, None))
-    return finals + _train_all(controls, train, seeds, price, "the controls")
-
-
-def _train_all(
-    rows: Sequence[tuple[str, Architecture, float | None]],
-    train: Train,
-    seeds: Sequence[int],
-    price: Price,
-    what: str,
-) -> list[FinalNetwork]:
-    runs = iter(train([(a, seed) for _, a, _ in rows for seed in seeds], what))
-    return [
-        FinalNetwork(
-            (role,), architecture, price(architecture), value, tuple(next(runs) for _ in seeds)
-        )
-        for role, architecture, value in rows
-    ]
-
-
-def control_architectures(winner: Architecture) -> list[tuple[str, Architecture]]:
-    """Return the winner's trunk without SE, and, where it can, with SE everywhere at r = 16."""
-    controls = [(NO_SE, Architecture(winner.trunk))]
-    if "standard" in winner.trunk.placements:
-        controls.append((SE_R16, Architecture(winner.trunk, SE(16))))
-    return controls
-
-
 def winner(finals: Sequence[FinalNetwork], objective: Objective) -> FinalNetwork:
-    """Return the best network of the search: by mean val_loss if that is sought, else val_acc."""
+    """Return the best network of the search: by mean val_loss if that is sought, else val_acc.
+
+    A network that was dropped, whose seeds are fewer, is none.
+    """
     own = [final for final in finals if final.search_value is not None]
+    most = max(len(final.runs) for final in own)
+    own = [final for final in own if len(final.runs) == most]
     complete = [final for final in own if final.complete] or own
     if objective.metric == "val_loss":
         return min(complete, key=lambda final: final.mean("val_loss"))

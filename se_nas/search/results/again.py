@@ -41,7 +41,7 @@ def show_again(run: RunDirectory, console: Console) -> None:
         console,
         f"retrained with {seeds} seed{'s' * (seeds != 1)}; * the winner",
         ("params", "MMACs", "val %", "test ± spread %" if seeds > 1 else "test %"),
-        [_row(row, winner) for row in finals],
+        [_row(row, winner, seeds) for row in finals],
     )
     print_line(console, verdict)
     print_line(console, "")
@@ -59,14 +59,15 @@ def _weights(run: RunDirectory) -> str:
     return f": se_nas.load({python_text(display_path(run.winner))})"
 
 
-def _row(row: FinalRecord, winner: Architecture) -> NetworkRow:
+def _row(row: FinalRecord, winner: Architecture, seeds: int) -> NetworkRow:
     best = row.name == str(winner)
     failed = len(row.ends) - len(row.test_accs)
+    fewer = f" ({len(row.ends)} seeds)" * (len(row.ends) < seeds)
     spread = f" ± {100 * row.test_spread:.2f}" if len(row.test_accs) > 1 else ""
     cells = (
         f"{row.params:,}",
         f"{row.macs / 1e6:,.2f}",
         f"{100 * row.val_mean:.2f}",
-        f"{100 * row.test_mean:.2f}{spread}" + (f" ({failed} failed)" if failed else ""),
+        f"{100 * row.test_mean:.2f}{spread}" + f" ({failed} failed)" * bool(failed) + fewer,
     )
     return NetworkRow(row.role + " *" * best, row.name, cells, best)

@@ -21,6 +21,8 @@ from se_nas.additive.model import Features
 from se_nas.architecture.architecture import Architecture
 from se_nas.console import add_row, print_line, print_table
 from se_nas.cost.network_cost import Price
+from se_nas.search.config import SearchConfig
+from se_nas.search.finals.verdict import Believed
 from se_nas.search.study.known_trials import RUNG
 from se_nas.search.study.ranking import training_objective
 from se_nas.search.study.records import Record
@@ -67,10 +69,16 @@ class ChoiceEffect:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search found out about its choices."""
+    """What a search found out about its choices.
+
+    Attributes:
+        believed: what its trials tell of two networks, in points; None if read back from a run, or
+            if it is not of accuracy.
+    """
 
     effects: tuple[ChoiceEffect, ...]
     advice: str
+    believed: Believed | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -91,7 +99,21 @@ def answer(trials: Iterable[Record], space: Space, price: Price) -> Answer | Non
     def show(estimate: Estimate) -> str:
         return f"{estimate.value:+.2f} ± {estimate.half:.2f} {unit}"
 
-    return Answer(tuple(_of(effect, unit) for effect in found), advice(found, contrasts, show))
+    def believed(one: Architecture, other: Architecture) -> Estimate:
+        return contrasts.of([of_architecture(one), of_architecture(other)], [1.0, -1.0])
+
+    return Answer(
+        tuple(_of(effect, unit) for effect in found),
+        advice(found, contrasts, show),
+        believed if is_accuracy else None,
+    )
+
+
+def believed_of(found: Answer | None, config: SearchConfig) -> Believed | None:
+    """Return what trials tell of two networks, if the finals have as many epochs as they."""
+    if found is None or config.final_epochs not in (None, config.epochs):
+        return None
+    return found.believed
 
 
 def show_answer(console: Console, found: Answer) -> None:

@@ -11,7 +11,8 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.data import ImageShape
 from se_nas.files import replace_atomically
 from se_nas.search.config import SearchConfig
-from se_nas.search.finals import networks, verdict
+from se_nas.search.finals import networks
+from se_nas.search.finals.verdict import Believed, verdict
 from se_nas.search.results.effects import Answer
 from se_nas.search.run_dir.directory import FAILED, RESULTS, WINNER, RunDirectory
 from se_nas.search.study.proposals import Proposals
@@ -43,12 +44,15 @@ def of_search(
 
 
 def of_run(
-    rows: Sequence[networks.FinalNetwork], objective: Objective, searched: Searched
+    rows: Sequence[networks.FinalNetwork],
+    objective: Objective,
+    searched: Searched,
+    believed: Believed | None = None,
 ) -> Searched:
     """Return the results of a complete run: ``of_search`` and the final networks."""
     ending = (
         str(networks.winner(rows, objective).architecture),
-        verdict.verdict(rows, objective),
+        verdict(rows, objective, believed),
         [row.to_dict() for row in rows],
     )
     return dict(zip(ENDING, ending, strict=True)) | searched

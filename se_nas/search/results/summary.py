@@ -19,11 +19,12 @@ from se_nas.console import (
 from se_nas.data import Data, ImageShape
 from se_nas.errors import InputError
 from se_nas.latency.table import TimedCost
-from se_nas.search.finals import networks, verdict
+from se_nas.search.finals import networks
+from se_nas.search.finals.verdict import verdict
 from se_nas.search.plan import SearchRun
 from se_nas.search.results import run_results
 from se_nas.search.results.doubts import doubts
-from se_nas.search.results.effects import Answer, show_answer
+from se_nas.search.results.effects import Answer, believed_of, show_answer
 from se_nas.search.results.opening import to_resume
 from se_nas.search.run_dir.directory import FAILED, RESULTS, RunDirectory, display_path
 from se_nas.search.study.proposals import Proposals
@@ -107,7 +108,10 @@ def show_results(
     plan, run, console = search_run.plan, search_run.run, search_run.console
     images, objective = plan.images, training_objective(plan.space)
     best = networks.winner(rows, objective)
-    seeds, epochs = len(rows[0].runs), plan.config.final_epochs or plan.config.epochs
+    seeds, epochs = (
+        max(len(row.runs) for row in rows),
+        plan.config.final_epochs or plan.config.epochs,
+    )
     title = (
         f"{'mean of ' * (seeds > 1)}{seeds} seed{'s' * (seeds != 1)}, {epochs} "
         f"epoch{'s' * (epochs != 1)} each; * the winner, chosen on validation images"
@@ -119,9 +123,12 @@ def show_results(
         show_answer(console, found)
     print_line(console, "")
     print_networks(
-        console, title, columns, [_final_row(row, row is best, proposals.space) for row in rows]
+        console,
+        title,
+        columns,
+        [_final_row(row, row is best, proposals.space, seeds) for row in rows],
     )
-    print_line(console, verdict.verdict(rows, objective))
+    print_line(console, verdict(rows, objective, believed_of(found, plan.config)))
     print_lines(
         console,
         (
@@ -148,9 +155,9 @@ def rebuilding_call(architecture: Architecture, images: ImageShape, run: RunDire
     )
 
 
-def _final_row(row: networks.FinalNetwork, best: bool, space: Space) -> NetworkRow:
+def _final_row(row: networks.FinalNetwork, best: bool, space: Space, seeds: int) -> NetworkRow:
     over = "" if space.admits(row.cost) else " (over budget)"
-    failed = len(row.runs) - len(row.complete)
+    failed, fewer = len(row.runs) - len(row.complete), len(row.runs) < seeds
     test = _percent(row.mean("test_acc"))
     if len(row.complete) > 1:
         test += f" ± {_percent(row.test_spread)}"
@@ -159,7 +166,7 @@ def _final_row(row: networks.FinalNetwork, best: bool, space: Space) -> NetworkR
         f"{row.cost.macs / 1e6:,.2f}",
         *_times(row),
         _percent(row.mean("val_acc")),
-        test + (f" ({failed} failed)" if failed else ""),
+        test + f" ({failed} failed)" * bool(failed) + f" ({len(row.runs)} seeds)" * fewer,
     )
     return NetworkRow(row.role + over + " *" * best, str(row.architecture), cells, best)
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
+import re
 from collections.abc import Sequence
 
 import pytest
 from scipy import stats
 
 from se_nas import SE, Architecture, maximize, minimize
+from se_nas.additive.contrasts import Estimate
 from se_nas.cost.network_cost import cost
-from se_nas.search.finals.networks import (
-    FinalNetwork,
-    best_weights,
-    control_architectures,
-    retrain,
-    winner,
-)
+from se_nas.search.finals.networks import FinalNetwork, best_weights, winner
 from se_nas.search.finals.verdict import verdict
 from se_nas.search.worker.retrain import RetrainResult
 
@@ -59,46 +54,48 @@ def test_a_network_that_failed_with_every_seed_does_not_win() -> None:
     assert best_weights(failed) == b""
 
 
-def test_the_controls_have_the_winners_trunk() -> None:
-    found = dict(control_architectures(Architecture.parse("se_resnet8_small-width8_s3_r4_max")))
-    assert str(found["no SE"]) == "resnet8_small-width8"
-    assert str(found["SE r16"]) == "se_resnet8_small-width8_r16"
-
-
-def test_retraining_trains_the_best_then_the_controls_of_the_winner_each_once() -> None:
-    asked: list[tuple[str, str, int]] = []
-
-    def train(pairs: Sequence[tuple[Architecture, int]], what: str) -> list[RetrainResult]:
-        asked.extend((what, str(a), seed) for a, seed in pairs)
-        good = "width8"
-        return [
-            RetrainResult("complete", 0.9 if good in str(a) else 0.1, 1.0, 0.5) for a, _ in pairs
-        ]
-
-    best = [
-        (Architecture.parse("se_resnet8_small_s3_r4"), 0.9),
-        (Architecture.parse("resnet8_small-width8"), 0.8),
-    ]
-    rows = retrain(best, train, range(2), cost, VAL_ACC)
-    assert [row.role for row in rows] == ["best 1", "best 2 = no SE", "SE r16"]
-    assert str(rows[2].architecture) == "se_resnet8_small-width8_r16"
-    assert len(asked) == len(set(asked)) == 6
-    assert [what for what, _, _ in asked] == ["the best"] * 4 + ["the controls"] * 2
-    json.dumps([row.to_dict() for row in rows])
+def test_a_network_that_was_dropped_does_not_win_by_the_luck_of_few_seeds() -> None:
+    dropped = final("best 1", SE(4), (0.9, 0.9), val_acc=0.8)
+    whole = final("best 2", SE(8), (0.7, 0.7, 0.7), val_acc=0.7)
+    assert winner([dropped, whole], VAL_ACC) is whole
 
 
 @pytest.mark.parametrize(
     ("se_accs", "plain_accs", "expected"),
     [
-        ((0.90, 0.91, 0.92), (0.80, 0.81, 0.82), "+10.00 points (3 seeds, p < 0.001): SE won."),
-        ((0.80, 0.81, 0.82), (0.90, 0.91, 0.92), "-10.00 points (3 seeds, p < 0.001): SE lost."),
+        (
+            (0.90, 0.91, 0.92),
+            (0.80, 0.81, 0.82),
+            "+10.00 ± 2.27 points (3 seeds, p < 0.001): SE won.",
+        ),
+        (
+            (0.80, 0.81, 0.82),
+            (0.90, 0.91, 0.92),
+            "-10.00 ± 2.27 points (3 seeds, p < 0.001): SE lost.",
+        ),
         ((0.80, 0.90, 0.85), (0.80, 0.88, 0.84), "not to be told apart"),
-        ((0.80, 0.80), (0.80, 0.80), "(2 seeds, p = 1.00): not to be told apart"),
-        ((0.80, 0.80 + 1e-16), (0.80, 0.80), "(2 seeds, p = 1.00): not to be told apart"),
+        (
+            (0.80, 0.80),
+            (0.80, 0.80),
+            "+0.00 ± 0.00 points (2 seeds, p = 1.00): not to be told apart.",
+        ),
+        (
+            (0.80, 0.80 + 1e-16),
+            (0.80, 0.80),
+            "+0.00 ± 0.00 points (2 seeds, p = 1.00): not to be told apart.",
+        ),
         ((0.81, 0.81, 0.81), (0.80, 0.80, 0.80), "+1.00 points (3 seeds without any spread): no v"),
-        ((0.81, 0.81, 0.81), (0.80, 0.80, 0.81), "+0.67 points (3 seeds, p = 0.18): not to be"),
-        ((0.90, 0.90, 0.90), (0.80, 0.80, 0.81), "+9.67 points (3 seeds, p = 0.001): SE won."),
-        ((0.90, 0.90 + 1e-15), (0.80, 0.81), "+9.50 points (2 seeds, p = 0.033): SE won."),
+        (
+            (0.81, 0.81, 0.81),
+            (0.80, 0.80, 0.81),
+            "+0.67 ± 1.43 points (3 seeds, p = 0.18): not to be",
+        ),
+        (
+            (0.90, 0.90, 0.90),
+            (0.80, 0.80, 0.81),
+            "+9.67 ± 1.43 points (3 seeds, p = 0.001): SE won.",
+        ),
+        ((0.90, 0.90 + 1e-15), (0.80, 0.81), "+9.50 ± 6.35 points (2 seeds, p = 0.033): SE won."),
         ((0.80,), (0.70,), "no verdict"),
         ((), (0.70, 0.8), "no verdict"),
     ],
@@ -129,12 +126,39 @@ def test_a_difference_that_is_none_is_claimed_in_five_percent_of_cases() -> None
     assert 0.01 < claims / 1000 < 0.07
 
 
+def test_the_interval_has_the_difference_in_19_of_20_cases() -> None:
+    rng = random.Random(0)
+    covered = 0
+    for _ in range(500):
+        accs = [[rng.gauss(mean, 0.01) for _ in range(3)] for mean in (0.9, 0.88)]
+        rows = [final("best 1", SE(4), accs[0]), final("no SE", None, accs[1], search_value=None)]
+        found = re.search(r"([+-][\d.]+) ± ([\d.]+) points", verdict(rows, VAL_ACC))
+        assert found is not None
+        gain, half = map(float, found.groups())
+        covered += abs(gain - 2) <= half
+    assert 0.93 <= covered / 500 <= 0.985
+
+
+def test_what_the_trials_tell_stands_beside_it_and_both_are_put_together() -> None:
+    plain = final("no SE", None, (0.80, 0.81, 0.82), search_value=None)
+    best = final("best 1", SE(4), (0.81, 0.82, 0.83))
+
+    def believed(one: Architecture, other: Architecture) -> Estimate:
+        assert (one, other) == (best.architecture, plain.architecture)
+        return Estimate(3.0, 3.0 - 2.27, 3.0 + 2.27)
+
+    said = verdict([best, plain], VAL_ACC, believed)
+    assert "+1.00 ± 2.27 points (3 seeds, p = 0.29): not to be told apart. By all trials" in said
+    assert said.endswith("it is +3.00 ± 2.27 points in validation; both together: +2.00 ± 1.60.")
+    assert "By all" not in verdict([best, plain], VAL_ACC, lambda *_: Estimate(0, 0, 0))
+
+
 def test_a_winner_without_se_is_said_to_be_one_and_compared_with_se_everywhere() -> None:
     best = final("best 1 = no SE", None, (0.90, 0.91, 0.92))
     control = final("SE r16", SE(), (0.80, 0.81, 0.82), search_value=None)
     said = verdict([best, control], VAL_ACC)
     assert said.startswith("SE did not win: the best network of the search has no SE. ")
-    assert "-10.00 points (3 seeds, p < 0.001): that control lost." in said
+    assert "-10.00 ± 2.27 points (3 seeds, p < 0.001): that control lost." in said
 
 
 def test_the_spread_is_the_standard_deviation_over_seeds() -> None:

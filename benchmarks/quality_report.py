@@ -103,7 +103,9 @@ def report(rows: Rows) -> None:
             failed = np.mean([row["failed"] for row in own])
             print(f"  {method:12} ({len(own)}) {'  '.join(cells)}  failed {failed:.1f}")
         for peer in PEERS if OURS in by else ():
-            if peer in by:
+            if (
+                peer in by and np.median(curves(by[peer])[2][:, 0]) > 0
+            ):  # there is something to find
                 low_, whole, high_ = compute_ratio(by[OURS], by[peer])
                 print(
                     f"  compute to the last median regret of {peer}: {whole:.3f} of its own "

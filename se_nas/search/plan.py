@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from rich.console import Console
@@ -40,6 +41,7 @@ class Plan:
         enqueued: the networks that the user names, all of the space.
         initial: networks to try before the sampler is asked: those, and perhaps a whole grid.
         sampler: of a new study.
+        began: when the plan was made, by ``time.monotonic``.
     """
 
     space: Space
@@ -51,6 +53,7 @@ class Plan:
     enqueued: tuple[Architecture, ...]
     initial: Iterable[Architecture]
     sampler: Sampler
+    began: float = field(default_factory=time.monotonic)
 
     @classmethod
     def of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 from rich.console import Console
@@ -51,6 +52,7 @@ from se_nas.search.study.records import records
 from se_nas.search.study.recovery import recover
 from se_nas.search.study.storage_errors import storage_errors_as_input_errors
 from se_nas.search.study.study import create_study, propose
+from se_nas.search.study.time_keeper import TimeKeeper
 from se_nas.search.tuning.tune import tune_trials
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.shared_data import NO_OBJECTS, UserObjects
@@ -196,6 +198,14 @@ def _begin(search_run: SearchRun) -> Proposals:
 def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
     """Train what is missing, then retrain the best and show the results."""
     plan, run, console = search_run.plan, search_run.run, search_run.console
+    keeper = TimeKeeper(
+        proposals,
+        plan.config,
+        search_run.slots.count,
+        lambda told: print_line(console, opening.header("plan", told)),
+        plan.began,
+    )
+    proposals.closes = keeper.is_over
     with summary.results_so_far(search_run, proposals):
         while proposals.open:
             tune_trials(search_run, proposals)
@@ -222,7 +232,9 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
             early=early_best(trials, training_objective(plan.space)),
         )
         most = max(len(controls(architecture)) for architecture, _ in best)
-        ahead = forecast(trials, [a for a, _ in best], most, plan.config, search_run.slots)
+        top, runs = keeper.final_runs(len(best), most)
+        best, config = best[:top], replace(plan.config, final_runs=runs)
+        ahead = forecast(trials, [a for a, _ in best], most, config, search_run.slots)
         print_line(console, opening.header("finals", ahead))
         rows = retrain(
             best,
@@ -230,7 +242,7 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
             Retrainer(search_run).train,
             plan.price,
             training_objective(plan.space),
-            Budget(plan.config.final_seeds, plan.config.final_runs, search_run.slots.count),
+            Budget(config.final_seeds, config.final_runs, search_run.slots.count),
             first_seed=plan.config.seed + 1,
         )
     _conclude(search_run, proposals, rows, searched, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 from se_nas.checked_settings import CheckedSettings
@@ -27,6 +27,7 @@ from se_nas.values import whole
 
 T = TypeVar("T")
 RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+TRIALS_IN_TIME = 100_000  # no limit, where hours are one
 SAMPLERS = ("additive", "tpe", "random", "nsga2", "grid")
 # Field names of earlier versions.
 OLD_NAMES = {"data": {"folder": "data_dir"}}
@@ -69,6 +70,12 @@ class SearchConfig(CheckedSettings):
         "space and sampling",
         "may change",
         shared=True,
+    )
+    hours: float | None = setting(
+        None,
+        "Time for all of it, in place of a number of trials.",
+        "space and sampling",
+        "may change",
     )
     # Or the name of a function that was given as a Python object.
     train: str | None = setting(
@@ -170,7 +177,7 @@ class SearchConfig(CheckedSettings):
         if self.gpus is not None:
             self._read_whole("gpus", 0)
         self._read_whole("seed", 0, 2**32 - 1)
-        for name in ("gpus_per_trial", "cpus_per_trial"):
+        for name in ("gpus_per_trial", "cpus_per_trial", "hours"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value}; give a number above 0, such as 0.25 or 1")
@@ -252,7 +259,10 @@ def config_from_options(
     Raises:
         InputError: an unknown name, a value of another type, or one that is not allowed.
     """
-    config = with_options(default or SearchConfig(), values)
+    default = default or SearchConfig()
+    config = with_options(default, values)
+    if config.hours is not None and values.get("trials") is None and default.hours is None:
+        config = replace(config, trials=TRIALS_IN_TIME)
     for name, value in by_option(config).items():
         if isinstance(value, str) and not is_utf8(value):  # Ray takes no other
             raise InputError(f"`{name}` is {value!r}, which is not UTF-8; rename it")

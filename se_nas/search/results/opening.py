@@ -9,6 +9,7 @@ from se_nas.data import ImageShape
 from se_nas.search.cluster.machine import token_command
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
+from se_nas.search.config.search_config import TRIALS_IN_TIME
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.worker import checkpoints
@@ -53,7 +54,7 @@ def resources(config: SearchConfig, slots: Slots) -> list[str]:
     """Return the lines on trials at once, their resources, and the dashboard."""
     device = f"{slots.gpus:g} GPU and {slots.cpus:g} CPU" if slots.gpus else f"{slots.cpus:g} CPU"
     told = (
-        f"{config.trials} of {config.epochs} epochs, {slots.count} at once on {device} each, "
+        f"{_count(config)} of {config.epochs} epochs, {slots.count} at once on {device} each, "
         f"sampler {config.sampler}, seed {config.seed}"
     )
     lines = [header("trials", told)]
@@ -66,6 +67,13 @@ def resources(config: SearchConfig, slots: Slots) -> list[str]:
             )
         )
     return lines
+
+
+def _count(config: SearchConfig) -> str:
+    if config.hours is None:
+        return str(config.trials)
+    most = "" if config.trials == TRIALS_IN_TIME else f", at most {config.trials},"
+    return f"those that fit into {config.hours:g} h{most}"
 
 
 def taken_up(proposals: Proposals, run: RunDirectory) -> str:

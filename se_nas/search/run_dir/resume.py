@@ -24,7 +24,7 @@ from se_nas.settings import by_option, with_options
 from se_nas.space.space import Space
 
 # Settings that a complete run goes on for.
-MORE = ("trials", "top", "final_seeds", "final_epochs")
+MORE = ("hours", "trials", "top", "final_seeds", "final_epochs", "final_runs")
 
 
 def read_space(run: RunDirectory, given: Space | None) -> Space:

@@ -5,6 +5,7 @@ samplers           samplers by name or import path
 additive_sampler   proposals by a model of what each choice adds
 known_trials       what a study's trials tell that model
 proposals          each checked before anything trains
+time_keeper        hours as the budget
 known_networks     networks that train or ended, and their duplicates
 initial_points     networks to try before the sampler is asked
 random_draws       architectures drawn without a sampler

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
 import optuna
@@ -59,6 +59,8 @@ class Proposals:
         exhausted: no further architecture was found, though the budget is not spent.
         budget_spent: the study has all its trials, as another driver's claim showed.
         running_elsewhere: trials that other drivers train, by number.
+        seconds, whole_seconds: of trials that ended, and of those that had all their epochs.
+        closes: asked before each proposal whether the search has no more time for one.
     """
 
     def __init__(
@@ -79,6 +81,9 @@ class Proposals:
         self.counts = Counts()
         self.exhausted = self.budget_spent = False
         self.running_elsewhere: dict[int, FrozenTrial] = {}
+        self.seconds: list[float] = []
+        self.whole_seconds: list[float] = []
+        self.closes: Callable[[], bool] = lambda: False
         # The number of asks and tells so far; a replay needs their order.
         self._events = tell.last_event(study)
         self._unfinished: list[Proposal] = []  # they go on first
@@ -100,6 +105,8 @@ class Proposals:
         """Return the next architecture to train; None when there is none left."""
         if self._unfinished:
             return self._unfinished.pop(0)
+        if self.open and self.closes():
+            self.trials = self.counts.accepted
         if not self.open:
             return None
         self.sync()
@@ -279,6 +286,10 @@ class Proposals:
     def _record_outcome(self, key: str, outcome: Outcome) -> None:
         """Record a network's outcome; the duplicates that wait for it end with it."""
         self.counts.end(outcome)
+        if outcome.end in ("complete", "stopped_early"):
+            self.seconds.append(outcome.seconds)
+        if outcome.end == "complete":
+            self.whole_seconds.append(outcome.seconds)
         self._known.end(key, outcome)
 
     def _values(self, cost: Cost, metrics: Mapping[str, float]) -> list[float]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from se_nas.console import duration, literal, print_line
+from se_nas.search.config.search_config import TRIALS_IN_TIME
 from se_nas.search.tuning.driver_callback import DriverCallback, TuneTrial, config_of
 from se_nas.search.tuning.searcher import StudySearcher
 from se_nas.search.tuning.start_barrier import StartBarrier
@@ -89,7 +90,8 @@ class ProgressCallback(DriverCallback):
         counts = proposals.counts
         ended = counts.ended
         trials = counts.accepted if proposals.exhausted else proposals.trials
-        parts = [f"{ended}/{trials} trials", f"{len(self.searcher.running)} running"]
+        of = f"/{trials}" if trials < TRIALS_IN_TIME else ""
+        parts = [f"{ended}{of} trials", f"{len(self.searcher.running)} running"]
         for end, label in LABELS.items():
             if end != "complete" and counts.ends.get(end):
                 parts.append(f"{counts.ends[end]} {label}")
@@ -98,7 +100,7 @@ class ProgressCallback(DriverCallback):
         if counts.duplicates:
             parts.append(f"{counts.duplicates} repeated")
         elapsed = time.monotonic() - self.started
-        if self.earlier < ended < trials and not self.searcher.stopped:
+        if self.earlier < ended < trials < TRIALS_IN_TIME and not self.searcher.stopped:
             # Running trials count by their epochs: else many slots make the first end look slow.
             begun = self.searcher.trials_under_way()
             left = trials - ended - begun

@@ -224,6 +224,20 @@ SPACE = Space(
 """
 
 
+def test_hours_are_a_budget_for_all_of_it(tmp_path: Path) -> None:
+    began = time.monotonic()
+    output = finish(start("--hours", "0.01", "--epochs", "3", "--no-dashboard", "--name", "short",
+                          cwd=tmp_path))  # fmt: skip
+    took = time.monotonic() - began
+    assert "trials     those that fit into 0.01 h of 3 epochs" in output
+    assert re.search(r"plan +about \d+ trials?, \d+ s each to their end, then ", output)
+    ended = [t for t in trials(tmp_path / "runs" / "short") if "outcome" in t.user_attrs]
+    assert len(ended) >= 2
+    assert f"search: {len(ended)}/{len(ended)} trials" in output
+    assert "the winner, trained" in output
+    assert took < 36 + 120, "of which a start of Ray and the trainings under way are most"
+
+
 def test_two_objectives_in_a_database(tmp_path: Path) -> None:
     (tmp_path / "two.py").write_text(TWO)
     url = f"sqlite:///{tmp_path}/study.db"

@@ -35,6 +35,9 @@ class TimeKeeper:
     clock: Callable[[], float] = time.monotonic
     _told: bool = field(default=False, init=False)
 
+    def __getstate__(self) -> dict[str, object]:
+        return {}  # Tune pickles what its searcher holds, and nobody reads that
+
     def is_over(self) -> bool:
         """Whether one more trial would leave too little time; says the plan the first time."""
         if self.config.hours is None:

@@ -90,8 +90,9 @@ class ProgressCallback(DriverCallback):
         counts = proposals.counts
         ended = counts.ended
         trials = counts.accepted if proposals.exhausted else proposals.trials
-        of = f"/{trials}" if trials < TRIALS_IN_TIME else ""
-        parts = [f"{ended}{of} trials", f"{len(self.searcher.running)} running"]
+        known = trials < TRIALS_IN_TIME
+        of = f"{ended}/{trials} trials" if known else f"{ended} trial{'s' * (ended != 1)}"
+        parts = [of, f"{len(self.searcher.running)} running"]
         for end, label in LABELS.items():
             if end != "complete" and counts.ends.get(end):
                 parts.append(f"{counts.ends[end]} {label}")

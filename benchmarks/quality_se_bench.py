@@ -3,11 +3,11 @@
     python benchmarks/quality_se_bench.py run --out quality
     python benchmarks/search_quality.py report --out quality --problems se_bench
 
-A trial is one training of the table, epoch by epoch on the made-up clock; its seed is drawn. All stop
-by Ray's own ASHA: ours and its relatives from half of the epochs on and by halves, as the search does,
-``stock`` by Ray's defaults, from the first epoch on and by quarters. ``stock`` is Optuna's TPE as
-OptunaSearch makes it: what was stopped is told as complete with its last value, and networks are
-trained again.
+A trial is one training of the table, epoch by epoch on the made-up clock; its seed is drawn. All
+stop by Ray's own ASHA: ours and its relatives from half of the epochs on and by halves, as the
+search does, ``stock`` by Ray's defaults, from the first epoch on and by quarters. ``stock`` is
+Optuna's TPE as OptunaSearch makes it: what was stopped is told as complete with its last value, and
+networks are trained again.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class TimeKeeper:
         return {}  # Tune pickles what its searcher holds, and nobody reads that
 
     def is_over(self) -> bool:
-        """Return whether one more trial would leave too little time; says the plan the first time."""
+        """Return whether one more trial would leave too little time; the plan is said once."""
         if self.config.hours is None:
             return False
         trial = self._trial_seconds()

@@ -45,6 +45,7 @@ ROOMS = (
     ("run_dir", "worker"),
     ("cluster", "checked_data"),
     ("study",),
+    ("init_weights",),
     ("plan",),
     ("pricing", "tuning", "finals"),
     ("results",),

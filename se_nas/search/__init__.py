@@ -11,6 +11,7 @@ tuning        trials through Ray Tune         worker        code that runs on wo
 finals        retraining and the verdict      results       files and tables of results
 signals       Ctrl-C and SIGTERM              dry_run       ``--dry-run``
 replay        the proposals asked again       checked_data  images, every picture looked at
+init_weights  weights that trainings start from
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from se_nas.errors import InputError
 from se_nas.search.checked_data import load_checked_data
 from se_nas.search.cluster.slots import Slots
 from se_nas.search.config import SearchConfig
+from se_nas.search.init_weights import read_init
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.search.study.feasibility import check_feasible
 from se_nas.search.study.initial_points import initial_points, parse_enqueued
@@ -81,12 +82,13 @@ class Plan:
                 f"data is {images.summary()}, without images; give train= that brings its own"
             )
         price = price_on(images)
+        init = read_init(space, config, images)
         enqueued = parse_enqueued(space, config.enqueue)
         return cls(
             space,
             config,
             images,
-            share(images, user, config.train, training_objective(space).metric),
+            share(images, user, config.train, training_objective(space).metric, init),
             price,
             check_feasible(space, price, images, config.seed),
             enqueued,

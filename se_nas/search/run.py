@@ -15,7 +15,7 @@ from se_nas.errors import InputError
 from se_nas.search.cluster.connection import check_addresses, connected
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import cache as finals_cache
-from se_nas.search.finals.controls import control_architectures, early_best, plain_trunks
+from se_nas.search.finals.controls import control_architectures, early_best
 from se_nas.search.finals.forecast import forecast
 from se_nas.search.finals.networks import FinalNetwork, winner
 from se_nas.search.finals.racing import Budget
@@ -47,6 +47,7 @@ from se_nas.search.study.feasibility import feasibility
 from se_nas.search.study.initial_points import check_enqueued
 from se_nas.search.study.journal import repair_journal
 from se_nas.search.study.proposals import Proposals
+from se_nas.search.study.random_draws import plain_trunks
 from se_nas.search.study.ranking import decisive, ranking, training_objective
 from se_nas.search.study.records import records
 from se_nas.search.study.recovery import recover

@@ -94,6 +94,8 @@ class Training:
         seed: of weights and batches.
         device: CUDA where there is a GPU, if not given.
         workers: processes that decode image files; see ``train_loader``.
+        init: weights of the trunk without SE, in our keys, that the network starts from; what it
+            has beside them, SE blocks and a classifier of other classes, starts afresh.
 
     Attributes:
         model: the network, in training mode between epochs.
@@ -114,6 +116,7 @@ class Training:
         seed: int = 0,
         device: torch.device | str | None = None,
         workers: int | None = None,
+        init: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.data, self.recipe = data, recipe
         self.epochs, self.seed = whole("epochs", epochs, 1), whole("seed", seed, 0)
@@ -124,6 +127,8 @@ class Training:
             self.model = materialize(
                 architecture, num_classes=data.num_classes, in_channels=data.in_channels
             )
+        if init is not None:  # before SE blocks double what is beside them
+            self.model.load_state_dict({**self.model.state_dict(), **init})
         self.unpreserved = init_identity(self.model) if recipe.se_init == "identity" else []
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = self.model  # what a training step calls

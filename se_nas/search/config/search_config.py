@@ -28,6 +28,7 @@ from se_nas.values import whole
 T = TypeVar("T")
 RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 TRIALS_IN_TIME = 100_000  # no limit, where hours are one
+TORCHVISION = "torchvision:"
 SAMPLERS = ("additive", "tpe", "random", "nsga2", "grid")
 # Field names of earlier versions.
 OLD_NAMES = {"data": {"folder": "data_dir"}}
@@ -37,6 +38,10 @@ def _absolute_if_path(space: str) -> str:
     from se_nas.space.space_files import is_path  # late: ``--help`` reads this module
 
     return absolute_path(space) if is_path(space) else space
+
+
+def _absolute_if_file(init: str) -> str:
+    return init if init.startswith(TORCHVISION) else absolute_path(init)
 
 
 def _expand_sqlite(url: str) -> str:
@@ -83,6 +88,12 @@ class SearchConfig(CheckedSettings):
         "A Python file that defines train(architecture, report, resources), in place of a recipe.",
         "training",
         convert=absolute_if_python,
+    )
+    init: str | None = setting(
+        None,
+        "Weights of the trunk that trainings start from: a file, or torchvision:NAME.",
+        "training",
+        convert=_absolute_if_file,
     )
     epochs: int = setting(8, "Epochs of a trial.", "training")
     first_rung: float = setting(

@@ -8,10 +8,8 @@ early best     the best of the search's first networks: what a few random trials
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Sequence
 
-from se_nas.additive.candidates import at_random
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost, Price
 from se_nas.latency.table import TimedCost
@@ -19,10 +17,8 @@ from se_nas.se import SE
 from se_nas.search.finals.networks import EARLY, NO_SE, PLAIN, SE_R16
 from se_nas.search.study.records import Record
 from se_nas.space.objectives import Objective
-from se_nas.space.space import Space
 
 FIRST = 10  # networks: samplers begin at random
-DRAWS = 300  # of trunks
 
 
 def control_architectures(
@@ -52,13 +48,6 @@ def control_architectures(
     if early is not None:
         controls.append((EARLY, early))
     return controls
-
-
-def plain_trunks(space: Space) -> list[Architecture]:
-    """Return trunks of a space, drawn at random, without SE."""
-    rng = random.Random(0)
-    drawn = (Architecture(at_random(space.draw, rng).value.trunk) for _ in range(DRAWS))
-    return list({architecture.id: architecture for architecture in drawn}.values())
 
 
 def early_best(trials: Iterable[Record], objective: Objective) -> Architecture | None:

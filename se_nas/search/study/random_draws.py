@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
+from se_nas.additive.candidates import at_random
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Price
 from se_nas.space.space import Space
 
-RANDOM_DRAWS = 20_000
+RANDOM_DRAWS, TRUNK_DRAWS = 20_000, 300
 
 
 def random_architectures(space: Space, rng: random.Random, count: int) -> Iterator[Architecture]:
@@ -37,3 +38,10 @@ def draw_unseen(
         if not seen(architecture) and space.admits(price(architecture)):
             return architecture
     return None
+
+
+def plain_trunks(space: Space) -> list[Architecture]:
+    """Return trunks of a space, drawn at random, without SE."""
+    rng = random.Random(0)
+    drawn = (Architecture(at_random(space.draw, rng).value.trunk) for _ in range(TRUNK_DRAWS))
+    return list({architecture.id: architecture for architecture in drawn}.values())

@@ -7,7 +7,7 @@ batch; on CPUs PyTorch cannot, and each process normalises its own slice. Not ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -81,9 +81,17 @@ class DistributedTraining(Training):
         seed: int = 0,
         device: torch.device | str | None = None,
         workers: int | None = None,
+        init: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__(
-            architecture, data, recipe, epochs=epochs, seed=seed, device=device, workers=workers
+            architecture,
+            data,
+            recipe,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            workers=workers,
+            init=init,
         )
         if self.device.type == "cuda":
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]

@@ -120,7 +120,7 @@ class RankActor:
             Architecture.from_json(architecture),
             images,
             settings.recipe,
-            **training_options(images, settings),
+            **training_options(images, settings, data if isinstance(data, SharedData) else None),
         )
 
     def load(self, state: dict[str, Any]) -> None:
@@ -191,7 +191,7 @@ class RankActors:
         self.open()
         return self.run_on_all_ranks(
             "begin",
-            lambda: RankZeroTraining(self, architecture, data, settings),
+            lambda: RankZeroTraining(self, architecture, data, settings, shared),
             *(architecture.to_json(), data if shared is None else shared, settings),
         )
 
@@ -254,9 +254,15 @@ class RankZeroTraining(DistributedTraining):
     """
 
     def __init__(
-        self, ranks: RankActors, architecture: Architecture, data: Data, settings: TrialSettings
+        self,
+        ranks: RankActors,
+        architecture: Architecture,
+        data: Data,
+        settings: TrialSettings,
+        shared: SharedData | None,
     ) -> None:
-        super().__init__(architecture, data, settings.recipe, **training_options(data, settings))
+        options = training_options(data, settings, shared)
+        super().__init__(architecture, data, settings.recipe, **options)
         self.ranks = ranks
 
     def epoch(self) -> EpochMetrics:

@@ -51,12 +51,14 @@ class SharedData:
         arrays: ``arrays["train"]["images_nchw"]``.
         train: a function, or the path of a file that defines it; None for our training.
         needed: the metric that the search compares.
+        init: weights of the trunk that trainings start from, by name; empty: from scratch.
     """
 
     frame: ImageShape | None = None
     arrays: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     train: TrainFunction | str | None = None
     needed: str = "val_acc"
+    init: Mapping[str, Array] = field(default_factory=dict)
 
     def data(self) -> ImageShape | None:
         """Return the data set on these arrays. In a worker they are read-only: never assign."""
@@ -74,11 +76,19 @@ class SharedData:
         return replace(self.frame, **parts)
 
 
+def init_of(shared: SharedData | None) -> dict[str, torch.Tensor] | None:
+    """Return the weights that a training starts from, as tensors of its own; None for none."""
+    if shared is None or not shared.init:
+        return None
+    return {name: torch.from_numpy(array.copy()) for name, array in shared.init.items()}
+
+
 def share(
     data: ImageShape,
     user: UserObjects = NO_OBJECTS,
     train_file: str | None = None,
     needed: str = "val_acc",
+    init: Mapping[str, Array] | None = None,
 ) -> SharedData | None:
     """Return the value to put into Ray's store; None where workers load all that they need.
 
@@ -86,6 +96,7 @@ def share(
         user: objects that cannot be loaded from a file.
         train_file: which defines a training function, if there is one; ``user.train`` wins.
         needed: the metric that the search compares.
+        init: weights that trainings start from, if there are any.
 
     >>> from se_nas.data import load
     >>> share(load("digits")).data().summary() == load("digits").summary()
@@ -98,13 +109,13 @@ def share(
     if not in_memory:
         listed = isinstance(data, Data) and isinstance(data.train, FolderImages)
         frame = data if listed else user.data
-        if frame is None and train is None:
+        if frame is None and train is None and init is None:
             return None
-        return SharedData(frame, train=train, needed=needed)
+        return SharedData(frame, train=train, needed=needed, init=init or {})
     arrays: dict[str, dict[str, Array]] = {}
     empty: dict[str, Any] = {}
     for part in PARTS:
         images = getattr(data, part)
         arrays[part] = {name: getattr(images, name).numpy() for name in TENSORS}
         empty[part] = replace(images, **{name: torch.empty(0) for name in TENSORS})
-    return SharedData(replace(data, **empty), arrays, train, needed)
+    return SharedData(replace(data, **empty), arrays, train, needed, init or {})

@@ -17,7 +17,7 @@ from se_nas.search.config import TrialSettings
 from se_nas.search.worker.custom_training import CustomTraining
 from se_nas.search.worker.data import loader_workers
 from se_nas.search.worker.device import device
-from se_nas.search.worker.shared_data import SharedData
+from se_nas.search.worker.shared_data import SharedData, init_of
 from se_nas.training.custom import Resources, TrainFunction, load_train_file
 from se_nas.training.evaluation import Metrics
 from se_nas.training.train import Training
@@ -61,15 +61,19 @@ class Options(TypedDict):
     seed: int
     device: str
     workers: int
+    init: Mapping[str, Tensor] | None
 
 
-def training_options(data: Data, settings: TrialSettings) -> Options:
+def training_options(
+    data: Data, settings: TrialSettings, shared: SharedData | None = None
+) -> Options:
     """Return the options of a training: the same in each of its processes."""
     return {
         "epochs": settings.epochs,
         "seed": settings.seed,
         "device": device(settings.on_gpu),
         "workers": loader_workers(data, settings.threads),
+        "init": init_of(shared),
     }
 
 
@@ -108,7 +112,7 @@ def start_training(
     if not isinstance(data, Data):
         raise InputError(f"data is {data.summary()}, without images; only train= brings its own")
     if ranks is None:
-        options = training_options(data, settings)
+        options = training_options(data, settings, shared)
         return Training(architecture, data, settings.recipe, **options)
     return ranks.start_training(architecture, data, settings, shared)
 

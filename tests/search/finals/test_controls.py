@@ -11,8 +11,8 @@ from se_nas.search.finals.controls import (
     FIRST,
     control_architectures,
     early_best,
-    plain_trunks,
 )
+from se_nas.search.study.random_draws import plain_trunks
 from se_nas.search.study.records import Outcome, Record
 
 

@@ -36,4 +36,4 @@ def test_a_trial_of_several_begins_in_all_of_them_with_what_they_share() -> None
 
 def test_images_in_memory_need_no_processes_to_decode_them() -> None:
     options = training_options(load("digits"), replace(SETTINGS, threads=4))
-    assert options == {"epochs": 3, "seed": 5, "device": "cpu", "workers": 0}
+    assert options == {"epochs": 3, "seed": 5, "device": "cpu", "workers": 0, "init": None}

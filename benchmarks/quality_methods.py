@@ -159,7 +159,7 @@ class Additive(Optuna):
 
     def __init__(self, problem: Problem, seed: int, **settings: Any) -> None:
         def allows(parameters: Any) -> bool:
-            return problem.admits(problem.draw(lambda path, _: parameters[path]))
+            return problem.admits(problem.draw(lambda path, o: parameters.get(path, o[0])))
 
         self.sampler = AdditiveSampler(
             problem.space,

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from quality_levers import LEVERS
 from quality_methods import METHODS
 from quality_report import report, write_csv, write_plot
 from quality_tables import KINDS, Problem, accel, synthetic
@@ -30,7 +31,7 @@ CHECKS = (10, 15, 20, 30, 40, 50, 60, 70, 80, 100, 120, 150, 175, 200)
 
 def replay(problem: Problem, method: str, seed: int, workers: int, trials: int) -> dict[str, Any]:
     """Search once; return regrets by trial and by hour."""
-    searcher = METHODS[method](problem, seed)
+    searcher = (METHODS | LEVERS)[method](problem, seed)
     rng = random.Random(f"noise {seed}")
     clock, started, done = 0.0, 0, 0
     running: list[tuple[float, int, Any]] = []

@@ -3,7 +3,8 @@
 python benchmarks/search_overhead.py --trials 200 --repeats 3
 python benchmarks/search_overhead.py --trials 5000 --arms ours
 
-Two slots, 20 parameters, the default sampler of each. Ours keeps every trial in a journal, stock OptunaSearch keeps none.
+Two slots, 20 parameters, the default sampler of each. Ours keeps every trial in a journal, stock
+OptunaSearch keeps none.
 Every run is a process of its own; arms take turns. ``whole`` is the time of the search over its
 trials, the start of the workers in it; ``last`` is the mean over the last 100 trials.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import optuna
@@ -32,4 +33,4 @@ def by_belief(study: optuna.Study, space: Space, price: Price, ranked: Ranked) -
     surrogate = known.surrogates(running=False)[0]
     means = surrogate.means(known.rows(surrogate.posterior))
     expected = {known.key(n): float(m) for n, m in zip(known.networks, means, strict=True)}
-    return sorted(ranked, key=lambda pair: -expected[pair[0].id])
+    return sorted(ranked, key=lambda pair: -expected.get(pair[0].id, -math.inf))

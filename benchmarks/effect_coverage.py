@@ -13,11 +13,12 @@ import argparse
 import random
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from quality_methods import METHODS
 from quality_tables import KINDS, Problem, synthetic
+from quality_whole import in_table, se_bench
 
 from se_nas.additive.candidates import at_random
 from se_nas.additive.contrasts import Contrasts
@@ -41,7 +42,7 @@ class Covered:
 def search(problem: Problem, method: str, seed: int, trials: list[int]) -> Iterator[Covered]:
     """Search once, and compare the effects with the truth at each number of trials."""
     rng, noise = random.Random(0), random.Random(f"noise {seed}")
-    changes = changes_of([at_random(problem.draw, rng).value for _ in range(NETWORKS)])
+    changes = list(known_changes(problem, rng))
     truths = [statistics.fmean(problem.truth(a) - problem.truth(b) for b, a in c.pairs)
               for c in changes]  # fmt: skip
     searcher = METHODS[method](problem, seed)
@@ -58,6 +59,14 @@ def search(problem: Problem, method: str, seed: int, trials: list[int]) -> Itera
         values.append(value)
         if len(values) in trials:
             yield from compare(problem, changes, truths, Contrasts(networks, values))
+
+
+def known_changes(problem: Problem, rng: random.Random) -> Iterator[Change]:
+    """Yield the changes of random networks whose truth is known before and after."""
+    for change in changes_of([at_random(problem.draw, rng).value for _ in range(NETWORKS)]):
+        pairs = tuple(p for p in change.pairs if all(in_table(problem, each) for each in p))
+        if pairs:
+            yield replace(change, pairs=pairs)
 
 
 def compare(
@@ -79,7 +88,7 @@ def compare(
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    kinds = [kind for kind in KINDS if kind != "memory"]
+    kinds = ["se_bench", *(kind for kind in KINDS if kind != "memory")]
     parser.add_argument("--kinds", nargs="*", choices=kinds, default=kinds)
     parser.add_argument("--methods", nargs="*", default=["random", "additive"])
     parser.add_argument("--trials", nargs="*", type=int, default=[30, 60, 100])
@@ -87,12 +96,18 @@ def main() -> None:
     given = parser.parse_args()
     print("function  method    trials  covered %  median half  claims %  wrong claims %")
     for kind in given.kinds:
-        problems = [synthetic(kind, seed=seed) for seed in range(FUNCTIONS)]
+        problems = (
+            [se_bench()]
+            if kind == "se_bench"
+            else [synthetic(kind, seed=s) for s in range(FUNCTIONS)]
+        )
         for method in given.methods:
             found = [
                 covered
                 for seed in range(given.repeats)
-                for covered in search(problems[seed % FUNCTIONS], method, 1000 + seed, given.trials)
+                for covered in search(
+                    problems[seed % len(problems)], method, 1000 + seed, given.trials
+                )
             ]
             for trials in given.trials:
                 part = [c for c in found if c.trials == trials]

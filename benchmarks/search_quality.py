@@ -23,6 +23,7 @@ from quality_levers import LEVERS
 from quality_methods import METHODS
 from quality_report import report, write_csv, write_plot
 from quality_tables import KINDS, Problem, accel, synthetic
+from quality_whole import se_bench
 
 TRIALS, REPEATS = 200, 30
 FIRST_SEED = 100  # what was tried out while the sampler was built had those before
@@ -66,6 +67,7 @@ def replay(problem: Problem, method: str, seed: int, workers: int, trials: int) 
 def problems(table: Path | None, out: Path, kinds: list[str]) -> dict[str, Callable[[], Problem]]:
     """Return the makers of problems."""
     made: dict[str, Callable[[], Problem]] = {kind: (lambda k=kind: synthetic(k)) for kind in KINDS}
+    made["se_bench_whole"] = se_bench
     if table is not None:
         made["accel"] = lambda: accel(table, out / "accel.npz")
     return {name: make for name, make in made.items() if not kinds or name in kinds}

@@ -109,7 +109,7 @@ def changes_of(networks: Sequence[Architecture]) -> list[Change]:
 
     >>> [a, b] = Architecture("resnet8_small", SE(4)), Architecture("resnet8_small")
     >>> [(change.choice, change.option, change.against) for change in changes_of([a, b])]
-    [('SE in stages 1, 2 and 3', 'SE', 'none')]
+    [('SE in stages 2, 3 and 4', 'SE', 'none')]
     """
     families = {network.trunk.family for network in networks}
     found: list[Change] = []

@@ -28,6 +28,7 @@ from se_nas.values import whole
 T = TypeVar("T")
 RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 TRIALS_IN_TIME = 100_000  # no limit, where hours are one
+MOST_HOURS = 8_760  # a year
 TORCHVISION = "torchvision:"
 SAMPLERS = ("additive", "tpe", "random", "nsga2", "grid")
 # Field names of earlier versions.
@@ -207,6 +208,8 @@ class SearchConfig(CheckedSettings):
                 f"dashboard_host is {self.dashboard_host!r}, but the dashboard of a running "
                 "cluster listens where `ray start --dashboard-host` says; leave one of them out"
             )
+        if self.hours is not None and self.hours > MOST_HOURS:
+            raise InputError(f"hours is {self.hours:g}; give a number of at most {MOST_HOURS:,}")
         if not 0 < self.first_rung <= 1:
             raise InputError(f"first_rung is {self.first_rung}; give a share of epochs in (0, 1]")
         if not 0 < self.max_failed_share <= 1:

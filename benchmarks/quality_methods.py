@@ -14,6 +14,7 @@ from quality_tables import Problem
 
 from se_nas.additive.candidates import Candidate, at_random, drawn, mutant
 from se_nas.search.study.additive_sampler import AdditiveSampler
+from se_nas.search.study.records import MEMORY
 
 TRIES = 20  # proposals in a row that are not admitted or known, before a random one
 
@@ -147,8 +148,8 @@ class Optuna(Told):
     def tell(self, candidate: Candidate[Any], value: float | None) -> None:
         super().tell(candidate, value)
         trial = self.trials[candidate.key]
+        trial.set_constraint(MEMORY, 1.0 if value is None else -1.0)
         if value is None:
-            trial.set_constraint("out_of_memory", 1.0)
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, value)

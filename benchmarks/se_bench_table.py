@@ -124,11 +124,22 @@ def figures(bench: SEBench) -> Iterator[str]:
             f"{n.macs:,} | {n.latency_ms:.2f} |"
         )
     yield ""
+    yield "| width | ms without SE | with SE in all stages, r = 8 | r = 2 |"
+    yield "|---|---|---|---|"
+    for width in WIDTHS:
+        own = [f"{name}{suffix(width)}" for name in ("resnet8_small", "se_resnet8_small")]
+        ms = [bench[own[0]].latency_ms, *(bench[f"{own[1]}_r{r}"].latency_ms for r in (8, 2))]
+        yield f"| {width} | " + " | ".join(f"{each:.2f}" for each in ms) + " |"
+    yield ""
     yield "| | networks ± | seeds ± | ICC of three |"
     yield "|---|---|---|---|"
+    widths = np.array([n.architecture.trunk.width for n in bench])  # type: ignore[attr-defined]
     for label, values in (("validation", val[:, :, -1]), ("test", test)):
         true, seeds, icc = reliability(100 * values)
         yield f"| {label} | {true:.2f} | {seeds:.2f} | {icc:.2f} |"
+        for width in WIDTHS:
+            true, seeds, icc = reliability(100 * values[widths == width])
+            yield f"| {label}, width {width} alone | {true:.2f} | {seeds:.2f} | {icc:.2f} |"
     yield ""
     yield "| validation after epoch | " + " | ".join(str(e + 1) for e in range(val.shape[2])) + " |"
     yield "|---" * (val.shape[2] + 1) + "|"

@@ -32,6 +32,10 @@ def test_the_examples_of_what_the_benchmarks_share_are_so(name: str) -> None:
         (["search_quality.py", "run", "--problems", "additive", "--methods", "random", "additive",
           "--trials", "20", "--repeats", "2", "--out", ".", "--csv", "regrets.csv"],
           "compute to the last median regret of random:"),
+        (["search_quality.py", "run", "--problems", "se_bench_whole", "--methods", "tpe",
+          "without-climbing", "--trials", "20", "--repeats", "1", "--out", "."],
+          "without-climbing (1) 20:"),
+        (["se_bench_table.py", "figures"], "| median: `"),
     ],
 )  # fmt: skip
 def test_a_small_run_of_a_benchmark_reports(
@@ -46,3 +50,13 @@ def test_a_small_run_of_a_benchmark_reports(
     )
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+
+
+def test_searches_of_se_bench_that_stop_trials_are_replayed(tmp_path: Path) -> None:
+    shared = ["--out", str(tmp_path)]
+    script = [sys.executable, str(BENCHMARKS / "quality_se_bench.py"), "run", *shared]
+    subprocess.run([*script, "--trials", "20", "--repeats", "1"], check=True, timeout=280)
+    script = [sys.executable, str(BENCHMARKS / "search_quality.py"), "report", *shared]
+    done = subprocess.run(script, check=True, timeout=280, capture_output=True, text=True)
+    assert "se_bench, 8 workers" in done.stdout
+    assert "compute to the last median regret of stock" in done.stdout

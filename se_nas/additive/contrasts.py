@@ -3,8 +3,9 @@
     y = μ + Σ worth(feature) · amount + g(x) + ε
 
 The model that proposes shrinks what it is not sure of to nothing: good for finding networks, and
-effects come out too small. Here all worths have one variance, and g is the process that
-``interactions`` has. Neither the variances nor the noise are set to what is likeliest: the answer
+effects come out too small. Here all worths of SE have one variance, those of trunks (and of the
+epoch at which a trial stopped) the same or a larger one, and g is the process that ``interactions``
+has. Neither the variances nor the noise are set to what is likeliest: the answer
 is an average over a grid of them by their likelihood, with the noise integrated out (Gelman et al.
 2013, "Bayesian data analysis", section 14.2). That makes it Student's t: few trials tell little.
 """
@@ -13,19 +14,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
+from se_nas.additive.features import is_of_se
 from se_nas.additive.model import Array, Feature, Features
 
 LEVEL = 0.95
 MOST = 800  # trials; of more, so many evenly over the search
 # Variances of a worth and of g in variances of the noise; lengths of g in median distances.
 WORTHS, AMOUNTS, LENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0), (0.0, 0.3, 1.0, 3.0, 10.0), (0.5, 1.0, 2.0)
+TRUNKS = (1.0, 30.0)  # variances of a worth of the trunk, in those of SE
 LIKELY = 1e-3  # share of the likeliest below which a point of the grid is left out
 OFFSET = 1e4  # variance of μ, in variances of the noise: nothing is known of it
 
@@ -55,6 +59,7 @@ class _Fit:
 
     weight: float
     worth: float
+    trunk: float
     amount: float
     length: float
     factor: tuple[Array, bool]
@@ -106,12 +111,14 @@ class Contrasts:
         rows, share = self._rows(networks), np.asarray(weights, np.float64)
         change: Array = share @ rows
         cross, own = cdist(rows, self._trained, "cityblock"), cdist(rows, rows, "cityblock")
-        along = (
-            self._trained - np.pad(self._center, (0, len(change) - len(self._center)))
-        ) @ change
+        centered = self._trained - np.pad(self._center, (0, len(change) - len(self._center)))
+        se = self._of_se()
+        along = [centered[:, part] @ change[part] for part in (se, ~se)]
+        own_worths = [float(change[part] @ change[part]) for part in (se, ~se)]
         mean = second = 0.0
         for fit in self._fits:
-            known, prior = fit.worth * along, fit.worth * float(change @ change)
+            known = fit.worth * (along[0] + fit.trunk * along[1])
+            prior = fit.worth * (own_worths[0] + fit.trunk * own_worths[1])
             if fit.amount:
                 known = known + fit.amount * (share @ np.exp(-cross / fit.length))
                 prior += fit.amount * float(share @ np.exp(-own / fit.length) @ share)
@@ -130,11 +137,16 @@ class Contrasts:
                 row[self._columns[feature]] = amount
         return found
 
+    def _of_se(self) -> NDArray[np.bool_]:
+        """Return which columns are of SE."""
+        return np.array([is_of_se(feature) for feature in self._columns], bool)
+
     def _fit_all(self) -> list[_Fit]:
         """Return the likely points of the grid, with weights that sum to 1."""
         count = len(self._values)
         centered = self._trained - self._center
-        products, left = centered @ centered.T, self._values - self._values.mean()
+        left, se = self._values - self._values.mean(), self._of_se()
+        products = [centered[:, part] @ centered[:, part].T for part in (se, ~se)]
         distances = cdist(self._trained, self._trained, "cityblock")
         typical = float(np.median(distances[np.triu_indices(count, 1)])) or 1.0
         if np.abs(left).max() <= 1e-12 * np.abs(self._values).max():  # all are equal
@@ -142,10 +154,10 @@ class Contrasts:
         found: list[tuple[float, _Fit]] = []
         for length in LENGTHS:
             together = np.exp(-distances / (length * typical))
-            for worth, amount in itertools.product(WORTHS, AMOUNTS):
+            for worth, trunk, amount in itertools.product(WORTHS, TRUNKS, AMOUNTS):
                 if not amount and length != LENGTHS[0]:
                     continue
-                covariance = worth * products + amount * together
+                covariance = worth * (products[0] + trunk * products[1]) + amount * together
                 covariance[np.diag_indices(count)] += 1.0
                 covariance += OFFSET
                 factor = cho_factor(covariance, lower=True)
@@ -155,13 +167,13 @@ class Contrasts:
                 likelihood -= float(np.log(np.diag(factor[0])).sum())
                 # Without g one length stands for all.
                 likelihood += np.log(len(LENGTHS)) * (not amount)
-                fit = _Fit(0.0, worth, amount, length * typical, factor, solved, noise)
+                fit = _Fit(0.0, worth, trunk, amount, length * typical, factor, solved, noise)
                 found.append((likelihood, fit))
         most = max(likelihood for likelihood, _ in found)
         shares = [float(np.exp(likelihood - most)) for likelihood, _ in found]
         total = sum(share for share in shares if share > LIKELY)
         return [
-            _Fit(share / total, f.worth, f.amount, f.length, f.factor, f.solved, f.noise)
+            replace(f, weight=share / total)
             for share, (_, f) in zip(shares, found, strict=True)
             if share > LIKELY
         ]

@@ -19,6 +19,8 @@ from se_nas.se import SE
 from se_nas.trunks import Trunk
 
 USUAL_RATIO = 3.0  # log₂ of the reduction from which others are counted
+_KINDS = ("placement", "squeeze", "gate", "bias")
+_OF_SE = {"se", "ratio", "reduction", *_KINDS}
 
 
 def of_parameters(parameters: Mapping[str, object]) -> dict[Feature, float]:
@@ -67,10 +69,19 @@ def _of_stage(trunk: Trunk, number: int, se: SE) -> dict[Feature, float]:
     found["ratio", ""] = found["ratio by stage", stage] = ratio - USUAL_RATIO
     reduction = f"{2**ratio:.0f}"
     found["reduction", reduction] = found["reduction by stage", f"{stage} {reduction}"] = 1.0
-    for field in ("placement", "squeeze", "gate", "bias"):
+    for field in _KINDS:
         value = str(getattr(se, field))
         found[field, value] = found[f"{field} by stage", f"{stage} {value}"] = 1.0
     return found
+
+
+def is_of_se(feature: Feature) -> bool:
+    """Return whether a network's feature is one of its SE, not of its trunk.
+
+    >>> is_of_se(("reduction by stage", "resnet stage 3 8")), is_of_se(("resnet width", "16"))
+    (True, False)
+    """
+    return feature[0].removesuffix(" by stage") in _OF_SE
 
 
 def _se_blocks(value: object) -> Iterator[SEBlock]:

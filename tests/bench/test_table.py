@@ -9,6 +9,7 @@ import pytest
 
 from se_nas import SE, Architecture, InputError
 from se_nas.bench.table import Network, SEBench, Training, load, pack
+from se_nas.cost.network_cost import cost
 
 NAMES = ("resnet8_small", "se_resnet8_small_r2", "se_resnet8_small-width8_s3_r8_pre_max")
 
@@ -59,6 +60,22 @@ def test_what_is_not_in_the_table_is_one_line_with_the_nearest(bench: SEBench) -
         bench["se_resnet8_small_r4"]
     with pytest.raises(InputError, match="unknown"):
         bench["resnet8_smal"]
+
+
+def test_the_packaged_table_has_500_networks_of_three_seeds_each() -> None:
+    bench = load()
+    assert len({each.architecture.id for each in bench}) == len(bench) >= 500
+    for each in bench:
+        assert [t.seed for t in each.trainings] == [0, 1, 2]
+        assert {(len(t.val_acc), len(t.val_loss)) for t in each.trainings} == {(8, 8)}
+        assert each.latency_ms > 0
+    assert 0.7 < min(each.test_acc for each in bench) < bench.best.test_acc < 0.9
+
+
+def test_the_packaged_table_has_the_costs_that_the_package_counts() -> None:
+    for each in load().networks[::50]:
+        found = cost(each.architecture, input_size=10, in_channels=1, num_classes=10)
+        assert (each.params, each.macs) == (found.params, found.macs)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no table", "other arrays"])

@@ -50,6 +50,8 @@ class KnownTrials:
         self.study_space = StudySpace()
         self.constraints: dict[str, AdditiveModel] = {}
         self._limits: list[Posterior] = []  # of the constraints
+        self._kept: set[str] = set()  # those that some trial kept
+        self._computed = {MEMORY, *map(str, space.constraints)} if space and price else set()
         self._distributions: dict[str, BaseDistribution] = {}
         self._features: list[Features] = []
         self._values: list[list[float]] = []  # of ``networks``, to be maximized
@@ -84,7 +86,7 @@ class KnownTrials:
         while self._first_open in self._seen:
             self._first_open += 1
         if ended:
-            self._limits = [model.fit() for model in self.constraints.values()]
+            self._limits = [self.constraints[name].fit() for name in sorted(self._kept)]
 
     def draw(self, ask: Ask) -> object:
         """Draw a network, or parameters; the drawing function of candidates."""
@@ -106,7 +108,8 @@ class KnownTrials:
             return False
         if isinstance(candidate.value, Architecture) and self.space and self.price:
             cost = self.price(candidate.value)
-            return self.space.admits(cost) and self.limit.admits(sizes(cost))
+            if not (self.space.admits(cost) and self.limit.admits(sizes(cost))):
+                return False
         features = self.features(candidate)
         believed = [p.means(p.rows([features]))[0] for p in self._limits]
         return all(excess <= 0 for excess in believed)
@@ -183,10 +186,11 @@ class KnownTrials:
                 self.limit.fail(sizes(cost))
             elif trial.state == TrialState.COMPLETE:
                 self.limit.succeed(sizes(cost))
-        else:
-            for name, excess in trial.constraints.items():
-                if math.isfinite(excess):
-                    self.constraints.setdefault(name, AdditiveModel()).add(features, excess)
+        for name, excess in trial.constraints.items():
+            if name not in self._computed and math.isfinite(excess):
+                self.constraints.setdefault(name, AdditiveModel()).add(features, excess)
+                if excess <= 0:
+                    self._kept.add(name)
         values = trial.values if trial.state == TrialState.COMPLETE else None
         if values is None and trial.state == TrialState.PRUNED and trial.intermediate_values:
             step = max(trial.intermediate_values)

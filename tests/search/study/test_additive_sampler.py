@@ -166,6 +166,31 @@ def test_constraints_that_nobody_can_compute_are_learnt() -> None:
     assert max(trial.value or 0 for trial in study.trials if trial.constraints["small"] <= 0) == 7
 
 
+def test_a_constraint_of_the_users_own_is_learnt_beside_those_of_a_space() -> None:
+    sampler = AdditiveSampler(SPACE, price, seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(38):
+        trial = study.ask()
+        architecture = SPACE.suggest(trial)
+        blocks = sum(se is not None for se in architecture.se)
+        trial.set_constraint("hot", blocks - 1.5)
+        study.tell(trial, value(architecture))
+    assert sum(trial.constraints["hot"] > 0 for trial in study.trials[14:]) <= 2
+
+
+def test_a_constraint_that_no_trial_kept_rules_nothing_out() -> None:
+    study = optuna.create_study(direction="maximize", sampler=AdditiveSampler(seed=0))
+    for number in range(60):
+        trial = study.ask()
+        total = sum(trial.suggest_int(f"x{i}", 0, 3) for i in range(5))
+        if number % 4 == 0:
+            trial.set_constraint("broken", 1.0)
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, float(total))
+    assert study.best_value >= 14
+
+
 def test_trials_that_were_stopped_early_count_from_their_rung() -> None:
     """Half of the values are those of an epoch at which all are 5 lower."""
     sampler = AdditiveSampler(SPACE, price, seed=0)

@@ -11,7 +11,7 @@ itself: nobody comes to 0.
 All stop by Ray's own ASHA: ours and its relatives from half of the epochs on and by halves, as the
 search does, ``stock`` by Ray's defaults, from the first epoch on and by quarters. ``stock`` is
 Optuna's TPE as OptunaSearch makes it: what was stopped is told as complete with its last value, and
-networks are trained again.
+networks are trained again. ``without-rungs`` is ours that learns nothing from trials that stopped.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class Search:
         self.own = self.seed % len(self.bench.networks[0].trainings)  # of the trainings searched
         self.sampler: BaseSampler = {
             "additive": lambda: AdditiveSampler(SPACE, price, seed=self.seed),
+            "without-rungs": lambda: AdditiveSampler(SPACE, price, seed=self.seed),
             "tpe": lambda: tpe(self.seed),
             "random": lambda: RandomSampler(self.seed),
             "stock": lambda: TPESampler(seed=self.seed),
@@ -113,7 +114,8 @@ class Search:
         """Take in an epoch; tell the trial if it ended."""
         running.epoch += 1
         value = running.training.val_acc[running.epoch - 1]
-        running.trial.report(value, running.epoch)
+        if self.method != "without-rungs":
+            running.trial.report(value, running.epoch)
         result = {"epoch": running.epoch, "val_acc": value}
         action = self.asha.on_trial_result(None, _ray(running.trial), result)  # type: ignore[arg-type]
         whole = running.epoch == EPOCHS

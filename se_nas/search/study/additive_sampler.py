@@ -27,6 +27,8 @@ from se_nas.search.study.known_trials import Allows, KnownTrials
 from se_nas.space.space import Space
 
 STARTUP, TRIES = 12, 200
+# Share of what the model leaves over that is taken for a network's own, and not for noise.
+OWN = 0.1
 # From the objectives' values, scaled to [0, 1], to what is maximized.
 Wish: TypeAlias = Callable[[Array], Array]
 
@@ -132,7 +134,9 @@ class AdditiveSampler(BaseSampler):
             return []
         surrogate = known.surrogates(running=False)[0]
         rows = known.rows(surrogate.posterior)
-        found = zip(known.numbers, surrogate.means(rows), surrogate.deviations(rows), strict=True)
+        means = surrogate.means(rows)
+        means = means + OWN * (known.first_values - means)
+        found = zip(known.numbers, means, surrogate.deviations(rows), strict=True)
         ranked = sorted(found, key=lambda belief: -belief[1])
         return [Belief(number, known.signs[0] * float(m), float(d)) for number, m, d in ranked]
 

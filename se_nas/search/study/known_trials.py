@@ -88,6 +88,11 @@ class KnownTrials:
         if ended:
             self._limits = [self.constraints[name].fit() for name in sorted(self._kept)]
 
+    @property
+    def first_values(self) -> Array:
+        """The values of ``networks`` in the first objective, to be maximized."""
+        return np.array([values[0] for values in self._values])
+
     def draw(self, ask: Ask) -> object:
         """Draw a network, or parameters; the drawing function of candidates."""
         return self.study_space.draw(ask) if self.space is None else self.space.draw(ask)

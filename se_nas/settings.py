@@ -25,6 +25,7 @@ T = TypeVar("T")
 KEY, GROUP = "se_nas.setting", "se_nas.group"
 PANELS = ("space and sampling", "data", "training", "resources", "latency", "results")
 OnResume = Literal["fixed", "may change", "apart"]
+TORCHVISION = "torchvision:"
 LONGEST_TEXT = 4000  # of a path: what Linux takes
 WORDS = {
     bool: "true or false",
@@ -218,6 +219,11 @@ def absolute_path(path: str) -> str:
 def absolute_if_python(name: str) -> str:
     """Return the absolute path of a Python file, and any other name as it is."""
     return absolute_path(name) if name.endswith(".py") else name
+
+
+def absolute_unless_torchvision(weights: str) -> str:
+    """Return the absolute path of weights, and ``torchvision:NAME`` as it is."""
+    return weights if weights.startswith(TORCHVISION) else absolute_path(weights)
 
 
 def _inherits(own: Setting, table: Mapping[str, Setting]) -> bool:

@@ -23,10 +23,10 @@ HOUSE = (
     ("texts",),
     ("errors",),
     ("values", "layers", "streams", "gates", "squeezes"),
-    ("files",),
+    ("files", "signals", "provenance"),
     ("documents", "dsl", "settings", "user_files"),
     ("checked_settings",),
-    ("se",),
+    ("se", "data_settings"),
     ("trunks",),
     ("architecture",),
     ("cost", "space", "console"),
@@ -35,12 +35,13 @@ HOUSE = (
     ("data",),
     ("models",),
     ("training", "detection", "testing", "latency", "timm"),
+    ("tasks",),
     ("search",),
     ("cli",),
 )
 # Of the search: pricing, tuning and finals do not know one another, nor a worker the run's folder.
 ROOMS = (
-    ("config", "signals"),
+    ("config",),
     ("config_file",),
     ("run_dir", "worker"),
     ("cluster", "checked_data"),
@@ -54,7 +55,7 @@ ROOMS = (
 )
 # What modules take of the bare package, whose names come from all rooms: its version, its folder.
 FRONT = {
-    "se_nas.search.run_dir.provenance": {"__version__"},
+    "se_nas.provenance": {"__version__"},
     "se_nas.cli.usage": {"__version__"},
     "se_nas.search.cluster.runtime_env": {"se_nas"},
 }

@@ -14,10 +14,10 @@ import se_nas
 from se_nas import SE, Architecture, Space, choice, params, per_stage
 from se_nas.cost import cost
 from se_nas.data import eval_loader, load, train_loader
+from se_nas.data_settings import DataSettings
 from se_nas.errors import InputError
 from se_nas.latency.settings import LatencySettings
 from se_nas.search.config import SearchConfig
-from se_nas.search.config.data_settings import DataSettings
 from se_nas.space import trunk
 from se_nas.space.objectives import Constraint, Objective
 from se_nas.training.recipes import Recipe

@@ -4,6 +4,7 @@ Bad input is one line on stderr and exit code 2.
 
 search        ``search`` and ``replay``
 materialize   ``materialize``
+train         ``train`` and ``verify``
 clean         ``clean``: what searches left outside of their runs
 write_model   its files, by their suffix
 options       options from the settings of a dataclass
@@ -20,7 +21,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from se_nas.cli import clean, materialize, search
+from se_nas.cli import clean, materialize, search, train
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
 from se_nas.errors import InputError
@@ -31,6 +32,8 @@ HELP = "Neural architecture search with the Squeeze-and-Excitation block as a pr
 COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
     "search": (search.search, PanelCommand),
     "replay": (search.replay, TyperCommand),
+    "train": (train.train, PanelCommand),
+    "verify": (train.verify, TyperCommand),
     "materialize": (materialize.materialize, TyperCommand),
     "clean": (clean.clean, TyperCommand),
 }

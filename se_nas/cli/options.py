@@ -42,6 +42,12 @@ def add_settings(command: Callable[..., Any], kind: type[Any]) -> None:
     changed.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
 
 
+def named_options(context: typer.Context) -> list[str]:
+    """Return the options that the user wrote."""
+    source = context.get_parameter_source
+    return [name for name in context.params if getattr(source(name), "name", "") == "COMMANDLINE"]
+
+
 def options(kind: type[Any]) -> Iterator[inspect.Parameter]:
     """Return a parameter of a command for each setting, in the order of their panels."""
     table = settings_of(kind).values()

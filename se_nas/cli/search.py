@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from se_nas.cli.options import add_settings
+from se_nas.cli.options import add_settings, named_options
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig, check_new_run, config_from_options
@@ -42,7 +42,7 @@ def search(
     if join and resume is not None:
         raise InputError("--join is for a new driver, --resume RUN for one that was cut: give one")
     written = {} if config is None else read_settings(config)
-    written |= {name: settings[name] for name in _named(context) if name in settings}
+    written |= {name: settings[name] for name in named_options(context) if name in settings}
     if written.get("space") is None and resume is None and not join:
         raise InputError("--space is missing: give a space, or --resume RUN")
     asked = config_from_options(written)
@@ -73,12 +73,6 @@ def search(
 
 
 add_settings(search, SearchConfig)
-
-
-def _named(context: typer.Context) -> list[str]:
-    """Return the options that the user wrote."""
-    source = context.get_parameter_source
-    return [name for name in context.params if getattr(source(name), "name", "") == "COMMANDLINE"]
 
 
 def replay(

@@ -7,6 +7,7 @@ image_folder     the reader of a folder of classes
 source           what a reader gives
 user_data        a user's own data sets
 data_set         a data set as a value
+content_hash     a hash of what is in one
 preprocessing    how a picture becomes an input, as a value
 images           images by index, in RAM or in files
 pictures         picture files of all kinds, as RGB

@@ -9,9 +9,9 @@ run_dir       one run on disk                 cluster       Ray's cluster and it
 study         the Optuna study                pricing       costs and latencies
 tuning        trials through Ray Tune         worker        code that runs on workers
 finals        retraining and the verdict      results       files and tables of results
-signals       Ctrl-C and SIGTERM              dry_run       ``--dry-run``
-replay        the proposals asked again       checked_data  images, every picture looked at
+dry_run       ``--dry-run``                   replay        the proposals asked again
 init_weights  weights that trainings start from
+checked_data  images, every picture looked at
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run_search(
     _configure(config.address)
     from se_nas.search import run as way
     from se_nas.search.results.search_result import SearchResult
-    from se_nas.search.signals import as_python_ends
+    from se_nas.signals import as_python_ends
 
     console = console_for(progress)
     with as_python_ends():

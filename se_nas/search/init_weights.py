@@ -13,16 +13,15 @@ from torch import Tensor
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import ImageShape
-from se_nas.errors import InputError, unknown
+from se_nas.errors import InputError
 from se_nas.models.checkpoint_files import Weights
 from se_nas.models.materialize import materialize
 from se_nas.models.weights import load_weights
+from se_nas.models.weights_source import weights_from
 from se_nas.search.config import SearchConfig
-from se_nas.search.config.search_config import TORCHVISION
 from se_nas.search.study.random_draws import plain_trunks
 from se_nas.search.worker.shared_data import Array
 from se_nas.space.space import Space
-from se_nas.texts import first_line
 
 
 def read_init(space: Space, config: SearchConfig, images: ImageShape) -> dict[str, Array] | None:
@@ -42,7 +41,7 @@ def read_init(space: Space, config: SearchConfig, images: ImageShape) -> dict[st
             f"init is {config.init!r}, one trained trunk, but the space {space.name} has "
             f"{len(trunks)} or more, among them {trunks[0]} and {trunks[1]}"
         )
-    source = _source(config.init)
+    source = weights_from("init", config.init)
     return _of_trunk(trunks[0], source, images)
 
 
@@ -57,21 +56,3 @@ def _of_trunk(trunk: Architecture, source: Weights, images: ImageShape) -> dict[
         afresh = (head,)
     state: Mapping[str, Tensor] = model.state_dict()
     return {k: v.numpy() for k, v in state.items() if not k.startswith(afresh or ("\0",))}
-
-
-def _source(name: str) -> Weights:
-    """Return a path, or the weights that torchvision has for a model."""
-    if not name.startswith(TORCHVISION):
-        return name
-    from torchvision.models import get_model_weights, list_models
-
-    model = name.removeprefix(TORCHVISION)
-    if model not in list_models():
-        raise unknown("init's model of torchvision", model, list_models())
-    try:
-        found: Mapping[str, Tensor] = get_model_weights(model).DEFAULT.get_state_dict(
-            progress=False
-        )
-    except OSError as error:  # no network and not in torch's cache
-        raise InputError(f"init {name!r} cannot be fetched: {first_line(error)}") from None
-    return found

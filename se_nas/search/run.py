@@ -39,7 +39,6 @@ from se_nas.search.run_dir.resume import (
     resume_notes,
     resumed_config,
 )
-from se_nas.search.signals import raise_on_signal
 from se_nas.search.study import joining
 from se_nas.search.study.belief import by_belief
 from se_nas.search.study.drivers import new_driver_name, shared_study
@@ -57,6 +56,7 @@ from se_nas.search.study.time_keeper import TimeKeeper
 from se_nas.search.tuning.tune import tune_trials
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.shared_data import NO_OBJECTS, UserObjects
+from se_nas.signals import raise_on_signal
 from se_nas.space.space import Space
 
 

@@ -131,6 +131,16 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 
+# How long each is meant to be, in epochs, where nobody says.
+EPOCHS: dict[str, int] = {
+    "search": 8,
+    "retrain": 30,
+    "adamw": 30,
+    "imagenet": 90,
+    "senet": 100,
+    "senet154": 100,
+}
+
 # Where each recipe is from.
 SOURCES: dict[str, str] = {
     "search": "SGD, rate 0.1 and weight decay 5e-4 of Wide ResNet's CIFAR runs (Zagoruyko and "

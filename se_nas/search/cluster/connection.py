@@ -18,7 +18,7 @@ from se_nas.search.cluster.ray_environment import head_address
 from se_nas.search.cluster.runtime_env import runtime_env
 from se_nas.search.cluster.slots import Slots, plan_slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.signals import raise_on_signal
+from se_nas.signals import raise_on_signal
 from se_nas.texts import first_line
 
 CONNECT_TIMEOUT_S = 5.0

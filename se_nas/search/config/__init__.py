@@ -1,11 +1,10 @@
 """Settings of a search: frozen values, from the command line to the worker.
 
 search_config    ``SearchConfig``: all settings of a run
-data_settings    ``DataSettings``: the images
 trial_settings   ``TrialSettings``: one training on a worker
 """
 
-from se_nas.search.config.data_settings import DataSettings, object_name
+from se_nas.data_settings import DataSettings, object_name
 from se_nas.search.config.search_config import (
     SAMPLERS,
     SearchConfig,

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 from se_nas.checked_settings import CheckedSettings
+from se_nas.data_settings import DataSettings
 from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
 from se_nas.latency.settings import LatencySettings
-from se_nas.search.config.data_settings import DataSettings
 from se_nas.settings import (
     absolute_if_python,
     absolute_path,
+    absolute_unless_torchvision,
     by_option,
     group,
     setting,
@@ -29,7 +30,6 @@ T = TypeVar("T")
 RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 TRIALS_IN_TIME = 100_000  # no limit, where hours are one
 MOST_HOURS = 8_760  # a year
-TORCHVISION = "torchvision:"
 SAMPLERS = ("additive", "tpe", "random", "nsga2", "grid")
 # Field names of earlier versions.
 OLD_NAMES = {"data": {"folder": "data_dir"}}
@@ -39,10 +39,6 @@ def _absolute_if_path(space: str) -> str:
     from se_nas.space.space_files import is_path  # late: ``--help`` reads this module
 
     return absolute_path(space) if is_path(space) else space
-
-
-def _absolute_if_file(init: str) -> str:
-    return init if init.startswith(TORCHVISION) else absolute_path(init)
 
 
 def _expand_sqlite(url: str) -> str:
@@ -94,7 +90,7 @@ class SearchConfig(CheckedSettings):
         None,
         "Weights of the trunk that trainings start from: a file, or torchvision:NAME.",
         "training",
-        convert=_absolute_if_file,
+        convert=absolute_unless_torchvision,
     )
     epochs: int = setting(8, "Epochs of a trial.", "training")
     first_rung: float = setting(

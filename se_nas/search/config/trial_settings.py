@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from se_nas.search.config.data_settings import DataSettings
+from se_nas.data_settings import DataSettings
 from se_nas.search.config.search_config import SearchConfig
 from se_nas.training.recipes import Recipe
 

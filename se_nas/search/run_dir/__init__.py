@@ -6,5 +6,4 @@ data_files      the files of its images
 lock            one driver at a time
 resume          a run that is taken up: space, settings, notes
 compatibility   spaces and settings of two drivers compared
-provenance      versions and the state of the checkout
 """

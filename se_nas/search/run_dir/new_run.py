@@ -10,9 +10,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from se_nas.errors import InputError
+from se_nas.provenance import versions
 from se_nas.search.config import SearchConfig
 from se_nas.search.run_dir.directory import DRIVER, SETTINGS, SPACE, VERSIONS, Driver, RunDirectory
-from se_nas.search.run_dir.provenance import versions
 from se_nas.space.space import Space
 from se_nas.texts import is_utf8
 

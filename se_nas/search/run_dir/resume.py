@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from se_nas.errors import InputError
+from se_nas.provenance import versions
 from se_nas.search.config import HIDDEN, SearchConfig
 from se_nas.search.run_dir.compatibility import (
     APART,
@@ -19,7 +20,6 @@ from se_nas.search.run_dir.compatibility import (
 )
 from se_nas.search.run_dir.directory import SETTINGS, SPACE, VERSIONS, RunDirectory
 from se_nas.search.run_dir.lock import is_held
-from se_nas.search.run_dir.provenance import versions
 from se_nas.settings import by_option, with_options
 from se_nas.space.space import Space
 

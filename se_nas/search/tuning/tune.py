@@ -18,7 +18,6 @@ from se_nas.search.config import MAX_DEATHS, SearchConfig, TrialSettings
 from se_nas.search.plan import SearchRun
 from se_nas.search.run_dir import directory
 from se_nas.search.run_dir.directory import last_error
-from se_nas.search.signals import Interrupted, stop_on_signal
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import (
     curves_of_objectives,
@@ -39,6 +38,7 @@ from se_nas.search.tuning.start_barrier import StartBarrier
 from se_nas.search.tuning.worker_deaths import WorkerDeaths
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.trial import SETrial
+from se_nas.signals import Interrupted, stop_on_signal
 from se_nas.space.objectives import METRICS
 
 

@@ -16,7 +16,7 @@ from se_nas.search.cluster import connection
 from se_nas.search.cluster.connection import connected
 from se_nas.search.cluster.slots import Slots, plan_slots
 from se_nas.search.config import SearchConfig
-from se_nas.search.signals import Interrupted, raise_on_signal
+from se_nas.signals import Interrupted, raise_on_signal
 
 
 @pytest.mark.parametrize(

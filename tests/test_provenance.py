@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from se_nas import __version__
-from se_nas.search.run_dir.provenance import git_state, versions
+from se_nas.provenance import git_state, versions
 
 
 def git(folder: Path, *arguments: str) -> None:

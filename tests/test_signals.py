@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from se_nas.search.signals import Interrupted, as_python_ends, raise_on_signal, stop_on_signal
 from se_nas.search.tuning.tune import StopWhen
+from se_nas.signals import Interrupted, as_python_ends, raise_on_signal, stop_on_signal
 
 # Trial 0 passes ASHA's rung at epoch 2 and is in a long epoch when trial 1 is stopped there, and
 # Ctrl-C comes before Tune acts on that.
@@ -186,14 +186,14 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 
 TRIALS = """
 import signal, time
-from se_nas.search.signals import stop_on_signal
+from se_nas.signals import stop_on_signal
 with stop_on_signal(lambda: None, "runs/r", patience=0.5):
     signal.raise_signal({number})
     time.sleep({seconds})
 """
 FINALS = """
 import signal, time
-from se_nas.search.signals import raise_on_signal
+from se_nas.signals import raise_on_signal
 with raise_on_signal(patience=0.5):
     try:
         signal.raise_signal({number})
@@ -235,7 +235,7 @@ def test_it_is_ended_too_where_nobody_reads_what_it_says() -> None:
 
 CLOSED = """
 import sys, time
-from se_nas.search.signals import stop_on_signal
+from se_nas.signals import stop_on_signal
 with stop_on_signal(lambda: None, "runs/x") as came:
     print("up", flush=True)
     while not came:

@@ -5,6 +5,7 @@ Bad input is one line on stderr and exit code 2.
 search        ``search`` and ``replay``
 materialize   ``materialize``
 train         ``train`` and ``verify``
+evaluate      ``evaluate`` and ``predict``
 clean         ``clean``: what searches left outside of their runs
 write_model   its files, by their suffix
 options       options from the settings of a dataclass
@@ -21,7 +22,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from se_nas.cli import clean, materialize, search, train
+from se_nas.cli import clean, evaluate, materialize, search, train
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
 from se_nas.errors import InputError
@@ -34,6 +35,8 @@ COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
     "replay": (search.replay, TyperCommand),
     "train": (train.train, PanelCommand),
     "verify": (train.verify, TyperCommand),
+    "evaluate": (evaluate.evaluate, TyperCommand),
+    "predict": (evaluate.predict, TyperCommand),
     "materialize": (materialize.materialize, TyperCommand),
     "clean": (clean.clean, TyperCommand),
 }

@@ -1,4 +1,4 @@
-"""Tasks with one network: a training by a recipe, and its verification.
+"""Tasks with one network: trained by a recipe, verified, evaluated.
 
 train_config   ``TrainConfig``: the settings of a training
 train          trainings of one network with several seeds, in a folder that can be taken up
@@ -6,4 +6,7 @@ checkpoint     the state between two epochs, whole or not at all
 statistics     means with intervals
 card           what was trained on what and how, with its figures
 verify         a card's training made again
+trained        a network with its weights, by a file or a folder
+metrics        metrics of a classifier, with intervals
+evaluate       networks on a data set, and on pictures
 """

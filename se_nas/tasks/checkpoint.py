@@ -14,7 +14,6 @@ import torch
 
 from se_nas.errors import InputError
 
-
 # What torch.load raises of bytes that are none of torch.save's.
 DAMAGE = (
     *(OSError, EOFError, RuntimeError, ValueError, LookupError, AssertionError, TypeError),

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from se_nas.space.space import Space as Space
     from se_nas.space.space import trunk as trunk
     from se_nas.space.space_files import load_space as load_space
+    from se_nas.tasks.explain import explain as explain
+    from se_nas.tasks.fold import fold_se as fold_se
     from se_nas.training.custom import StopTraining as StopTraining
     from se_nas.training.custom import TrainResult as TrainResult
 
@@ -76,6 +78,8 @@ _HOME = {
     "Space": "space.space",
     "trunk": "space.space",
     "load_space": "space.space_files",
+    "explain": "tasks.explain",
+    "fold_se": "tasks.fold",
     "StopTraining": "training.custom",
     "TrainResult": "training.custom",
 }

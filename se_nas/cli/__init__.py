@@ -6,6 +6,7 @@ search        ``search`` and ``replay``
 materialize   ``materialize``
 train         ``train`` and ``verify``
 evaluate      ``evaluate`` and ``predict``
+explain       ``explain`` and ``fold``
 clean         ``clean``: what searches left outside of their runs
 write_model   its files, by their suffix
 options       options from the settings of a dataclass
@@ -22,7 +23,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from se_nas.cli import clean, evaluate, materialize, search, train
+from se_nas.cli import clean, evaluate, explain, materialize, search, train
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
 from se_nas.errors import InputError
@@ -37,6 +38,8 @@ COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
     "verify": (train.verify, TyperCommand),
     "evaluate": (evaluate.evaluate, TyperCommand),
     "predict": (evaluate.predict, TyperCommand),
+    "explain": (explain.explain, TyperCommand),
+    "fold": (explain.fold, TyperCommand),
     "materialize": (materialize.materialize, TyperCommand),
     "clean": (clean.clean, TyperCommand),
 }

@@ -35,33 +35,14 @@ def evaluate(
     version: Version = False,
 ) -> None:
     """Evaluate a network, or several together; exit code 1 if it is not what its folder says."""
-    from dataclasses import replace
-
     from se_nas.console import make_console, print_lines
-    from se_nas.data_settings import DataSettings
     from se_nas.tasks import evaluate as work
-    from se_nas.tasks.train import read_data
-    from se_nas.tasks.train_config import TrainConfig
-    from se_nas.tasks.trained import trained
+    from se_nas.tasks.trained import data_of, trained
 
     if part not in work.PARTS:
         raise unknown("part", part, work.PARTS)
     found = [trained(name) for name in models]
-    config = found[0].config
-    if data is not None:
-        size = image_size
-        told = found[0].model.preprocessing
-        if size is None and told is not None:
-            size = told.image_size
-        given = DataSettings(data, data_dir and expand_home(data_dir), size)
-        images = read_data(TrainConfig("", given, split_seed=split_seed))
-    elif config is None:
-        raise InputError(f"--data is missing: {models[0]!r} does not say what it was trained on")
-    else:
-        known = config.data
-        folder = expand_home(data_dir) if data_dir else known.data_dir
-        size = image_size or known.image_size
-        images = read_data(replace(config, data=replace(known, data_dir=folder, image_size=size)))
+    images = data_of(found[0], models[0], data, data_dir, image_size, split_seed)
     result = work.evaluate([each.model for each in found], images, part=part, flip=flip)
     console = make_console()
     print_lines(console, [f"{', '.join(str(t.model.architecture) for t in found)} on {part} of "

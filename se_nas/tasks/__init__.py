@@ -1,4 +1,4 @@
-"""Tasks with one network: trained by a recipe, verified, evaluated.
+"""Tasks with one network: trained, verified, evaluated, understood.
 
 train_config   ``TrainConfig``: the settings of a training
 train          trainings of one network with several seeds, in a folder that can be taken up
@@ -9,4 +9,7 @@ verify         a card's training made again
 trained        a network with its weights, by a file or a folder
 metrics        metrics of a classifier, with intervals
 evaluate       networks on a data set, and on pictures
+gates          gates on images, and what they vary with
+explain        what SE does in a network, and what each block is worth
+fold           SE that brings nothing, folded into the layers beside it
 """

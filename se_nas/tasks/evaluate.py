@@ -44,7 +44,7 @@ def evaluate(
     for model in models:
         check_fits(model, data)
     told = [
-        probabilities(model, _images(model, data, part), flip=flip, device=device)
+        probabilities(model, images_for(model, data, part), flip=flip, device=device)
         for model in models
     ]
     mean: Floats = np.mean([shares for shares, _ in told], axis=0)
@@ -117,7 +117,8 @@ def check_fits(model: Model, data: Data) -> None:
         )
 
 
-def _images(model: Model, data: Data, part: str) -> Images:
+def images_for(model: Model, data: Data, part: str) -> Images:
+    """Return a part of a data set, not augmented, normalised as a network had it in training."""
     images: Images = getattr(data, part)
     told = model.preprocessing
     if data.is_own or told is None or told.mean is None or told.std is None:

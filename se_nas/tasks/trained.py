@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from se_nas.data import Data
+from se_nas.data_settings import DataSettings
 from se_nas.documents import read_json
 from se_nas.errors import InputError
 from se_nas.files import expand_home
 from se_nas.models.saving import load
 from se_nas.nn.model import Model
 from se_nas.tasks.card import CARD, Card
+from se_nas.tasks.train import read_data
 from se_nas.tasks.train_config import TrainConfig
 
 RESULTS, WINNER = "results.json", "winner.safetensors"
@@ -58,6 +61,36 @@ def trained(name: str) -> Trained:
             f"{CARD} and no {WINNER} in it"
         )
     return Trained(load(path), path)
+
+
+def data_of(
+    found: Trained,
+    name: str,
+    data: str | None = None,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    split_seed: int = 0,
+) -> Data:
+    """Return the images for a network: a data set by name, or those that it was trained on.
+
+    Args:
+        name: what the user calls the network, for an error.
+        image_size: the network's own if not given.
+        split_seed: of the cut of a data set by name.
+
+    Raises:
+        InputError: nobody says which images, or they cannot be read.
+    """
+    folder = data_dir and expand_home(data_dir)
+    if data is not None:
+        told = found.model.preprocessing
+        size = told.image_size if image_size is None and told is not None else image_size
+        return read_data(TrainConfig("", DataSettings(data, folder, size), split_seed=split_seed))
+    if found.config is None:
+        raise InputError(f"--data is missing: {name!r} does not say what it was trained on")
+    known = found.config.data
+    folder, size = folder or known.data_dir, image_size or known.image_size
+    return read_data(replace(found.config, data=replace(known, data_dir=folder, image_size=size)))
 
 
 def _of_winner(results: Path) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""What SE does in a trained network: its gates by class, and what each block is worth.
+"""Explanation of a trained network: its gates by class, and what each SE block is worth.
 
 Figures 6 and 7 of the paper (section 7.2) are the gates of ``collect``; beside them stands what
 the paper does not have: what is lost when a block passes the map as it is, or scales by its mean

@@ -27,7 +27,8 @@ from se_nas.search.study.known_trials import Allows, KnownTrials
 from se_nas.space.space import Space
 
 STARTUP, TRIES = 12, 200
-# Share of what the model leaves over that is taken for a network's own, and not for noise.
+# Least share of what the model leaves over that is taken for a network's own, and not for noise;
+# it is all of it while there are no more trials than ``startup``, which teach a model little.
 OWN = 0.1
 # From the objectives' values, scaled to [0, 1], to what is maximized.
 Wish: TypeAlias = Callable[[Array], Array]
@@ -135,7 +136,8 @@ class AdditiveSampler(BaseSampler):
         surrogate = known.surrogates(running=False)[0]
         rows = known.rows(surrogate.posterior)
         means = surrogate.means(rows)
-        means = means + OWN * (known.first_values - means)
+        own = max(OWN, min(1.0, self.startup / len(means)))
+        means = means + own * (known.first_values - means)
         found = zip(known.numbers, means, surrogate.deviations(rows), strict=True)
         ranked = sorted(found, key=lambda belief: -belief[1])
         return [Belief(number, known.signs[0] * float(m), float(d)) for number, m, d in ranked]
@@ -153,7 +155,7 @@ class AdditiveSampler(BaseSampler):
         if self.space is None and not known.study_space.options:
             return None
         seen = known.seen()
-        if len(known.networks) < self.startup:
+        if known.observed < self.startup or not known.networks:
             found = (at_random(known.draw, rng) for _ in range(TRIES))
             return next((c for c in found if known.key(c) not in seen and known.admits(c)), None)
         generator = np.random.default_rng(rng.getrandbits(64))

@@ -38,6 +38,7 @@ class KnownTrials:
         models: one for each objective, of values to be maximized.
         networks: of the trials that have a value of their last epoch.
         numbers: of those trials.
+        observed: trials that have a value, of their last epoch or of the one they stopped at.
         limit: of memory, as far as costs are known.
     """
 
@@ -46,6 +47,7 @@ class KnownTrials:
         self.models: list[AdditiveModel] = []
         self.networks: list[Candidate[object]] = []
         self.numbers: list[int] = []
+        self.observed = 0
         self.limit = MemoryLimit(3)
         self.study_space = StudySpace()
         self.constraints: dict[str, AdditiveModel] = {}
@@ -208,6 +210,7 @@ class KnownTrials:
                 features = features | {(RUNG, str(max(reported))): 1.0}
         if values is None or not all(map(math.isfinite, values)):
             return
+        self.observed += 1
         for model, sign, value in zip(self.models, self.signs, values, strict=True):
             model.add(features, sign * value)
         if trial.state == TrialState.COMPLETE:

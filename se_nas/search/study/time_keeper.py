@@ -13,6 +13,7 @@ from se_nas.search.study.proposals import Proposals
 
 CONTROLS = 4  # at most
 MOST_FOR_FINALS = 0.5  # share of the time
+LONG = 0.9  # a retraining takes as long as so many of the trials at most
 FEW = 20  # trials, which tell little
 
 
@@ -48,7 +49,7 @@ class TimeKeeper:
         if not self._told and len(self.proposals.seconds) >= self.at_once:
             self._told = True
             self.say(self._plan(trial))
-        return self.left() - trial < self._for_finals(trial)
+        return self.left() - trial < self._for_finals()
 
     def left(self) -> float:
         """Return the seconds that are left."""
@@ -61,16 +62,15 @@ class TimeKeeper:
         Those that are asked for, if there is time; else fewer, with one network at least.
         """
         wanted = self.config.final_runs or (networks + controls) * self.config.final_seeds
-        trial = None if self.config.hours is None else self._trial_seconds()
-        if not trial:
+        if self.config.hours is None or not self.proposals.whole_seconds:
             return networks, self.config.final_runs
-        fit = int(max(self.left(), 0.0) / (trial * self._longer())) * self.at_once
+        fit = int(max(self.left(), 0.0) / self._final_seconds()) * self.at_once
         if fit >= wanted:
             return networks, self.config.final_runs
         return min(networks, max(1, fit - controls)), max(fit, 1 + controls)
 
     def _plan(self, trial: float) -> str:
-        finals = self._for_finals(trial)
+        finals = self._for_finals()
         each = statistics.fmean(self.proposals.seconds)  # with those that were stopped early
         more = int(max(0.0, self.left() - finals) / each) * self.at_once
         planned = min(self.proposals.counts.ended + more, self.proposals.trials)
@@ -80,17 +80,20 @@ class TimeKeeper:
             f"for the finals: {self.config.hours:g} h in all{few}"
         )
 
-    def _for_finals(self, trial: float) -> float:
+    def _for_finals(self) -> float:
         """Return the seconds that the finals take: the best, then the controls."""
         seeds, top = self.config.final_seeds, self.config.top
         waves = sum(-(-count * seeds // self.at_once) for count in (top, CONTROLS))
         if self.config.final_runs is not None:
             waves = -(-self.config.final_runs // self.at_once)
         assert self.config.hours is not None
-        return min(waves * trial * self._longer(), MOST_FOR_FINALS * 3600 * self.config.hours)
+        return min(waves * self._final_seconds(), MOST_FOR_FINALS * 3600 * self.config.hours)
 
-    def _longer(self) -> float:
-        return (self.config.final_epochs or self.config.epochs) / self.config.epochs
+    def _final_seconds(self) -> float:
+        """Return the seconds of a retraining: the best networks are rarely the fastest."""
+        whole = sorted(self.proposals.whole_seconds)
+        longer = (self.config.final_epochs or self.config.epochs) / self.config.epochs
+        return whole[int(LONG * len(whole))] * longer
 
     def _trial_seconds(self) -> float | None:
         """Return the median time of a trial that is trained to its end."""

@@ -78,6 +78,19 @@ def test_slots_finals_of_other_lengths_and_a_number_of_runs_count() -> None:
     assert search.keeper.final_runs(3, 4) == (3, 10)
 
 
+def test_finals_are_as_long_as_the_longer_trials() -> None:
+    search = Search(HOUR)
+    for number in range(20):  # the best are seldom among the fast ones
+        proposal = search.proposals.ask()
+        assert proposal is not None
+        seconds = 120 if number >= 17 else 60
+        outcome = Outcome("complete", {"val_acc": 0.5}, 8, seconds)
+        search.now += seconds
+        search.proposals.tell(proposal, outcome)
+    assert search.keeper.left() == 3600 - 17 * 60 - 3 * 120
+    assert search.keeper.final_runs(3, 4) == (3, 18), "2220 s of 120 s each"
+
+
 def test_without_hours_nothing_ends_and_nothing_is_said() -> None:
     search = Search(SearchConfig(trials=30))
     assert search.run(1e6) == 30

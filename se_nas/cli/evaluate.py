@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home, replace_atomically
@@ -39,6 +40,7 @@ def evaluate(
     from se_nas.tasks import evaluate as work
     from se_nas.tasks.trained import data_of, trained
 
+    check_paths(data=data, data_dir=data_dir, out=out)
     if part not in work.PARTS:
         raise unknown("part", part, work.PARTS)
     found = [trained(name) for name in models]
@@ -67,7 +69,7 @@ def evaluate(
 def predict(
     model: Annotated[str, typer.Argument(help="A model's file, or the folder it is in.")],
     pictures: Annotated[list[str], typer.Argument(help="Picture files.")],
-    top: Annotated[int, typer.Option(min=1, help="Classes of each.")] = 5,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="Classes of each.")] = 5,
     version: Version = False,
 ) -> None:
     """Print the likeliest classes of pictures."""

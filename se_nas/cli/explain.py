@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.files import expand_home
 
@@ -32,6 +33,7 @@ def explain(
     from se_nas.console import make_console, print_line
     from se_nas.tasks import explain as work
 
+    check_paths(data=data, data_dir=data_dir, out=out)
     if out is not None:
         work.check_plotly()
     found, images = _read(model, data, data_dir)
@@ -74,8 +76,10 @@ def fold(
     """Fold SE that brings nothing into the layers beside it; write the network with less of it."""
     from se_nas.console import make_console, print_line
     from se_nas.models.saving import save
-    from se_nas.tasks.fold import fold_se
+    from se_nas.tasks.fold import check_budget, fold_se
 
+    check_paths(data=data, data_dir=data_dir, out=out)
+    check_budget(budget)
     found, images = _read(model, data, data_dir)
     told = fold_se(found.model, images, budget)
     console = make_console()

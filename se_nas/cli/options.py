@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Optional
 
 import typer
 from typer.core import TyperCommand
 
-from se_nas.settings import PANELS, Setting, settings_of
+from se_nas.errors import InputError
+from se_nas.files import expand_home
+from se_nas.settings import LONGEST_TEXT, PANELS, Setting, settings_of
+from se_nas.texts import written
 
 
 class PanelCommand(TyperCommand):
@@ -46,6 +50,24 @@ def named_options(context: typer.Context) -> list[str]:
     """Return the options that the user wrote."""
     source = context.get_parameter_source
     return [name for name in context.params if getattr(source(name), "name", "") == "COMMANDLINE"]
+
+
+def check_paths(**given: str | None) -> None:
+    """Refuse paths that cannot be meant, by the names of their options, before anything is read.
+
+    Raises:
+        InputError: one is empty, too long, or a folder to read that is not there.
+    """
+    for name, path in given.items():
+        if path is None:
+            continue
+        if not 0 < len(path) <= LONGEST_TEXT or "\0" in path:
+            raise InputError(
+                f"{name} is {written(path)}; give a path of 1 to {LONGEST_TEXT} characters, "
+                "without NUL, or leave it out"
+            )
+        if name == "data_dir" and not os.path.isdir(expand_home(path)):
+            raise InputError(f"data_dir {written(path)} is not a folder")
 
 
 def options(kind: type[Any]) -> Iterator[inspect.Parameter]:

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from se_nas.cli.options import add_settings, named_options
+from se_nas.cli.options import add_settings, check_paths, named_options
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
 from se_nas.files import expand_home
 from se_nas.settings import with_options
 from se_nas.tasks.train_config import TrainConfig
+from se_nas.values import whole
 
 
 def train(
@@ -43,6 +44,7 @@ def train(
     if resume is not None:
         if model is not None or set(given) - {"out"}:
             raise InputError("--resume goes on with the settings of the run: give nothing else")
+        check_paths(resume=resume)
         folder = Path(expand_home(resume))
         folder = folder if folder.is_dir() else Path(given.get("out", "runs")) / resume
     elif model is None:
@@ -83,6 +85,9 @@ def verify(
     from se_nas.console import make_console, print_line
     from se_nas.tasks.verify import verify as again
 
+    check_paths(data_dir=data_dir)
+    if seed is not None:
+        seed = whole("seed", seed, 0, 2**32 - 1)
     console = make_console()
     found = again(
         Path(expand_home(card)),

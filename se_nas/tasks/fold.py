@@ -24,6 +24,7 @@ from se_nas.nn.neighbours import neighbours
 from se_nas.tasks.evaluate import evaluate, images_for
 from se_nas.tasks.gates import collect, replaced
 from se_nas.tasks.metrics import Evaluation, Floats
+from se_nas.texts import written
 from se_nas.training.evaluation import default_device
 from se_nas.values import is_number
 
@@ -65,8 +66,7 @@ def fold_se(
     Raises:
         InputError: the budget is no number of at least 0, or the network does not fit the data.
     """
-    if not is_number(budget) or budget < 0:
-        raise InputError(f"budget is {budget!r}; give points of accuracy, 0 or more")
+    check_budget(budget)
     device = default_device() if device is None else torch.device(device)
     before = evaluate([model], data, part="val", device=device)
     means = {g.block: g.mean for g in collect(model, images_for(model, data, "train"), device)}
@@ -98,6 +98,12 @@ def fold_se(
         evaluate([model], data, device=device),
         evaluate([folded], data, device=device),
     )
+
+
+def check_budget(budget: float) -> None:
+    """Raise an ``InputError`` if a budget is no number of points of accuracy."""
+    if not is_number(budget) or budget < 0:
+        raise InputError(f"budget is {written(budget)}; give points of accuracy, 0 or more")
 
 
 def by_stage(model: Model, names: Mapping[str, object]) -> dict[int, list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -31,10 +32,12 @@ from se_nas.models.saving import save
 from se_nas.models.weights import load_weights
 from se_nas.models.weights_source import weights_from
 from se_nas.provenance import versions
+from se_nas.settings import TORCHVISION
 from se_nas.tasks.card import CARD, Card, Run, hardware
 from se_nas.tasks.checkpoint import read_checkpoint, write_checkpoint
 from se_nas.tasks.statistics import summary
 from se_nas.tasks.train_config import TrainConfig
+from se_nas.texts import written
 from se_nas.training.evaluation import default_device
 from se_nas.training.train import EpochMetrics, NonFiniteLoss, Training
 
@@ -191,6 +194,9 @@ def _run(
 
 def _started(config: TrainConfig, architecture: Architecture, data: Data, seed: int) -> Training:
     """Return a training that has not begun, from the weights to start from."""
+    init = config.init or TORCHVISION
+    if not init.startswith(TORCHVISION) and not os.path.isfile(init):
+        raise InputError(f"init {written(init)}: there is no such file")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     training = Training(

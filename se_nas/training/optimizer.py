@@ -12,7 +12,7 @@ from se_nas.training.recipes import Recipe
 
 
 def learning_rate(recipe: Recipe, epochs_done: float, epochs: int) -> float:
-    """Return the learning rate: linear warm-up, then half a cosine down to 0.
+    """Return the learning rate: linear warm-up, then half a cosine down to 0, or steps.
 
     >>> [round(learning_rate(Recipe(warmup_epochs=1), e, 4), 3) for e in (0.5, 1, 2.5, 4)]
     [0.05, 0.1, 0.05, 0.0]
@@ -20,6 +20,10 @@ def learning_rate(recipe: Recipe, epochs_done: float, epochs: int) -> float:
     warmup = min(recipe.warmup_epochs, epochs / 2)
     if epochs_done < warmup:
         return recipe.learning_rate * epochs_done / warmup
+    if recipe.schedule == "steps":
+        # A step's rate is asked for at its end: the step that ends with a drop comes before it.
+        past = sum(epochs_done > drop * epochs + 1e-9 * epochs for drop in recipe.drops)
+        return float(recipe.learning_rate * recipe.drop_factor**past)
     share = (epochs_done - warmup) / (epochs - warmup)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
@@ -33,7 +37,9 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     ]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.learning_rate)
-    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True)
+    return torch.optim.SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov
+    )
 
 
 def freeze_norms(model: nn.Module) -> None:

@@ -35,7 +35,7 @@ NUMBER = {
 }
 TEXT = {"empty": "", "long": LONG, "control": CONTROL}
 # Options for which 0 means something.
-ZERO = {"gpus", "seed", "latency_warm_up", "latency_held_out"}
+ZERO = {"gpus", "seed", "split_seed", "budget", "latency_warm_up", "latency_held_out"}
 # A folder of any name can be made.
 ANY_NAME = {("out", "control"), ("latency_cache", "control")}
 # Options that are looked at where another one says so.
@@ -50,6 +50,12 @@ BASES = {
     "materialize": ["se_resnet8_small_r4", "--summary"],
     "replay": ["nowhere"],
     "clean": [],
+    "train": ["se_resnet8_small_r4", "--device", "cpu"],
+    "verify": ["nowhere"],
+    "evaluate": ["good.safetensors", "--data", "digits"],
+    "predict": ["good.safetensors", "picture.png"],
+    "explain": ["good.safetensors", "--data", "digits"],
+    "fold": ["good.safetensors", "--data", "digits", "--out", "folded.safetensors"],
 }
 
 

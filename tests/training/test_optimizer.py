@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from se_nas.training.optimizer import amp_dtype, learning_rate, make_optimizer
-from se_nas.training.recipes import Recipe
+from se_nas.training.recipes import RECIPES, Recipe
 
 
 def test_learning_rate_warms_up_to_its_highest_and_falls_to_0() -> None:
@@ -20,6 +20,28 @@ def test_learning_rate_warms_up_to_its_highest_and_falls_to_0() -> None:
     assert rates[6] == pytest.approx(0.2)
     assert rates[10] == pytest.approx(0)
     assert learning_rate(recipe, 1, 2) == 0.4, "a warm-up has at most half of the budget"
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "corners"),
+    [
+        # after so many epochs: the rate of the step that ends there, and of the next one
+        ("senet", 100, {1: (0.6, 0.6), 30: (0.6, 0.06), 60: (0.06, 0.006), 90: (6e-3, 6e-4)}),
+        ("senet", 10, {3: (0.6, 0.06), 6: (0.06, 0.006), 9: (0.006, 0.0006)}),
+        ("senet_ablation", 270, {125: (0.1, 0.01), 200: (0.01, 1e-3), 250: (1e-3, 1e-4)}),
+        ("cifar_resnet", 164, {1: (0.1, 0.1), 81: (0.1, 0.01), 122: (0.01, 0.001)}),
+        ("cifar_wrn", 200, {60: (0.1, 0.02), 120: (0.02, 0.004), 160: (0.004, 0.0008)}),
+        ("cifar_shake_shake", 1800, {900: (0.1, 0.1), 600: (0.15, 0.15), 1200: (0.05, 0.05)}),
+        ("cifar_shake_even", 1800, {900: (0.0125, 0.0125)}),
+    ],
+)
+def test_rates_at_the_corners_are_those_worked_out_by_hand(
+    name: str, epochs: int, corners: dict[int, tuple[float, float]]
+) -> None:
+    for epoch, (before, after) in corners.items():
+        for step, wanted in ((0, before), (1, after)):
+            rate = learning_rate(RECIPES[name], epoch + step / 5000, epochs)
+            assert rate == pytest.approx(wanted, rel=2e-3), (epoch, step)
 
 
 def test_every_parameter_has_one_group() -> None:

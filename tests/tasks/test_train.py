@@ -244,6 +244,7 @@ def test_a_folder_is_not_written_over_nor_used_twice(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is there already: go on with --resume"):
         train(CONFIG, tmp_path / "run")
     train(replace(CONFIG, seeds=1, epochs=1), tmp_path / "other")
+    (tmp_path / "other" / "card.json").unlink()
     settings = tmp_path / "other" / "settings.json"
     told = json.loads(settings.read_text())
     settings.write_text(json.dumps(told | {"data": "pixels:0"}))

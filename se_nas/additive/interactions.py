@@ -25,7 +25,7 @@ Function: TypeAlias = Callable[[Array], Array]  # of amounts, a row for each net
 NEWEST, LEAST = 400, 24
 # Lengths, in median distances, and amounts, in variances of the noise.
 LENGTHS, AMOUNTS = (0.25, 0.5, 1.0, 2.0), (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-GAIN = 2.0  # of the log likelihood, for g to be believed in
+GAIN = 1.0  # of the log likelihood, for g to be believed in
 WAVES = 256  # cosines of a draw
 
 

@@ -35,6 +35,7 @@ def test_the_examples_of_what_the_benchmarks_share_are_so(name: str) -> None:
         (["search_quality.py", "run", "--problems", "se_bench_whole", "--methods", "tpe",
           "without-climbing", "--trials", "20", "--repeats", "1", "--out", "."],
           "without-climbing (1) 20:"),
+        (["quality_racing.py", "--repeats", "20"], "raced"),
         (["se_bench_table.py", "figures"], "| median: `"),
     ],
 )  # fmt: skip

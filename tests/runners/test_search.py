@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ import se_nas
 from se_nas import Architecture, Space
 from se_nas.cost.network_cost import cost
 from se_nas.space.space_files import load_space
-from se_nas.training.recipes import RECIPES
+from se_nas.training.recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ["--gpus", "0", "--final-seeds", "2", "--top", "2"]
@@ -103,7 +102,7 @@ def test_the_run_directory_is_complete(searched: tuple[Path, str, set[str]]) -> 
     versions = json.loads((run / "versions.json").read_text())
     assert space.name == "digits_se"
     assert (settings["trials"], settings["epochs"], settings["seed"]) == (6, 4, 0)
-    assert settings["recipe"] == asdict(RECIPES["search"])
+    assert Recipe.from_dict(settings["recipe"]) == RECIPES["search"]
     assert not (run / "tune").exists()
     assert versions["ray"].startswith("2.")
     assert list((run / "errors").iterdir()) == []

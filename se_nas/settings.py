@@ -10,6 +10,7 @@ Sampling(trials=30)
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import reduce
@@ -26,6 +27,7 @@ KEY, GROUP = "se_nas.setting", "se_nas.group"
 PANELS = ("space and sampling", "data", "training", "resources", "latency", "results")
 OnResume = Literal["fixed", "may change", "apart"]
 TORCHVISION = "torchvision:"
+RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 LONGEST_TEXT = 4000  # of a path: what Linux takes
 WORDS = {
     bool: "true or false",
@@ -219,6 +221,15 @@ def absolute_path(path: str) -> str:
 def absolute_if_python(name: str) -> str:
     """Return the absolute path of a Python file, and any other name as it is."""
     return absolute_path(name) if name.endswith(".py") else name
+
+
+def check_run_name(name: str | None) -> None:
+    """Raise an ``InputError`` if a run cannot be called so."""
+    if name is not None and not re.fullmatch(RUN_NAME, name):
+        raise InputError(
+            f"name is {name!r}; a run's name is no path: use letters, digits, . _ and -, "
+            "200 at most, and give the folder with `out`"
+        )
 
 
 def absolute_unless_torchvision(weights: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -11,12 +10,11 @@ from se_nas.checked_settings import CheckedSettings
 from se_nas.data_settings import DataSettings
 from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
-from se_nas.settings import absolute_unless_torchvision, group, setting
+from se_nas.settings import absolute_unless_torchvision, check_run_name, group, setting
 from se_nas.training.recipes import EPOCHS, RECIPES, Recipe
 from se_nas.values import whole
 
 DEVICES = ("auto", "cpu", "cuda")
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,7 @@ class TrainConfig(CheckedSettings):
             raise unknown("device", self.device, DEVICES)
         if self.new_head and self.init is None:
             raise InputError("new_head is for weights to start from: give init too")
-        if self.name is not None and not re.fullmatch(NAME, self.name):
-            raise InputError(
-                f"name is {self.name!r}; a run's name is no path: use letters, digits, . _ and -, "
-                "200 at most, and give the folder with `out`"
-            )
+        check_run_name(self.name)
 
     @property
     def budget(self) -> int:

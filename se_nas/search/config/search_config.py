@@ -18,6 +18,7 @@ from se_nas.settings import (
     absolute_path,
     absolute_unless_torchvision,
     by_option,
+    check_run_name,
     group,
     setting,
     with_options,
@@ -27,7 +28,6 @@ from se_nas.training.recipes import RECIPES, Recipe
 from se_nas.values import whole
 
 T = TypeVar("T")
-RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 TRIALS_IN_TIME = 100_000  # no limit, where hours are one
 MOST_HOURS = 8_760  # a year
 SAMPLERS = ("additive", "tpe", "random", "nsga2", "grid")
@@ -214,11 +214,7 @@ class SearchConfig(CheckedSettings):
             )
         if self.sampler not in SAMPLERS and not re.search("[.:]", self.sampler):
             raise unknown("sampler", self.sampler, SAMPLERS)
-        if self.name is not None and not re.fullmatch(RUN_NAME, self.name):
-            raise InputError(
-                f"name is {self.name!r}; a run's name is no path: use letters, digits, . _ and -, "
-                "200 at most, and give the folder with `out`"
-            )
+        check_run_name(self.name)
 
     def _read_whole(self, name: str, least: int, most: int | None = None) -> None:
         object.__setattr__(self, name, whole(name, getattr(self, name), least, most))

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import re
 import shutil
 import socket
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from se_nas.tasks.checkpoint import DAMAGE
 
 # Saving may take this share of the time: an epoch that is shorter than that goes without.
 SHARE = 0.05
@@ -57,7 +57,7 @@ def load(file: Path) -> Any:
     """Return the last state saved; None without one, or if it cannot be read."""
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
+    except DAMAGE:
         return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
@@ -94,3 +96,19 @@ def test_of_very_many_trials_a_part_over_the_whole_search_counts() -> None:
     assert found.trials == MOST + 200
     estimate = found.of(*turned_on(1))
     assert estimate.low < 1 < estimate.high
+
+
+def test_a_large_worth_of_a_trunk_is_not_shrunk_by_se_that_is_worth_nothing() -> None:
+    wide, narrow = {("resnet width", "16"): 1.0}, {("resnet width", "8"): 1.0}
+    covered = 0
+    for seed in range(20):
+        rng = random.Random(seed)
+        networks, values = [], []
+        for number in range(100):  # few narrow ones, as a search trains them
+            of_se = {("gate by stage", f"{i} {rng.choice('abc')}"): 1.0 for i in range(12)}
+            is_narrow = number % 20 == 0
+            networks.append({**(narrow if is_narrow else wide), **of_se})
+            values.append(-2.5 * is_narrow + rng.gauss(0, 0.7))
+        found = Contrasts(networks, values).of([narrow, wide], [1.0, -1.0])
+        covered += found.low <= -2.5 <= found.high
+    assert covered >= 17

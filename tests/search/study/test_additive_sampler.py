@@ -229,3 +229,15 @@ def test_several_objectives_give_a_front() -> None:
     assert found > 0.96 * area(list(map(both, admitted)))
     drawn = random.Random(0).sample(admitted, 60)
     assert found > 1.05 * area(list(map(both, drawn)))
+
+
+def test_while_little_is_known_what_was_seen_is_believed() -> None:
+    for seed in range(5):
+        sampler = AdditiveSampler(SPACE, price, seed=seed)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        rng = random.Random(seed)
+        for _ in range(10):
+            trial = study.ask()
+            SPACE.suggest(trial)
+            study.tell(trial, rng.gauss(0, 1))
+        assert sampler.ranking(study)[0].number == study.best_trial.number

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -29,10 +30,10 @@ class Candidate(Generic[T]):
     options: dict[str, tuple[Any, ...]]
     value: T
 
-    @property
+    @cached_property
     def key(self) -> frozenset[tuple[str, str]]:
         """Equal for the same decisions; 1, 1.0 and True are three."""
-        return frozenset((path, repr(label)) for path, label in self.decisions.items())
+        return frozenset(zip(self.decisions, map(repr, self.decisions.values()), strict=True))
 
 
 def drawn(draw: Draw[T], choose: Callable[[str, tuple[Any, ...]], Any]) -> Candidate[T]:
@@ -41,8 +42,9 @@ def drawn(draw: Draw[T], choose: Callable[[str, tuple[Any, ...]], Any]) -> Candi
     met: dict[str, tuple[Any, ...]] = {}
 
     def ask(path: str, options: tuple[Any, ...]) -> Any:
-        decisions[path], met[path] = choose(path, options), options
-        return decisions[path]
+        decisions[path] = label = choose(path, options)
+        met[path] = options
+        return label
 
     return Candidate(decisions, met, draw(ask))
 
@@ -65,11 +67,14 @@ def mutant(
     count = min(rng.randint(1, changes), len(open_paths))
     changed = set(rng.sample(open_paths, count))
 
+    known = parent.decisions
+
     def choose(path: str, options: tuple[Any, ...]) -> Any:
-        known = path in parent.decisions and parent.decisions[path] in options
-        if path in changed and known:
-            return rng.choice([option for option in options if option != parent.decisions[path]])
-        return parent.decisions[path] if known else rng.choice(options)
+        if path not in known or known[path] not in options:
+            return rng.choice(options)
+        if path in changed:
+            return rng.choice([option for option in options if option != known[path]])
+        return known[path]
 
     return drawn(draw, choose)
 

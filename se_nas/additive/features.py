@@ -39,10 +39,13 @@ def of_architecture(architecture: Architecture) -> dict[Feature, float]:
     >>> [feature for feature in found if feature[0].startswith("se")]
     [('se', ''), ('se by stage', 'resnet stage 3')]
     """
-    found = dict(_of_trunk(architecture.trunk))
-    for number, se in architecture.stages.items():
+    trunk = architecture.trunk
+    found = dict(_of_trunk(trunk))
+    for number, se in zip(trunk.stages, architecture.se, strict=True):
         if se is not None:
-            for feature, amount in _of_stage(architecture.trunk, number, se).items():
+            alone, shared = _of_stage(trunk, number, se)
+            found.update(alone)
+            for feature, amount in shared:
                 found[feature] = found.get(feature, 0.0) + amount
     return found
 
@@ -59,11 +62,14 @@ def _of_trunk(trunk: Trunk) -> dict[Feature, float]:
 
 
 @lru_cache(maxsize=32768)
-def _of_stage(trunk: Trunk, number: int, se: SE) -> dict[Feature, float]:
+def _of_stage(
+    trunk: Trunk, number: int, se: SE
+) -> tuple[dict[Feature, float], tuple[tuple[Feature, float], ...]]:
+    """Return a stage's own features, and those that add up over stages."""
     stage = f"{trunk.family} stage {number}"
     blocks = list(_se_blocks(stage_layers(trunk, number, se)))
     if not blocks:
-        return {}
+        return {}, ()
     ratio = sum(math.log2(b.channels / b.squeeze_width) for b in blocks) / len(blocks)
     found: dict[Feature, float] = {("se", ""): 1.0, ("se by stage", stage): 1.0}
     found["ratio", ""] = found["ratio by stage", stage] = ratio - USUAL_RATIO
@@ -72,7 +78,8 @@ def _of_stage(trunk: Trunk, number: int, se: SE) -> dict[Feature, float]:
     for field in _KINDS:
         value = str(getattr(se, field))
         found[field, value] = found[f"{field} by stage", f"{stage} {value}"] = 1.0
-    return found
+    alone = {feature: amount for feature, amount in found.items() if "by stage" in feature[0]}
+    return alone, tuple(pair for pair in found.items() if pair[0] not in alone)
 
 
 def is_of_se(feature: Feature) -> bool:

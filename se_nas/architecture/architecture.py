@@ -22,6 +22,8 @@ from se_nas.trunks import Trunk
 from se_nas.trunks.base import check_placement
 from se_nas.values import among
 
+PLAIN = "an Architecture holds plain values; put templates into a Space"
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -49,17 +51,19 @@ class Architecture:
             trunk = trunks.named()[trunk]
         if not among(getattr(trunk, "family", None), trunks.families()):
             raise InputError(f"trunk is {written(trunk)}; give a trunk or its name")
-        if dsl.is_template(trunk) or dsl.is_template(se):
-            raise InputError("an Architecture holds plain values; put templates into a Space")
+        if _is_open(trunk) or isinstance(se, (dsl.Choice, dsl.PerStage)):
+            raise InputError(PLAIN)
         stages = tuple(se) if isinstance(se, (tuple, list)) else (se,) * len(trunk.stages)
         if len(stages) != len(trunk.stages):
             raise InputError(
                 f"se has {len(stages)} entries; the trunk has stages {list(trunk.stages)}"
             )
         for number, stage in zip(trunk.stages, stages, strict=True):
+            if isinstance(stage, (dsl.Choice, dsl.PerStage)):
+                raise InputError(PLAIN)
             if not (stage is None or isinstance(stage, SE)):
                 raise InputError(f"se of stage {number} is {written(stage)}; give SE(...) or None")
-            check_placement(trunk, number, stage)
+            _check_stage(trunk, number, stage)
         object.__setattr__(self, "trunk", trunk)
         object.__setattr__(self, "se", stages)
 
@@ -155,6 +159,19 @@ class Network:
     stem: Chain
     stages: tuple[tuple[str, Chain], ...]
     head: Chain
+
+
+@lru_cache(maxsize=1024)
+def _is_open(trunk: Trunk) -> bool:
+    return dsl.is_template(trunk)
+
+
+@lru_cache(maxsize=8192)
+def _check_stage(trunk: Trunk, number: int, se: SE | None) -> None:
+    """Raise an ``InputError`` if the stage cannot have it. Cached as a search asks it so often."""
+    if dsl.is_template(se):
+        raise InputError(PLAIN)
+    check_placement(trunk, number, se)
 
 
 @lru_cache(maxsize=8192)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from se_nas.architecture import names
@@ -23,6 +24,7 @@ Label: TypeAlias = str | int | float | bool
 Ask: TypeAlias = Callable[[str, tuple[Label, ...]], Label]
 Decisions: TypeAlias = dict[str, Label]
 Drawing: TypeAlias = Callable[[Ask], Any]
+KEPT = 4096  # values of one template that are kept
 
 
 def labels(choice: Choice) -> tuple[Label, ...]:
@@ -52,7 +54,13 @@ def drawing(template: Any, path: str) -> Drawing:
         field.name: drawing(getattr(template, field.name), f"{path}.{field.name}")
         for field in _open(template)
     }
-    return lambda ask: replace(template, **{name: part(ask) for name, part in parts.items()})
+
+    # Few values are drawn again and again, and each is checked when it is made.
+    @lru_cache(maxsize=KEPT, typed=True)
+    def made(*drawn: Any) -> Any:
+        return replace(template, **dict(zip(parts, drawn, strict=True)))
+
+    return lambda ask: made(*[part(ask) for part in parts.values()])
 
 
 def drawing_se(template: Any, stages: tuple[int, ...], path: str) -> Drawing:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from se_bench import EPOCHS, Setup, images
+from se_bench import EPOCHS, TRAIN, VAL, Setup, images
 from se_bench_table import kendall
 
 from se_nas import Architecture
@@ -56,9 +56,11 @@ def main() -> None:
     parser.add_argument("--data-dir", default="/usr/share/datasets/fashion-mnist")
     parser.add_argument("--networks", type=int, default=60)
     parser.add_argument("--lengths", nargs="*", type=int, default=LENGTHS)
+    parser.add_argument("--train", type=int, default=TRAIN, help="images to train on")
+    parser.add_argument("--val", type=int, default=VAL)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    setup, bench = Setup(given.data_dir), load()
+    setup, bench = Setup(given.data_dir, train=given.train, val=given.val), load()
     chosen = random.Random(0).sample(list(bench), given.networks)
     test = [network.test_acc for network in chosen]
     trunks = {network.architecture.trunk for network in chosen}

@@ -78,6 +78,7 @@ def architecture(config: dict[str, Any]) -> Architecture:
 def stock(data_dir: str, minutes: float, seed: int, out: str) -> tuple[str, int]:
     """Search with Ray Tune; return as ``ours``."""
     prepare_stock()
+    images = dict(IMAGES)
     import ray
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
@@ -87,7 +88,7 @@ def stock(data_dir: str, minutes: float, seed: int, out: str) -> tuple[str, int]
         import torch
 
         torch.set_num_threads(1)
-        training = start(data_dir, str(architecture(config)), seed)
+        training = start(data_dir, str(architecture(config)), seed, images)
         while not training.finished:
             tune.report({"val_acc": training.epoch().val_acc})
 
@@ -124,7 +125,7 @@ def stock(data_dir: str, minutes: float, seed: int, out: str) -> tuple[str, int]
     return str(architecture(best.config)), len(told)
 
 
-def start(data_dir: str, name: str, seed: int) -> Any:
+def start(data_dir: str, name: str, seed: int, images: dict[str, Any]) -> Any:
     """Return a training that has not begun."""
     from dataclasses import replace
 
@@ -133,16 +134,16 @@ def start(data_dir: str, name: str, seed: int) -> Any:
     from se_nas.training.train import Training
 
     recipe = replace(RECIPES["search"], batch_size=BATCH)
-    data = load("fashion_mnist", data_dir, **IMAGES)
+    data = load("fashion_mnist", data_dir, **images)
     return Training(name, data, recipe, epochs=EPOCHS, seed=seed, workers=0)
 
 
-def test(data_dir: str, name: str, seed: int) -> float:
+def test(data_dir: str, name: str, seed: int, images: dict[str, Any]) -> float:
     """Train a network with a fresh seed; return its accuracy in the test."""
     import torch
 
     torch.set_num_threads(1)
-    training = start(data_dir, name, seed)
+    training = start(data_dir, name, seed, images)
     while not training.finished:
         training.epoch()
     return float(training.test().accuracy)
@@ -171,13 +172,17 @@ def run(given: argparse.Namespace) -> None:
             if any((row["arm"], row["seed"]) == (arm, seed) for row in rows):
                 continue
             command = [sys.executable, __file__, "run", "--child", arm, "--seed", str(seed),
-                       "--minutes", str(given.minutes), "--data-dir", given.data_dir]  # fmt: skip
+                       "--minutes", str(given.minutes), "--data-dir", given.data_dir,
+                       "--train", str(given.train), "--val", str(given.val)]  # fmt: skip
             log = (given.out / f"{arm}{seed}.log").open("w")
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=log)
             row = json.loads(done.stdout.decode().strip().splitlines()[-1])
             print(row, flush=True)
             with ProcessPoolExecutor(SLOTS, mp_context=get_context("spawn")) as pool:
-                jobs = [pool.submit(test, given.data_dir, row["winner"], s) for s in FRESH]
+                jobs = [
+                    pool.submit(test, given.data_dir, row["winner"], fresh, IMAGES)
+                    for fresh in FRESH
+                ]
                 row["test_accs"] = [job.result() for job in jobs]
             with path.open("a") as file:
                 file.write(json.dumps(row | {"machine": machine()}) + "\n")
@@ -219,9 +224,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("live"))
     parser.add_argument("--minutes", type=float, default=8.0, help="of each search")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--train", type=int, default=IMAGES["limit_train"])
+    parser.add_argument("--val", type=int, default=IMAGES["val_images"])
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--child", choices=ARMS, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    IMAGES.update(limit_train=given.train, val_images=given.val)
     if given.child:
         print(json.dumps(child(given.child, given)))
     elif given.command == "run":

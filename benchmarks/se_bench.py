@@ -59,8 +59,9 @@ def one(setup: Setup, name: str, seed: int) -> dict[str, Any]:
     """Train one network with one seed; return a row."""
     from dataclasses import replace
 
+    from se_nas.training.epoch import NonFiniteLoss
     from se_nas.training.recipes import RECIPES
-    from se_nas.training.train import NonFiniteLoss, Training
+    from se_nas.training.train import Training
 
     recipe = replace(RECIPES["search"], batch_size=setup.batch)
     training = Training(name, images(setup), recipe, epochs=setup.epochs, seed=seed, workers=0)

@@ -9,6 +9,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from made_data import write_fashion
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -37,6 +38,15 @@ def test_the_examples_of_what_the_benchmarks_share_are_so(name: str) -> None:
           "without-climbing (1) 20:"),
         (["quality_racing.py", "--repeats", "20"], "raced"),
         (["se_bench_table.py", "figures"], "| median: `"),
+        (["cost_rate.py", "--architectures", "50", "--built", "1"], "mobile_se"),
+        (["se_overhead.py", "--repeats", "1", "--size", "32"], "bar 1."),
+        (["startup.py"], "import se_nas"),
+        (["latency_table.py", "--spaces", "mobile_se", "--size", "32", "--held-out", "3",
+          "--networks", "4", "--repeats", "1", "--sweeps", "1"], "held-out networks: 3"),
+        (["search_overhead.py", "--trials", "6", "--repeats", "1", "--arms", "ours",
+          "stock, actors reused"], "stock, actors reused"),
+        (["search_utilisation.py", "--slots", "2", "--trials", "4"], "stock, actors reused"),
+        (["search_statistics.py", "--trials", "120", "--slots", "2", "--seeds", "1"], "stock"),
     ],
 )  # fmt: skip
 def test_a_small_run_of_a_benchmark_reports(
@@ -61,3 +71,26 @@ def test_searches_of_se_bench_that_stop_trials_are_replayed(tmp_path: Path) -> N
     done = subprocess.run(script, check=True, timeout=280, capture_output=True, text=True)
     assert "se_bench, 8 workers" in done.stdout
     assert "compute to the last median regret of stock" in done.stdout
+
+
+def test_trials_from_a_trained_trunk_are_ranked(tmp_path: Path) -> None:
+    write_fashion(tmp_path / "images")
+    script = [sys.executable, str(BENCHMARKS / "init_rank.py"), "--data-dir", "images"]
+    sizes = ["--networks", "4", "--lengths", "1", "--train", "60", "--val", "20"]
+    done = subprocess.run(
+        [*script, *sizes], cwd=tmp_path, check=True, timeout=280, capture_output=True, text=True
+    )
+    assert "epochs  from the trained trunk" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("     1  ")
+
+
+@pytest.mark.slow
+def test_real_searches_are_compared(tmp_path: Path) -> None:
+    write_fashion(tmp_path / "images")
+    script = [sys.executable, str(BENCHMARKS / "live_comparison.py"), "run"]
+    sizes = ["--minutes", "1", "--repeats", "1", "--train", "60", "--val", "20"]
+    done = subprocess.run(
+        [*script, "--data-dir", str(tmp_path / "images"), "--out", str(tmp_path), *sizes],
+        cwd=tmp_path, check=True, timeout=600, capture_output=True, text=True,
+    )  # fmt: skip
+    assert [line.split(" | ")[0] for line in done.stdout.splitlines()[-2:]] == ["| ours", "| stock"]

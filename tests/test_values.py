@@ -20,7 +20,7 @@ from se_nas.latency.settings import LatencySettings
 from se_nas.search.config import SearchConfig
 from se_nas.space import trunk
 from se_nas.space.objectives import Constraint, Objective
-from se_nas.training.recipes import Recipe
+from se_nas.training.recipe import Recipe
 from se_nas.values import as_python, is_number, whole
 
 SMALL = "resnet8_small"

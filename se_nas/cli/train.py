@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from se_nas.errors import InputError
 from se_nas.files import expand_home
 from se_nas.settings import with_options
 from se_nas.tasks.train_config import TrainConfig
+from se_nas.training.recipe import scaled
+from se_nas.training.recipes import RECIPES
 from se_nas.values import whole
 
 
@@ -51,6 +54,14 @@ def train(
         raise InputError("MODEL is missing: give a model such as se_resnet18_r16, or --resume RUN")
     else:
         config = with_options(_config(model), given)
+        if "batch_size" in given and "learning_rate" not in given:
+            meant = RECIPES.get(given.get("recipe", ""), TrainConfig().recipe)
+            config = replace(config, recipe=scaled(meant, config.recipe.batch_size))
+            say(
+                f"learning rate {config.recipe.learning_rate:g} for a batch of "
+                f"{config.recipe.batch_size}: the recipe's {meant.learning_rate:g} is for "
+                f"{meant.batch_size} (--learning-rate sets it)"
+            )
         folder = work.new_folder(config)
     try:
         with raise_on_signal():

@@ -10,6 +10,7 @@ data_set         a data set as a value
 content_hash     a hash of what is in one
 preprocessing    how a picture becomes an input, as a value
 images           images by index, in RAM or in files
+augmentation     what else is done to training images
 pictures         picture files of all kinds, as RGB
 folders          folders of classes, without litter
 picture_check    a look at every picture

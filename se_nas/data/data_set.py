@@ -6,9 +6,17 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from se_nas.data.augmentation import Augmentation
 from se_nas.data.dataset_images import DatasetImages
-from se_nas.data.images import FolderImages, Statistics, StoredImages, resized_side
+from se_nas.data.images import (
+    NOTHING_MORE,
+    FolderImages,
+    Statistics,
+    StoredImages,
+    resized_side,
+)
 from se_nas.data.preprocessing import Preprocessing
+from se_nas.errors import InputError
 from se_nas.values import whole
 
 Images = StoredImages | DatasetImages
@@ -88,6 +96,21 @@ class Data(ImageShape):
     def is_own(self) -> bool:
         """Whether images are as the user's own data set gives them, not normalised by us."""
         return isinstance(self.train, DatasetImages)
+
+    def augmented(self, more: Augmentation) -> Images:
+        """Return the training images with more augmentation than the data set's own.
+
+        Raises:
+            InputError: the images are the user's own, which are as they are.
+        """
+        if more == NOTHING_MORE:
+            return self.train
+        if isinstance(self.train, DatasetImages):
+            raise InputError(
+                f"{self.name} is a data set of your own, whose images are as it gives them: put "
+                "rand_augment, cutout and erasing into its own transform, and give a recipe without"
+            )
+        return self.train.prepared(self.statistics, augment=True, more=more)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -18,8 +18,10 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
+from se_nas.data.augmentation import Augmentation
 from se_nas.data.pictures import open_picture
 
+NOTHING_MORE = Augmentation()
 Batch = tuple[Tensor, Tensor]
 
 
@@ -122,10 +124,13 @@ class RamImages(Dataset[Batch]):
             deviations.append(max(float((share * (grey - mean) ** 2).sum().sqrt()), 1 / 255))
         return Statistics(tuple(means), tuple(deviations))
 
-    def prepared(self, statistics: Statistics, augment: bool) -> RamImages:
+    def prepared(
+        self, statistics: Statistics, augment: bool, more: Augmentation = NOTHING_MORE
+    ) -> RamImages:
         """Return the same images, given out normalised and, to train on, augmented."""
         crop = [CropAndFlip(self.padding)] if augment and self.padding else []
-        return replace(self, transform=v2.Compose([*crop, *normalise(statistics)]))
+        steps = [*crop, *more.on_pixels(), *normalise(statistics), *more.on_floats()]
+        return replace(self, transform=v2.Compose(steps))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -174,14 +179,17 @@ class FolderImages(Dataset[Batch]):
         """Return ImageNet's: to read every file first would cost as much as an epoch."""
         return IMAGENET
 
-    def prepared(self, statistics: Statistics, augment: bool) -> FolderImages:
+    def prepared(
+        self, statistics: Statistics, augment: bool, more: Augmentation = NOTHING_MORE
+    ) -> FolderImages:
         """Return the same files: a random part, flipped or not, to train on; else the centre."""
         size = self.image_size
         chosen = evaluation_crop(size, resized_side(size))
         if augment:
             part = v2.RandomResizedCrop(size, antialias=True)
             chosen = [part, v2.RandomHorizontalFlip(), v2.PILToTensor()]
-        return replace(self, crop=v2.Compose(chosen), transform=v2.Compose(normalise(statistics)))
+        steps = [*more.on_pixels(), *normalise(statistics), *more.on_floats()]
+        return replace(self, crop=v2.Compose(chosen), transform=v2.Compose(steps))
 
     def __len__(self) -> int:
         return len(self.labels)

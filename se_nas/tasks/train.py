@@ -38,8 +38,9 @@ from se_nas.tasks.checkpoint import read_checkpoint, write_checkpoint
 from se_nas.tasks.statistics import summary
 from se_nas.tasks.train_config import TrainConfig
 from se_nas.texts import written
+from se_nas.training.epoch import EpochMetrics, NonFiniteLoss
 from se_nas.training.evaluation import default_device
-from se_nas.training.train import EpochMetrics, NonFiniteLoss, Training
+from se_nas.training.train import Training
 
 SETTINGS = "settings.json"
 Say = Callable[[str], None]
@@ -185,7 +186,7 @@ def _run(
             write_checkpoint(path, {"run": vars(run)})
             return run
     test, weights = training.test(), f"seed-{seed}.safetensors"
-    save(training.model, folder / weights, data.preprocessing)
+    save(training.result, folder / weights, data.preprocessing)
     run = Run(seed, "complete", curve[-1]["val_acc"], test.accuracy, test.loss, curve, weights)
     write_checkpoint(path, {"run": vars(run)})
     say(f"seed {seed}: {100 * test.accuracy:.2f} % of {test.images:,} test images are right")

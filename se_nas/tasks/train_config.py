@@ -11,7 +11,8 @@ from se_nas.data_settings import DataSettings
 from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
 from se_nas.settings import absolute_unless_torchvision, check_run_name, group, setting
-from se_nas.training.recipes import EPOCHS, RECIPES, Recipe
+from se_nas.training.recipe import Recipe
+from se_nas.training.recipes import EPOCHS, RECIPES
 from se_nas.values import whole
 
 DEVICES = ("auto", "cpu", "cuda")

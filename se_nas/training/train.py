@@ -1,7 +1,7 @@
 """Training of a network, an epoch at a time. No search here: plain PyTorch.
 
 >>> from se_nas.data import load
->>> from se_nas.training.recipes import Recipe
+>>> from se_nas.training.recipe import Recipe
 >>> training = Training("resnet18-depths1.1-width8-stem.small", load("digits"), Recipe(), epochs=1)
 >>> training.epoch().epoch, training.finished
 (1, True)
@@ -13,66 +13,41 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data, Images, eval_loader, train_loader
+from se_nas.data.augmentation import Augmentation
 from se_nas.data.images import Batch
 from se_nas.data.loaders import mixed_seed
 from se_nas.errors import InputError
 from se_nas.models.materialize import materialize
 from se_nas.nn.identity_init import init_identity
+from se_nas.nn.model import Model
+from se_nas.training.epoch import EpochMetrics, NonFiniteLoss
 from se_nas.training.evaluation import Metrics, default_device, evaluate, to_device
-from se_nas.training.optimizer import amp_dtype, freeze_norms, learning_rate, make_optimizer
-from se_nas.training.recipes import Recipe
+from se_nas.training.loss import loss_of, mixed
+from se_nas.training.optimizer import (
+    amp_dtype,
+    freeze_norms,
+    learning_rate,
+    make_optimizer,
+    moving_average,
+    plateaus,
+)
+from se_nas.training.recipe import Recipe
 from se_nas.values import whole
 
 # Streams of random numbers of one seed, beside the loader's.
 WEIGHTS, EPOCH = 1, 2
 # A check for a finite loss waits for the device: not at every step.
 STEPS_BETWEEN_CHECKS = 50
-
-
-@dataclass(frozen=True)
-class EpochMetrics:
-    """Metrics of an epoch of training.
-
-    Attributes:
-        epoch: epochs that are done, from 1.
-        train_loss: mean over the epoch of what was minimised (with label smoothing).
-        val_loss: mean cross-entropy without smoothing.
-        val_acc: in [0, 1].
-        seconds: for training and validation.
-        learning_rate: at the last step.
-    """
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_acc: float
-    seconds: float
-    learning_rate: float
-
-    def curve(self) -> dict[str, float]:
-        """Return what a search keeps of an epoch."""
-        return {"val_acc": self.val_acc, "val_loss": self.val_loss}
-
-
-class NonFiniteLoss(RuntimeError):
-    """The loss became infinite or not a number in ``epoch`` (from 1)."""
-
-    def __init__(self, epoch: int, part: str = "training") -> None:
-        super().__init__(epoch, part)
-        self.epoch, self.part = epoch, part
-
-    def __str__(self) -> str:
-        return f"the {self.part} loss is not finite in epoch {self.epoch}"
 
 
 class Training:
@@ -119,6 +94,9 @@ class Training:
         init: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.data, self.recipe = data, recipe
+        more = Augmentation(recipe.rand_augment, recipe.cutout, recipe.erasing)
+        self.train_images = data.augmented(more)
+        self.val_losses: list[float] = []
         self.epochs, self.seed = whole("epochs", epochs, 1), whole("seed", seed, 0)
         self.device = default_device() if device is None else torch.device(device)
         self.workers = workers
@@ -133,6 +111,10 @@ class Training:
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = self.model  # what a training step calls
         self.optimizer = make_optimizer(self.model, recipe)
+        self.average: AveragedModel | None = None
+        if recipe.ema:
+            moving = moving_average(recipe.ema)
+            self.average = AveragedModel(self.model, avg_fn=moving, use_buffers=True)
         self.amp_dtype = amp_dtype(recipe, self.device)
         self.scaler = torch.amp.GradScaler("cuda", enabled=self.amp_dtype == torch.float16)
 
@@ -154,6 +136,7 @@ class Training:
         train_loss = self._train()
         self.epochs_done += 1
         val = self._evaluate(self.data.val)
+        self.val_losses.append(val.loss)
         if not math.isfinite(val.loss):
             raise NonFiniteLoss(self.epochs_done, "validation")
         rate = float(self.optimizer.param_groups[0]["lr"])
@@ -164,9 +147,14 @@ class Training:
         """Evaluate on the official test part: once, at the end, for a chosen network."""
         return self._evaluate(self.data.test)
 
+    @property
+    def result(self) -> Model:
+        """The network that is validated, tested and kept: the moving average, if there is one."""
+        return self.model if self.average is None else cast(Model, self.average.module)
+
     def weights(self) -> Mapping[str, Tensor]:
-        """Return the network's weights: the live tensors."""
-        return self.model.state_dict()
+        """Return the weights of ``result``: the live tensors."""
+        return self.result.state_dict()
 
     def close(self) -> bool:
         """Nothing is left to end: True."""
@@ -181,7 +169,9 @@ class Training:
         return {
             **self._identity(),
             "epochs_done": self.epochs_done,
+            "val_losses": self.val_losses,
             "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
@@ -192,19 +182,25 @@ class Training:
         Raises:
             InputError: it is of a run with another architecture, data, recipe, budget or seed.
         """
-        for field, value in self._identity().items():
-            if state.get(field) != value:
+        recipe = asdict(Recipe.from_dict(state.get("recipe", {})))
+        pairs = [(f, state.get(f), v) for f, v in self._identity().items() if f != "recipe"]
+        pairs += [(f"recipe.{f}", recipe[f], v) for f, v in asdict(self.recipe).items()]
+        for field, before, now in pairs:
+            if before != now:
                 raise InputError(
-                    f"{field} of the saved run is {state.get(field)!r}, of this run {value!r}; "
+                    f"{field} of the saved run is {before!r}, of this run {now!r}; "
                     "a run can only go on with the settings that it began with"
                 )
+        self.val_losses = list(state.get("val_losses", []))
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.epochs_done = state["epochs_done"]
 
     def _evaluate(self, images: Images) -> Metrics:
-        return evaluate(self.model, self._eval_loader(images), self.device)
+        return evaluate(self.result, self._eval_loader(images), self.device)
 
     def _eval_loader(self, images: Images) -> DataLoader[Batch]:
         # Twice a training batch without gradients takes less memory than training does.
@@ -222,7 +218,7 @@ class Training:
 
     def _train_loader(self) -> DataLoader[Batch]:
         return train_loader(
-            self.data.train,
+            self.train_images,
             self.recipe.batch_size,
             seed=self.seed,
             epoch=self.epochs_done,
@@ -239,6 +235,7 @@ class Training:
         self.model.train()
         if epoch >= self.epochs - min(self.recipe.frozen_norm_epochs, self.epochs // 2):
             freeze_norms(self.model)
+        self._drops = plateaus(self.val_losses, self.recipe.patience)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         images = 0
         with self._random(epoch, EPOCH):
@@ -253,19 +250,21 @@ class Training:
         return loss
 
     def _step(self, x_nchw: Tensor, labels: Tensor) -> Tensor:
+        x_nchw, targets = mixed(self.recipe, x_nchw, labels, self.data.num_classes)
         with torch.autocast("cuda", self.amp_dtype, enabled=self.amp_dtype is not None):
             logits = self.network(x_nchw)
-        smoothing = self.recipe.label_smoothing
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        loss = loss_of(self.recipe, logits.float(), targets)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         return loss.detach()
 
     def _set_learning_rate(self, epochs_done: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, epochs_done, self.epochs)
+            group["lr"] = learning_rate(self.recipe, epochs_done, self.epochs, self._drops)
 
     @contextmanager
     def _random(self, epoch: int, stream: int) -> Iterator[None]:

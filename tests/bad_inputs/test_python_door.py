@@ -21,7 +21,7 @@ from se_nas.latency.settings import LatencySettings
 from se_nas.search.config import DataSettings, SearchConfig
 from se_nas.settings import settings_of
 from se_nas.space.objectives import Constraint, maximize, minimize
-from se_nas.training.recipes import Recipe
+from se_nas.training.recipe import Recipe
 
 
 class Hostile:

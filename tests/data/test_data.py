@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import pickle
 import zlib
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_data import idx, made, write_fashion
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,31 +27,6 @@ FASHION_FILES = [
     for part in ("train", "t10k")
     for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
 ]
-
-
-def made(count: int, channels: int, size: int, classes: int, seed: int) -> tuple[Any, Any]:
-    """Different images (count, channels, size, size) and labels that use every class."""
-    random = np.random.default_rng(seed)
-    images = random.integers(0, 256, (count, channels, size, size)).astype(np.uint8)
-    return images, np.arange(count) % classes
-
-
-def idx(values: Any) -> bytes:
-    shape = b"".join(int(length).to_bytes(4, "big") for length in values.shape)
-    return bytes((0, 0, 8, values.ndim)) + shape + values.astype(np.uint8).tobytes()
-
-
-def write_fashion(folder: Path, *, packed: bool = False, train: int = 100) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, count, seed in (("train", train, 1), ("t10k", 30, 2)):
-        images, labels = made(count, 1, 28, 10, seed)
-        for kind, values in (("images-idx3", images[:, 0]), ("labels-idx1", labels)):
-            path = folder / f"{part}-{kind}-ubyte"
-            if packed:
-                path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(idx(values)))
-            else:
-                path.write_bytes(idx(values))
-    return folder
 
 
 def write_cifar(

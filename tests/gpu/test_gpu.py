@@ -25,7 +25,8 @@ from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.nn.model import Model
 from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.squeezes import SQUEEZES
-from se_nas.training.recipes import RECIPES, Recipe
+from se_nas.training.recipe import Recipe
+from se_nas.training.recipes import RECIPES
 from se_nas.training.train import Training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -26,7 +26,8 @@ import se_nas
 from se_nas import Architecture, Space
 from se_nas.cost.network_cost import cost
 from se_nas.space.space_files import load_space
-from se_nas.training.recipes import RECIPES, Recipe
+from se_nas.training.recipe import Recipe
+from se_nas.training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ["--gpus", "0", "--final-seeds", "2", "--top", "2"]

@@ -20,7 +20,7 @@ from se_nas.search.config import (
 )
 from se_nas.search.config_file import read_settings
 from se_nas.settings import by_option
-from se_nas.training.recipes import Recipe
+from se_nas.training.recipe import Recipe
 
 # The settings.json of a run of commit eade8cf, with a folder of data.
 EARLIER = """

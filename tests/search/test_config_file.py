@@ -13,7 +13,8 @@ from se_nas import InputError
 from se_nas.latency.settings import PRECISIONS, LatencySettings
 from se_nas.search.config import SAMPLERS, DataSettings, SearchConfig, config_from_options
 from se_nas.search.config_file import PARSERS, read_settings, to_toml
-from se_nas.training.recipes import RECIPES, Recipe
+from se_nas.training.recipe import Recipe
+from se_nas.training.recipes import RECIPES
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 PATHS = TEXTS.map(lambda text: f"/data/x{text}y")

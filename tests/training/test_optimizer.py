@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from se_nas.training.optimizer import amp_dtype, learning_rate, make_optimizer
-from se_nas.training.recipes import RECIPES, Recipe
+from se_nas.training.optimizer import amp_dtype, learning_rate, make_optimizer, plateaus
+from se_nas.training.recipe import Recipe
+from se_nas.training.recipes import RECIPES
 
 
 def test_learning_rate_warms_up_to_its_highest_and_falls_to_0() -> None:
@@ -44,9 +45,20 @@ def test_rates_at_the_corners_are_those_worked_out_by_hand(
             assert rate == pytest.approx(wanted, rel=2e-3), (epoch, step)
 
 
+def test_a_plateau_divides_the_rate_of_the_mobile_runs() -> None:
+    recipe = RECIPES["mobile"]
+    rates = [learning_rate(recipe, 50, 400, drops) for drops in range(4)]
+    assert rates == pytest.approx([0.1, 0.01, 0.001, 0.0001])
+    falling = [1 / (i + 1) for i in range(30)]
+    assert plateaus(falling, recipe.patience) == 0
+    assert plateaus([*falling, *[1.0] * 9], recipe.patience) == 0
+    assert plateaus([*falling, *[1.0] * 10], recipe.patience) == 1
+    assert plateaus([*falling, *[1.0] * 25], recipe.patience) == 2
+
+
 def test_every_parameter_has_one_group() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    for name in ("sgd", "adamw"):
+    for name in ("sgd", "adamw", "lamb"):
         optimizer = make_optimizer(model, replace(Recipe(), optimizer=name))  # type: ignore[arg-type]
         found = [id(p) for group in optimizer.param_groups for p in group["params"]]
         assert sorted(found) == sorted(map(id, model.parameters()))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from se_nas.errors import InputError
-from se_nas.training.recipes import RECIPES, SOURCES, Recipe
+from se_nas.training.recipe import Recipe, scaled
+from se_nas.training.recipes import RECIPES, SOURCES
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -54,6 +55,13 @@ def test_search_does_not_start_with_a_bias_against_se() -> None:
         ("frozen_norm_epochs", 0.5, r"frozen_norm_epochs .* is 0.5; give a whole number"),
         ("frozen_norm_epochs", -1, r"frozen_norm_epochs .* is -1"),
         ("warmup_epochs", True, r"warmup_epochs .* is True"),
+        ("loss", "bce", r"unknown loss of a recipe 'bce'"),
+        ("patience", 0, r"patience .* is 0; give a whole number of at least 1"),
+        ("rand_augment", 31, r"rand_augment .* is 31; give a whole number"),
+        ("cutout", -1, r"cutout .* is -1"),
+        ("erasing", 1.5, r"erasing .* is 1.5; give a share from 0 to 1"),
+        ("mixup", -0.1, r"mixup .* is -0.1"),
+        ("ema", 1.0, r"ema .* is 1.0; give a number of at least 0 and below 1"),
         ("batchsize", 64, r"unknown field of a recipe 'batchsize'; did you mean 'batch_size'\?"),
     ],
 )
@@ -61,3 +69,12 @@ def test_bad_settings(field: str, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         Recipe.from_dict({field: value})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "batch_size", "rate"), [("senet", 256, 0.15), ("rsb_a2", 512, 0.0025)]
+)
+def test_a_smaller_batch_has_a_lower_rate(name: str, batch_size: int, rate: float) -> None:
+    found = scaled(RECIPES[name], batch_size)
+    assert (found.batch_size, found.learning_rate) == (batch_size, pytest.approx(rate))
+    assert scaled(found, RECIPES[name].batch_size) == RECIPES[name]

@@ -17,11 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from se_nas.data import Data, RamImages, load
+from se_nas.data import Data, RamImages, from_datasets, load
 from se_nas.errors import InputError
 from se_nas.nn.squeeze_excitation import SqueezeExcitation
-from se_nas.training.recipes import RECIPES, Recipe
-from se_nas.training.train import NonFiniteLoss, Training
+from se_nas.training.epoch import NonFiniteLoss
+from se_nas.training.recipe import Recipe
+from se_nas.training.recipes import RECIPES
+from se_nas.training.train import Training
 
 SMALL = "se_resnet18-depths1.1-width16-stem.small_r4"
 RECIPE = Recipe(batch_size=64)
@@ -111,6 +113,79 @@ def test_two_epochs_saved_and_two_more_are_four(few: Data, optimizer: Any) -> No
     assert second.finished
 
 
+MORE: dict[str, dict[str, Any]] = {
+    "rand_augment": {"rand_augment": 9},
+    "cutout": {"cutout": 4},
+    "erasing": {"erasing": 0.5},
+    "mixup": {"mixup": 0.2},
+    "cutmix and binary": {"mixup": 0.2, "cutmix": 1.0, "loss": "binary", "label_smoothing": 0.1},
+    "ema": {"ema": 0.9},
+    "plateau": {"schedule": "plateau", "patience": 1},
+    "lamb": {"optimizer": "lamb", "learning_rate": 5e-3},
+}
+
+
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE)
+def test_what_a_recipe_has_more_goes_on_as_it_was(few: Data, more: dict[str, Any]) -> None:
+    recipe = replace(RECIPE, **more)
+    straight = training(few, recipe)
+    for _ in range(4):
+        straight.epoch()
+    cut = training(few, recipe)
+    for _ in range(2):
+        cut.epoch()
+    file = io.BytesIO()
+    torch.save(cut.state_dict(), file)
+    again = training(few, recipe)
+    again.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+    last = [again.epoch() for _ in range(2)][-1]
+    assert same_tensors(again.result, straight.result)
+    assert not same_tensors(again.result, training(few).result)
+    assert math.isfinite(last.train_loss)
+
+
+FIRST = "conv1.weight"
+
+
+def test_a_moving_average_is_what_is_kept(few: Data) -> None:
+    run = training(few, replace(RECIPE, ema=0.5), epochs=1)
+    kept = []
+    step = run._step
+
+    def noted(*batch: Any) -> Tensor:
+        loss = step(*batch)
+        kept.append(run.model.state_dict()[FIRST].clone())
+        return loss
+
+    run._step = noted  # type: ignore[method-assign]
+    run.epoch()
+    average = kept[0]
+    for n, weights in enumerate(kept[1:], start=1):
+        share = min(0.5, (1 + n) / (10 + n))
+        average = share * average + (1 - share) * weights
+    assert torch.allclose(run.weights()[FIRST], average, atol=1e-6)
+    assert not torch.allclose(run.model.state_dict()[FIRST], average, atol=1e-6)
+
+
+def test_a_state_without_newer_settings_is_still_its_own(few: Data) -> None:
+    run = training(few)
+    run.epoch()
+    state = run.state_dict()
+    for newer in ("loss", "patience", "rand_augment", "mixup", "ema"):
+        del state["recipe"][newer]
+    del state["val_losses"], state["average"]
+    again = training(few)
+    again.load_state_dict(state)
+    assert again.epochs_done == 1
+
+
+def test_images_of_ones_own_are_not_augmented_by_a_recipe() -> None:
+    pairs = [(torch.zeros(1, 8, 8), i % 2) for i in range(20)]
+    data = from_datasets(pairs, pairs, pairs)
+    with pytest.raises(InputError, match=r"a data set of your own.*rand_augment, cutout"):
+        training(data, replace(RECIPE, cutout=4))
+
+
 def test_the_seed_makes_the_weights_and_the_batches(few: Data) -> None:
     torch.manual_seed(1)
     one = training(few, seed=1)
@@ -153,7 +228,7 @@ def test_a_state_of_another_run_is_refused(few: Data, option: str, value: Any) -
     state = training(few).state_dict()
     other = load("digits", limit_train=100) if option == "data" else few
     options = {} if option == "data" else {option: value}
-    with pytest.raises(InputError, match=rf"^{option} of the saved run is .*, of this run"):
+    with pytest.raises(InputError, match=rf"^{option}(\.\w+)? of the saved run is .*, of this run"):
         training(other, **options).load_state_dict(state)
 
 

@@ -24,7 +24,8 @@ from se_nas.settings import (
     with_options,
 )
 from se_nas.texts import HIDDEN, is_utf8, without_password
-from se_nas.training.recipes import RECIPES, Recipe
+from se_nas.training.recipe import Recipe
+from se_nas.training.recipes import RECIPES
 from se_nas.values import whole
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from se_nas.data_settings import DataSettings
 from se_nas.search.config.search_config import SearchConfig
-from se_nas.training.recipes import Recipe
+from se_nas.training.recipe import Recipe
 
 # A trial whose workers or nodes die is taken up so many times; then it is lost.
 MAX_DEATHS = 3

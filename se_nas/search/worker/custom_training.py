@@ -20,8 +20,8 @@ from se_nas.errors import InputError
 from se_nas.models.materialize import materialize
 from se_nas.space.objectives import COSTS, MEASURED
 from se_nas.training.custom import Resources, StopTraining, TrainFunction, TrainResult
+from se_nas.training.epoch import NonFiniteLoss
 from se_nas.training.evaluation import Metrics, evaluate
-from se_nas.training.train import NonFiniteLoss
 from se_nas.values import whole
 
 # The user's code of a training that is stopped has so long to end.

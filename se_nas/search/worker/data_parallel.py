@@ -20,7 +20,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data, Images
 from se_nas.data.images import Batch
 from se_nas.training.evaluation import Metrics
-from se_nas.training.recipes import Recipe
+from se_nas.training.recipe import Recipe
 from se_nas.training.train import EPOCH, Training
 
 # The seed of augmentation and dropout in process r is that of stream EPOCH + r * APART.
@@ -104,13 +104,13 @@ class DistributedTraining(Training):
         assert whole.batch_sampler is not None, "it makes batches"
         slices = ShardedBatchSampler(
             whole.batch_sampler,
-            images=len(self.data.train),
+            images=len(self.train_images),
             batch_size=self.recipe.batch_size,
             rank=dist.get_rank(),
             size=dist.get_world_size(),
         )
         return DataLoader(
-            self.data.train,
+            self.train_images,
             batch_sampler=slices,
             generator=whole.generator,
             num_workers=whole.num_workers,

@@ -35,8 +35,8 @@ from se_nas.search.worker.process_failures import (
 from se_nas.search.worker.ray_internals import is_up
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import training_options
+from se_nas.training.epoch import EpochMetrics
 from se_nas.training.evaluation import Metrics
-from se_nas.training.train import EpochMetrics
 
 T = TypeVar("T")
 

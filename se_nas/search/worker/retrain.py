@@ -22,7 +22,7 @@ from se_nas.search.worker.reports import End
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import start_ranks, start_training
 from se_nas.texts import first_line
-from se_nas.training.train import NonFiniteLoss
+from se_nas.training.epoch import NonFiniteLoss
 
 if TYPE_CHECKING:
     from se_nas.search.worker.process_group import RankActors

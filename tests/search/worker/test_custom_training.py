@@ -22,8 +22,8 @@ from se_nas.search.worker.retrain import train_and_test
 from se_nas.search.worker.shared_data import UserObjects, share
 from se_nas.search.worker.trial import SETrial
 from se_nas.training.custom import Resources, StopTraining, TrainResult, load_train_file
+from se_nas.training.epoch import NonFiniteLoss
 from se_nas.training.recipes import RECIPES
-from se_nas.training.train import NonFiniteLoss
 
 NAME = "resnet8_small-width8"
 SETTINGS = TrialSettings(DataSettings(limit_train=200), RECIPES["search"], epochs=3, seed=7)

@@ -24,8 +24,8 @@ from se_nas.search.worker.process_failures import (
     watch_for_failures,
 )
 from se_nas.search.worker.process_group import RankActors, join, make_store
+from se_nas.training.epoch import NonFiniteLoss
 from se_nas.training.recipes import RECIPES
-from se_nas.training.train import NonFiniteLoss
 
 IS_INITIALIZED, DESTROY = dist.is_initialized, dist.destroy_process_group
 LOST = RuntimeError("[pair.cc:561] Connection closed by peer [127.0.0.1]:40064")

@@ -20,6 +20,8 @@ SETTINGS = json.dumps(SearchConfig(space="digits_se", gpus=0).to_dict())
 RIGHT = (
     *("first_rung_fraction", "gpus_null", "learning_rate_fraction", "momentum_fraction"),
     *("label_smoothing_fraction", "weight_decay_fraction", "warmup_epochs_fraction"),
+    *("drop_factor_fraction", "erasing_fraction", "mixup_fraction", "cutmix_fraction"),
+    *("ema_fraction",),
     *("per_trial_fraction", "learning_rate_huge", "weight_decay_huge", "warmup_epochs_huge"),
 )
 CHECKED = ("trials_", "epochs_", "seed_", "first_rung_", "sampler_", "recipe.", "gpus_", "top_")

@@ -28,14 +28,15 @@ class DataSettings(CheckedSettings):
     # Or ``object_name`` of a data set that was given as a Python object.
     name: str = setting(
         "digits",
-        "digits, fashion_mnist, cifar10, cifar100, imagefolder, or your own FILE.py.",
+        "digits, fashion_mnist, cifar10, cifar100, imagefolder, table (a CSV or Parquet file), "
+        "places365, or your own FILE.py.",
         "data",
         option="data",
         convert=absolute_if_python,
     )
     data_dir: str | None = setting(
         None,
-        "Folder with the data's files; digits need none.",
+        "Folder with the data's files, or the file of a table; digits need none.",
         "data",
         "may change",
         convert=absolute_path,

@@ -4,6 +4,7 @@ Validation is cut from the training part; the test part is the official one and 
 
 sources          readers of the known data sets
 image_folder     the reader of a folder of classes
+lists            readers of lists of pictures
 source           what a reader gives
 user_data        a user's own data sets
 data_set         a data set as a value
@@ -90,8 +91,8 @@ def load(
 
     Args:
         name: one of ``DATASETS``, or a Python file that ``load_data_file`` reads.
-        data_dir: the folder with the files; digits come with scikit-learn and take none, a Python
-            file says itself where its images are.
+        data_dir: the folder with the files, or the file of a table; digits come with scikit-learn
+            and take none, a Python file says itself where its images are.
         seed: of the cut. Runs that are to be compared need the same; how a network is trained
             has seeds of its own.
         val_share: part of the training images for validation, in (0, 1); 0.2 if neither this nor

@@ -15,6 +15,10 @@ LAYOUTS = {
     "cifar10": "the folder cifar-10-batches-py of cifar-10-python.tar.gz",
     "cifar100": "the folder cifar-100-python of cifar-100-python.tar.gz",
     "imagefolder": "train/CLASS/*.png and val/CLASS/*.png or test/CLASS/*.png (or .jpg, .webp, …)",
+    "table": "a .csv or .parquet file with the columns path, label and, perhaps, split (train, val "
+    "or test)",
+    "places365": "categories_places365.txt, places365_train_standard.txt, places365_val.txt, and "
+    "data_256_standard/ and val_256/, or data_large_standard/ and val_large/",
 }
 
 

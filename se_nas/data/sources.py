@@ -18,6 +18,7 @@ from torchvision.transforms.v2 import functional as v2F
 
 from se_nas.data.image_folder import imagefolder
 from se_nas.data.images import RamImages
+from se_nas.data.lists import places365, table
 from se_nas.data.source import LAYOUTS, Source, data_folder
 from se_nas.data.split import stratified_split
 from se_nas.errors import InputError
@@ -172,4 +173,6 @@ DATASETS: dict[str, Callable[[Path | None, int | None], Source]] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "imagefolder": imagefolder,
+    "table": table,
+    "places365": places365,
 }

@@ -47,8 +47,9 @@ def run_search(
 
     Args:
         space: a space, its name, or a path to a file with one; with ``resume`` it may be left out.
-        data: a name such as ``"cifar10"``, a folder of images, ``se_nas.data.from_datasets(…)``, a
-            path to a Python file with such a value, or, with ``train``, an ``ImageShape``.
+        data: a name such as ``"cifar10"``, a folder of images, a .csv or .parquet of paths and
+            labels, ``se_nas.data.from_datasets(…)``, a path to a Python file with such a value, or,
+            with ``train``, an ``ImageShape``.
         train: your own training function, or a path to a file that defines it; see
             ``se_nas.training.custom``.
         progress: print what the search does; nothing is printed without.

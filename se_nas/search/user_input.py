@@ -85,7 +85,9 @@ def console_for(progress: bool) -> Console:
 
 
 def _named_data(data: str, is_path: bool) -> dict[str, str]:
-    """Return the settings that stand for a folder of images, or for a name or a file."""
+    """Return the settings that stand for a folder of images or a table, or for a name or a file."""
+    if data.endswith((".csv", ".parquet")):
+        return {"data": "table", "data_dir": data}
     if (data in DATASETS and not is_path) or not os.path.isdir(expand_home(data)):
         return {"data": data}
     return {"data": "imagefolder", "data_dir": data}

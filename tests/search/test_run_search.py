@@ -219,6 +219,7 @@ def test_names_files_folders_and_objects_become_settings(
     assert options("digits") == {"data": "digits"}
     assert options(Path("digits")) == {"data": "imagefolder", "data_dir": "digits"}
     assert options("images") == {"data": "imagefolder", "data_dir": "images"}
+    assert options("birds.csv") == {"data": "table", "data_dir": "birds.csv"}
     assert config_from_options(options("mine.py")).data.name == str(tmp_path / "mine.py")
     assert config_from_options(options("mine.py")).data.title == "mine"
     own = options(own_data(), print)

@@ -37,12 +37,14 @@ def train(
     from se_nas.console import make_console, print_line, shell_word
     from se_nas.signals import Interrupted, raise_on_signal
     from se_nas.tasks import train as work
+    from se_nas.tasks.processes import is_first
 
     given = {name: settings[name] for name in named_options(context) if name in settings}
     console = make_console()
 
     def say(line: str) -> None:
-        print_line(console, line)
+        if is_first():
+            print_line(console, line)
 
     if resume is not None:
         if model is not None or set(given) - {"out"}:
@@ -70,7 +72,8 @@ def train(
             else:
                 card = work.train(config, folder, say)
     except Interrupted as signal:
-        typer.echo(f"interrupted: go on with --resume {shell_word(folder)}", err=True)
+        if is_first():
+            typer.echo(f"interrupted: go on with --resume {shell_word(folder)}", err=True)
         raise typer.Exit(signal.exit_code) from None
     say("")
     for line in card.lines():

@@ -2,6 +2,7 @@
 
 train_config   ``TrainConfig``: the settings of a training
 train          trainings of one network with several seeds, in a folder that can be taken up
+processes      several processes of one training, by torchrun
 checkpoint     the state between two epochs, whole or not at all
 statistics     means with intervals
 card           what was trained on what and how, with its figures

@@ -122,11 +122,13 @@ class Card:
             raise InputError(f"card {str(path)!r} is damaged: {error}") from None
 
 
-def hardware(device: str, threads: int) -> dict[str, Any]:
+def hardware(device: str, threads: int, processes: int = 1) -> dict[str, Any]:
     """Return what a training ran on."""
     import torch
 
     found: dict[str, Any] = {"machine": platform.machine(), "device": device, "threads": threads}
+    if processes > 1:
+        found["processes"] = processes
     if device == "cuda":
         found["gpu"] = torch.cuda.get_device_name()
     return found

@@ -35,9 +35,11 @@ from se_nas.provenance import versions
 from se_nas.settings import TORCHVISION
 from se_nas.tasks.card import CARD, Card, Run, hardware
 from se_nas.tasks.checkpoint import read_checkpoint, write_checkpoint
+from se_nas.tasks.processes import count, is_first, joined, of_first, started_by
 from se_nas.tasks.statistics import summary
 from se_nas.tasks.train_config import TrainConfig
 from se_nas.texts import written
+from se_nas.training.data_parallel import DistributedTraining
 from se_nas.training.epoch import EpochMetrics, NonFiniteLoss
 from se_nas.training.evaluation import default_device
 from se_nas.training.train import Training
@@ -62,9 +64,17 @@ def train(config: TrainConfig, folder: Path, say: Say = lambda line: None) -> Ca
         InputError: a setting that does not fit, data that cannot be read, weights of another
             network, a folder that cannot be written.
     """
-    architecture, data = Architecture.parse(config.model), read_data(config)
-    _started(config, architecture, data, config.seed)  # weights that do not fit are told first
-    settings = {"settings": config.to_dict(), "data": content_hash(data)}
+    with joined(config.device):
+        folder = Path(of_first(str(folder)))  # its name may have the time in it
+        architecture, data = Architecture.parse(config.model), read_data(config)
+        _started(config, architecture, data, config.seed)  # weights that do not fit are told first
+        if is_first():
+            _make(folder, {"settings": config.to_dict(), "data": content_hash(data)})
+        of_first(None)  # the others wait for the folder
+        return _finish(config, architecture, data, folder, say)
+
+
+def _make(folder: Path, settings: Mapping[str, Any]) -> None:
     try:
         folder.mkdir(parents=True)
         replace_atomically(folder / SETTINGS, json.dumps(settings, indent=1).encode())
@@ -74,7 +84,6 @@ def train(config: TrainConfig, folder: Path, say: Say = lambda line: None) -> Ca
         ) from None
     except OSError as error:
         raise InputError(f"the run {str(folder)!r} cannot be made: {error.strerror}") from None
-    return _finish(config, architecture, data, folder, say)
 
 
 def resume(folder: Path, say: Say = lambda line: None) -> Card:
@@ -97,13 +106,14 @@ def resume(folder: Path, say: Say = lambda line: None) -> Card:
     if (folder / CARD).exists():
         say(f"{folder} is complete")
         return Card.read(folder)
-    data = read_data(config)
-    if content_hash(data) != before:
-        raise InputError(
-            f"the images are not those that the run {str(folder)!r} began with "
-            f"({content_hash(data)}, not {before}); put them back, or start a new run"
-        )
-    return _finish(config, Architecture.parse(config.model), data, folder, say)
+    with joined(config.device):
+        data = read_data(config)
+        if content_hash(data) != before:
+            raise InputError(
+                f"the images are not those that the run {str(folder)!r} began with "
+                f"({content_hash(data)}, not {before}); put them back, or start a new run"
+            )
+        return _finish(config, Architecture.parse(config.model), data, folder, say)
 
 
 def read_data(config: TrainConfig) -> Data:
@@ -145,15 +155,17 @@ def _finish(
             runs,
             summary(tested, len(data.test)) if tested else None,
             versions(),
-            hardware(_device(config).type, torch.get_num_threads()),
-            " ".join(map(shell_word, ["python", *sys.argv])),
+            hardware(_device(config).type, torch.get_num_threads(), count()),
+            " ".join(map(shell_word, [*started_by(), *sys.argv])),
         )
         try:
-            card.write(folder)
+            if is_first():
+                card.write(folder)
         except OSError as error:
             raise InputError(
                 f"the card in {str(folder)!r} cannot be written: {error.strerror}"
             ) from None
+        of_first(None)  # no process reads a checkpoint any more
         for run in runs:
             _checkpoint(folder, run.seed).unlink(missing_ok=True)
     return card
@@ -166,6 +178,7 @@ def _run(
     training = _started(config, architecture, data, seed)
     path, curve = _checkpoint(folder, seed), []
     state = read_checkpoint(path)
+    of_first(None)  # before the first writes it anew
     if state is not None:
         if "run" in state:
             return Run(**state["run"])
@@ -177,18 +190,19 @@ def _run(
             while not training.finished:
                 metrics = training.epoch()
                 curve.append(_row(metrics))
-                write_checkpoint(path, {"training": training.state_dict(), "curve": curve})
+                _keep(path, {"training": training.state_dict(), "curve": curve})
                 board(curve[-1], metrics.epoch)
                 say(_line(seed, metrics, config.budget))
         except NonFiniteLoss as error:
             say(f"seed {seed}: {error}; try a lower learning rate or a longer warm-up")
             run = Run(seed, str(error), curve=curve)
-            write_checkpoint(path, {"run": vars(run)})
+            _keep(path, {"run": vars(run)})
             return run
     test, weights = training.test(), f"seed-{seed}.safetensors"
-    save(training.result, folder / weights, data.preprocessing)
+    if is_first():
+        save(training.result, folder / weights, data.preprocessing)
     run = Run(seed, "complete", curve[-1]["val_acc"], test.accuracy, test.loss, curve, weights)
-    write_checkpoint(path, {"run": vars(run)})
+    _keep(path, {"run": vars(run)})
     say(f"seed {seed}: {100 * test.accuracy:.2f} % of {test.images:,} test images are right")
     return run
 
@@ -200,14 +214,15 @@ def _started(config: TrainConfig, architecture: Architecture, data: Data, seed: 
         raise InputError(f"init {written(init)}: there is no such file")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    training = Training(
+    kind = DistributedTraining if count() > 1 else Training
+    training = kind(
         architecture, data, config.recipe, epochs=config.budget, seed=seed, device=_device(config)
     )
     if config.init is not None:
         weights = weights_from("init", config.init)
         load_weights(training.model, weights, missing_se="identity", new_head=config.new_head)
     if config.compile:
-        training.network = torch.compile(training.model)  # type: ignore[assignment]
+        training.network = torch.compile(training.network)  # type: ignore[assignment]
     return training
 
 
@@ -217,6 +232,11 @@ def _device(config: TrainConfig) -> torch.device:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device is 'cuda', but torch sees no GPU here; give cpu or auto")
     return torch.device(config.device)
+
+
+def _keep(path: Path, content: Mapping[str, Any]) -> None:
+    if is_first():
+        write_checkpoint(path, content)
 
 
 def _checkpoint(folder: Path, seed: int) -> Path:
@@ -250,7 +270,7 @@ def _board(
     config: TrainConfig, folder: Path, seed: int
 ) -> Iterator[Callable[[Mapping[str, float], int], None]]:
     """Yield what writes an epoch to TensorBoard, or nothing."""
-    if not config.tensorboard:
+    if not config.tensorboard or not is_first():
         yield lambda row, epoch: None
         return
     try:
@@ -273,11 +293,14 @@ def _board(
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Be the one process that works on a folder; the lock goes with the process.
+    """Be the one command that works on a folder; the lock goes with the process.
 
     Raises:
         InputError: another has it.
     """
+    if not is_first():
+        yield
+        return
     with (folder / SETTINGS).open(encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

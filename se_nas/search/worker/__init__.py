@@ -6,7 +6,6 @@ trial               the trainable of a trial
 retrain             one retraining and its test
 start_training      the training that the settings ask for
 custom_training     a user's training function, stepped by epochs
-data_parallel       one training over several processes
 process_group       the peers of a trial with several GPUs
 process_failures    failures of peers
 reports             messages between the driver and a trial

@@ -23,7 +23,6 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data
 from se_nas.search.config import TrialSettings
 from se_nas.search.worker import ray_api
-from se_nas.search.worker.data_parallel import DistributedTraining
 from se_nas.search.worker.device import device
 from se_nas.search.worker.process_failures import (
     PeerDied,
@@ -35,6 +34,7 @@ from se_nas.search.worker.process_failures import (
 from se_nas.search.worker.ray_internals import is_up
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import training_options
+from se_nas.training.data_parallel import DistributedTraining
 from se_nas.training.epoch import EpochMetrics
 from se_nas.training.evaluation import Metrics
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from se_nas import data
-from se_nas.search.worker.data_parallel import ShardedBatchSampler
+from se_nas.training.data_parallel import ShardedBatchSampler
 from se_nas.training.recipes import RECIPES
 from se_nas.training.train import Training
 
@@ -29,7 +29,7 @@ import torch
 import torch.distributed as dist
 from se_nas import data
 from se_nas.training.recipes import RECIPES
-from se_nas.search.worker.data_parallel import DistributedTraining
+from se_nas.training.data_parallel import DistributedTraining
 folder, name = sys.argv[1:3]
 rank, images, frozen, first, last = map(int, sys.argv[3:])
 torch.set_num_threads(1)

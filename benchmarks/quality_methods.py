@@ -125,7 +125,9 @@ class Optuna(Told):
         found = self.fresh(self._propose)
         if found.key not in self.trials:  # drawn at random
             self.study.enqueue_trial(found.decisions)
-            self.trials[found.key], _ = self._ask()
+            trial, _ = self._ask()
+            trial.set_constraint("admitted", -1.0)  # GPSampler wants it of every trial
+            self.trials[found.key] = trial
         return found
 
     def _propose(self) -> Candidate[Any]:

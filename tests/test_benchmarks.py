@@ -41,6 +41,7 @@ def test_the_examples_of_what_the_benchmarks_share_are_so(name: str) -> None:
         (["cost_rate.py", "--architectures", "50", "--built", "1"], "mobile_se"),
         (["se_overhead.py", "--repeats", "1", "--size", "32"], "bar 1."),
         (["startup.py"], "import se_nas"),
+        (["data_rate.py", "--images", "1000", "--pictures", "20", "--epochs", "1"], "pictures"),
         (["latency_table.py", "--spaces", "mobile_se", "--size", "32", "--held-out", "3",
           "--networks", "4", "--repeats", "1", "--sweeps", "1"], "held-out networks: 3"),
         (["search_overhead.py", "--trials", "6", "--repeats", "1", "--arms", "ours",
@@ -94,3 +95,14 @@ def test_real_searches_are_compared(tmp_path: Path) -> None:
         cwd=tmp_path, check=True, timeout=600, capture_output=True, text=True,
     )  # fmt: skip
     assert [line.split(" | ")[0] for line in done.stdout.splitlines()[-2:]] == ["| ours", "| stock"]
+
+
+@pytest.mark.slow
+def test_what_needs_a_gpu_is_tried_on_a_cpu(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "gpu_check.py"), "--dry-run", "--out", str(tmp_path)],
+        timeout=900, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "search, shared GPUs" in done.stdout
+    assert "not run: needs a GPU" in done.stdout

@@ -36,7 +36,7 @@ def of_architecture(architecture: Architecture) -> dict[Feature, float]:
     """Return the features of a network.
 
     >>> found = of_architecture(Architecture("resnet8_small", (None, SE(4), None)))
-    >>> [feature for feature in found if feature[0].startswith("se")]
+    >>> sorted(feature for feature in found if feature[0].startswith("se"))
     [('se', ''), ('se by stage', 'resnet stage 3')]
     """
     trunk = architecture.trunk

@@ -90,9 +90,12 @@ def test_what_was_killed_five_times_is_to_the_last_bit_what_was_not(tmp_path: Pa
     cut, kills, rng = start(*arguments, "--name", "cut"), 0, random.Random(0)
     while kills < 5:
         assert cut.stdout is not None
+        told = []
         for line in cut.stdout:
+            told.append(line)
             if "  epoch " in line:
                 break
+        assert "  epoch " in told[-1], (told, cut.wait(timeout=60))
         time.sleep(rng.uniform(0, 0.15))  # inside the next epoch, or while it is written
         cut.send_signal(signal.SIGKILL)
         cut.communicate(timeout=60)

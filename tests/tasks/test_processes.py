@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from safetensors.torch import load_file
 
@@ -46,11 +47,11 @@ def test_two_processes_train_one_network_and_go_on_where_they_were_killed(tmp_pa
     while not checkpoint.exists():
         assert cut.poll() is None, cut.communicate()
         time.sleep(0.01)
-    os.killpg(cut.pid, signal.SIGKILL)  # torchrun alone: its processes have sessions of their own
-    children = subprocess.run(["pgrep", "-f", f"{SCRIPT}.*--name cut"], capture_output=True)
-    for pid in children.stdout.split():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+    its_own = psutil.Process(cut.pid).children(recursive=True)  # in sessions of their own
+    os.killpg(cut.pid, signal.SIGKILL)
+    for process in its_own:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     cut.communicate()
     again = begin(tmp_path, "--resume", "runs/cut")
     out, errors = again.communicate(timeout=200)

@@ -74,7 +74,7 @@ def fold(
     version: Version = False,
 ) -> None:
     """Fold SE that brings nothing into the layers beside it; write the network with less of it."""
-    from se_nas.console import make_console, print_line
+    from se_nas.console import make_console, print_lines
     from se_nas.models.saving import save
     from se_nas.tasks.fold import check_budget, fold_se
 
@@ -82,20 +82,7 @@ def fold(
     check_budget(budget)
     found, images = _read(model, data, data_dir)
     told = fold_se(found.model, images, budget)
-    console = make_console()
-    for stage, why in sorted(told.kept.items()):
-        print_line(console, f"stage {stage} keeps its SE: {why}")
-    stages = ", ".join(map(str, told.stages)) or "none"
-    print_line(console, f"folded: stages {stages}; {told.model.architecture}")
-    for part, a, b in (
-        ("validation", told.before, told.after),
-        ("test", told.test_before, told.test_after),
-    ):
-        print_line(
-            console,
-            f"{part}: {100 - 100 * a.top1_error:.2f} % before, {100 - 100 * b.top1_error:.2f} % "
-            f"after, of {a.images:,} images",
-        )
+    print_lines(make_console(), told.lines())
     save(told.model, expand_home(out), images.preprocessing)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
 from se_nas.files import expand_home
@@ -43,6 +44,13 @@ def materialize(
     optimize: Annotated[
         bool, typer.Option("--optimize", help="Fold batch norms first (.onnx, .pt2).")
     ] = False,
+    fold: Annotated[
+        str | None,
+        typer.Option(help="Fold away SE that brings nothing on this data set."),
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder with the files of --fold's data set.")
+    ] = None,
     summary: Annotated[
         bool, typer.Option("--summary", help="Print shape, parameters, MACs and SE by stage.")
     ] = False,
@@ -66,10 +74,14 @@ def materialize(
         "--missing-se": missing_se != "error",
         "--new-head": new_head,
         "--optimize": optimize,
+        "--fold": fold,
     }
     idle = [option for option, given in building.items() if given]
     if out is None and idle:
         raise InputError(f"{idle[0]} is for the file that is written: give --out FILE too")
+    if data_dir is not None and fold is None:
+        raise InputError("--data-dir is for the images of --fold: give --fold DATA too")
+    check_paths(fold=fold, data_dir=data_dir)
     if name is None:
         if table is None or out is not None:
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")
@@ -102,6 +114,8 @@ def materialize(
             missing_se=missing_se,
             new_head=new_head,
             optimize=optimize,
+            fold=fold,
+            data_dir=data_dir,
         )
         size = path.stat().st_size / 1e6
         written = [f"{architecture} → {path} ({size:.1f} MB)"]

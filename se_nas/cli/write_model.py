@@ -60,8 +60,14 @@ def write_model(
     missing_se: str,
     new_head: bool,
     optimize: bool,
+    fold: str | None = None,
+    data_dir: str | None = None,
 ) -> list[str]:
     """Build the network and write it, in the image size that its weights say if none is given.
+
+    Args:
+        fold: a data set; SE that brings nothing on it is folded away first.
+        data_dir: the folder with its files.
 
     Returns:
         What the user should know of the file, a line each.
@@ -75,6 +81,8 @@ def write_model(
         raise InputError(f"{option} says what becomes of a checkpoint: give --weights too")
     if optimize and path.suffix == ".safetensors":
         raise InputError("--optimize folds weights that safetensors keeps: write .onnx or .pt2")
+    if fold is not None and weights is None:
+        raise InputError("--fold needs a trained network: give --weights too")
     parts(architecture, input_size=input_size, in_channels=in_channels, num_classes=num_classes)
     from se_nas.models import export
     from se_nas.models.materialize import materialize
@@ -91,6 +99,13 @@ def write_model(
         new_head=new_head,
     )
     told = model.preprocessing
+    if fold is not None:
+        from se_nas.tasks.fold import fold_se
+        from se_nas.tasks.trained import Trained, data_of
+
+        folded = fold_se(model, data_of(Trained(model, path), str(path), fold, data_dir))
+        model = folded.model.cpu()
+        notes += folded.lines()
     if path.suffix != ".safetensors" and told is not None and input_size is None:
         notes.append(f"images of {told.image_size} px, as the weights say")
     elif told is not None and input_size not in (None, told.image_size):

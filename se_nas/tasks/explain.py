@@ -166,6 +166,8 @@ def write_figures(found: Explanation, path: Path, labels: Sequence[int] = (0, 1,
                     legendgroup="all", showlegend=row == 1),
             row, 1,
         )  # fmt: skip
+    figure.update_xaxes(title_text="channel")
+    figure.update_yaxes(title_text="gate")
     figure.update_layout(height=320 * len(last), title=f"Gates of {found.architecture}")
     try:
         figure.write_html(str(path), include_plotlyjs=True)

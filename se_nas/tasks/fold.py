@@ -49,6 +49,22 @@ class Folded:
     test_before: Evaluation
     test_after: Evaluation
 
+    def lines(self) -> list[str]:
+        """Return what became of each stage, and accuracies before and after, in lines."""
+        stages = ", ".join(map(str, self.stages)) or "none"
+        return [
+            *(f"stage {n} keeps its SE: {why}" for n, why in sorted(self.kept.items())),
+            f"folded: stages {stages}; {self.model.architecture}",
+            *(
+                f"{part}: {100 - 100 * before.top1_error:.2f} % before, "
+                f"{100 - 100 * after.top1_error:.2f} % after, of {before.images:,} images"
+                for part, before, after in (
+                    ("validation", self.before, self.after),
+                    ("test", self.test_before, self.test_after),
+                )
+            ),
+        ]
+
 
 def fold_se(
     model: Model, data: Data, budget: float = 0.1, *, device: torch.device | str | None = None

@@ -14,6 +14,7 @@ import se_nas
 from se_nas import cli
 from se_nas.data import Preprocessing
 from se_nas.models import export
+from se_nas.nn.squeeze_excitation import SqueezeExcitation
 from se_nas.zoo import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,6 +161,8 @@ def test_every_paper_table_fits_the_terminal(
         ([NAME, "--missing-se", "identity", "--out", "a.pt2"], "give --weights too"),
         ([NAME, "--new-head", "--out", "a.pt2"], "give --weights too"),
         ([NAME, "--summary", "--weights", "a.safetensors"], "give --out FILE too"),
+        ([NAME, "--fold", "digits", "--out", "a.pt2"], "give --weights too"),
+        ([NAME, "--data-dir", ".", "--out", "a.pt2"], "give --fold DATA too"),
         ([NAME, "--table", "10", "--optimize"], "give --out FILE too"),
         (["--table", "10", "--out", "a.onnx"], "NAME is missing"),
         ([__file__, "--out", "a.onnx"], "--weights"),
@@ -224,3 +227,20 @@ def test_an_export_takes_sizes_from_the_file_of_weights(
         props = {each.key: each.value for each in found.metadata_props}
         assert Preprocessing.from_json(props["preprocessing"]) == told.at(size)
     assert "9 classes" in refused(capsys, *given, "--num-classes", "9")
+
+
+def test_se_that_brings_nothing_is_folded_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = se_nas.materialize(NAME, num_classes=10, in_channels=1)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, SqueezeExcitation):  # a gate that is the same for all images
+                module.fc2.weight.zero_()
+    se_nas.save(model, tmp_path / "a.safetensors")
+    files = ["--weights", str(tmp_path / "a.safetensors"), "--out", str(tmp_path / "b.onnx")]
+    run(NAME, *files, "--fold", "digits", "--input-size", "8")
+    told = capsys.readouterr().out
+    assert "note: folded: stages 2, 3, 4; resnet8_small" in told
+    assert "note: test: " in told
+    assert (tmp_path / "b.onnx").stat().st_size > 0

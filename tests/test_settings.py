@@ -59,9 +59,9 @@ def test_every_setting_has_a_help_and_a_panel() -> None:
 
 def test_the_defaults_are_those_of_the_fields() -> None:
     defaults = {name: each.default for name, each in settings_of(SearchConfig).items()}
-    of_recipe = {"batch_size": 64, "learning_rate": 0.1}
+    of_recipe = {"batch_size": 64, "learning_rate": 0.1, "balanced": False}
     assert defaults | of_recipe == by_option(SearchConfig())
-    assert [defaults[name] for name in of_recipe] == [None, None]
+    assert [defaults[name] for name in of_recipe] == [None] * 3
     assert config_from_options(defaults) == SearchConfig()
 
 

@@ -66,8 +66,9 @@ def check_paths(**given: str | None) -> None:
                 f"{name} is {written(path)}; give a path of 1 to {LONGEST_TEXT} characters, "
                 "without NUL, or leave it out"
             )
-        if name == "data_dir" and not os.path.isdir(expand_home(path)):
-            raise InputError(f"data_dir {written(path)} is not a folder")
+        place = expand_home(path)
+        if name == "data_dir" and not (os.path.isdir(place) or os.path.isfile(place)):
+            raise InputError(f"data_dir {written(path)} is not a folder, nor the file of a table")
 
 
 def options(kind: type[Any]) -> Iterator[inspect.Parameter]:

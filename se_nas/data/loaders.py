@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, WeightedRandomSampler
 
 from se_nas.data import shared_memory
 from se_nas.data.data_set import Images
@@ -33,6 +33,7 @@ def train_loader(
     epoch: int,
     device: torch.device | str = "cpu",
     workers: int | None = None,
+    balanced: bool = False,
 ) -> DataLoader[Batch]:
     """Shuffle the batches of one epoch: the same for the same seed and epoch.
 
@@ -48,17 +49,27 @@ def train_loader(
         device: where the batches go; memory is pinned for CUDA.
         workers: processes that decode files; None for 0 with images in RAM and up to 4 else.
 
+        balanced: draw with replacement, each class as often as another on average.
+
     >>> from se_nas.data import load
     >>> len(train_loader(load("digits").train, 64, seed=0, epoch=0))
     18
     """
     batch_size = whole("batch_size", batch_size, 1)
+    generator = torch.Generator().manual_seed(mixed_seed(seed, epoch))
+    sampler: WeightedRandomSampler | None = None
+    if balanced:
+        shares = 1 / torch.bincount(images.labels).clamp(min=1).double()
+        sampler = WeightedRandomSampler(
+            shares[images.labels].tolist(), len(images), generator=generator
+        )
     return DataLoader(
         images,
         batch_size,
-        shuffle=True,
+        shuffle=sampler is None,
+        sampler=sampler,
         drop_last=len(images) % batch_size == 1,
-        generator=torch.Generator().manual_seed(mixed_seed(seed, epoch)),
+        generator=generator,
         pin_memory=torch.device(device).type == "cuda",
         **_processes(images, batch_size, workers),
     )

@@ -17,7 +17,8 @@ from se_nas.values import among, as_python, is_number
 # Known before training by arithmetic; measured on the device; known after an epoch of training.
 COSTS = ("params", "macs", "peak_activations")
 MEASURED = ("latency_ms",)
-METRICS = ("val_acc", "val_loss")
+METRICS = ("val_acc", "val_loss", "balanced_accuracy", "macro_f1")
+SHARES = ("val_acc", "balanced_accuracy", "macro_f1")  # in [0, 1], shown in percent
 LARGEST = sys.float_info.max
 
 
@@ -113,7 +114,7 @@ def show_value(metric: str, value: float) -> str:
     >>> show_value("val_acc", 0.91234), show_value("macs", 1234567.0)
     ('91.23', '1,234,567')
     """
-    if metric == "val_acc":
+    if metric in SHARES:
         return f"{100 * value:.2f}"
     digits = {"val_loss": 4, "latency_ms": 3}.get(metric, 0)
     return f"{value:,.{digits}f}"
@@ -121,7 +122,7 @@ def show_value(metric: str, value: float) -> str:
 
 def with_unit(metric: str, text: str) -> str:
     """Return ``text`` with the unit of ``show_value``, where the name does not say it."""
-    return f"{text} %" if metric == "val_acc" else text
+    return f"{text} %" if metric in SHARES else text
 
 
 def maximize(metric: str) -> Objective:

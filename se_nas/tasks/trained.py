@@ -13,7 +13,7 @@ from se_nas.files import expand_home
 from se_nas.models.saving import load
 from se_nas.nn.model import Model
 from se_nas.tasks.card import CARD, Card
-from se_nas.tasks.train import read_data
+from se_nas.tasks.train import SETTINGS, read_data
 from se_nas.tasks.train_config import TrainConfig
 
 RESULTS, WINNER = "results.json", "winner.safetensors"
@@ -25,7 +25,8 @@ class Trained:
 
     Attributes:
         file: its weights.
-        config: of its training, which says its data; None where nobody knows.
+        config: of its training, which says its data; of a search's winner its data alone; None
+            where nobody knows.
         told: accuracies in the test that its folder says it has; one of them is its own.
     """
 
@@ -54,7 +55,8 @@ def trained(name: str) -> Trained:
         file = path / run.weights
         return Trained(load(file), file, card.config, (run.test_acc,))
     if (path / WINNER).is_file():
-        return Trained(load(path / WINNER), path / WINNER, None, _of_winner(path / RESULTS))
+        config = _data_of_search(path / SETTINGS)
+        return Trained(load(path / WINNER), path / WINNER, config, _of_winner(path / RESULTS))
     if path.is_dir():
         raise InputError(
             f"{name!r} is no folder of a training or of a search that is complete: there is no "
@@ -91,6 +93,16 @@ def data_of(
     known = found.config.data
     folder, size = folder or known.data_dir, image_size or known.image_size
     return read_data(replace(found.config, data=replace(known, data_dir=folder, image_size=size)))
+
+
+def _data_of_search(settings: Path) -> TrainConfig | None:
+    """Return what a search trained on; None if it does not say, or its user gave an object."""
+    try:
+        found = read_json(settings.read_text(encoding="utf-8"))
+        data = DataSettings(**found["data"])
+        return None if data.is_object else TrainConfig("", data, split_seed=found["seed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _of_winner(results: Path) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Sampler
 from se_nas.architecture.architecture import Architecture
 from se_nas.data import Data, Images
 from se_nas.data.images import Batch
-from se_nas.training.evaluation import Metrics
+from se_nas.training.evaluation import Tally
 from se_nas.training.recipe import Recipe
 from se_nas.training.train import EPOCH, Training
 
@@ -124,14 +124,12 @@ class DistributedTraining(Training):
         dist.all_reduce(both)
         return float(both[0] / both[1])
 
-    def _evaluate(self, images: Images) -> Metrics:
+    def _tally(self, images: Images) -> Tally:
         rank, size = dist.get_rank(), dist.get_world_size()
-        found = super()._evaluate(images.select(torch.arange(rank, len(images), size)))
-        share = [found.accuracy * found.images, found.loss * found.images, float(found.images)]
-        sums = torch.tensor(share, dtype=torch.float64, device=self.device)
-        dist.all_reduce(sums)
-        right, loss, count = sums.tolist()
-        return Metrics(right / count, loss / count, int(count))
+        found = super()._tally(images.select(torch.arange(rank, len(images), size)))
+        dist.all_reduce(found.counts)
+        dist.all_reduce(found.loss)
+        return found
 
     @contextmanager
     def _random(self, epoch: int, stream: int) -> Iterator[None]:

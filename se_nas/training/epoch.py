@@ -16,6 +16,7 @@ class EpochMetrics:
         val_acc: in [0, 1].
         seconds: for training and validation.
         learning_rate: at the last step.
+        balanced_accuracy, macro_f1: in validation, in [0, 1].
     """
 
     epoch: int
@@ -24,10 +25,17 @@ class EpochMetrics:
     val_acc: float
     seconds: float
     learning_rate: float
+    balanced_accuracy: float = float("nan")
+    macro_f1: float = float("nan")
 
     def curve(self) -> dict[str, float]:
         """Return what a search keeps of an epoch."""
-        return {"val_acc": self.val_acc, "val_loss": self.val_loss}
+        return {
+            "val_acc": self.val_acc,
+            "val_loss": self.val_loss,
+            "balanced_accuracy": self.balanced_accuracy,
+            "macro_f1": self.macro_f1,
+        }
 
 
 class NonFiniteLoss(RuntimeError):

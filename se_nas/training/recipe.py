@@ -31,6 +31,8 @@ class Recipe(CheckedSettings):
         weight_decay: of the weights of convolutions and linear layers; batch norm's parameters
             and all biases (the one-dimensional parameters) have none.
         batch_size: images in a step.
+        balanced: images are drawn again and again so that each class comes as often as another,
+            as many in an epoch as there are; else each comes once.
         loss: ``cross_entropy``, or ``binary`` for each class by itself.
         label_smoothing: share of the target that is spread over all classes.
         warmup_epochs: the learning rate rises linearly so long, at most half of the budget.
@@ -68,6 +70,9 @@ class Recipe(CheckedSettings):
     nesterov: bool = True
     weight_decay: float = 5e-4
     batch_size: int = setting(128, "Images in a batch [default: the recipe's].", "training")
+    balanced: bool = setting(
+        False, "Draw images so that each class comes as often as another.", "training"
+    )
     loss: Loss = "cross_entropy"
     label_smoothing: float = 0.0
     warmup_epochs: float = 0.5
@@ -98,10 +103,10 @@ class Recipe(CheckedSettings):
             value = getattr(self, field)
             if not is_number(value) or not fits(value):
                 raise InputError(f"{field} of a recipe is {written(value)}; give {allowed_text}")
-        if not isinstance(self.nesterov, bool):
-            raise InputError(
-                f"nesterov of a recipe is {written(self.nesterov)}; give true or false"
-            )
+        for field in ("nesterov", "balanced"):
+            if not isinstance(getattr(self, field), bool):
+                given = written(getattr(self, field))
+                raise InputError(f"{field} of a recipe is {given}; give true or false")
         drops = tuple(self.drops) if isinstance(self.drops, (list, tuple)) else None
         if drops is None or not all(map(is_number, drops)) or not _rising(drops):
             raise InputError(

@@ -31,7 +31,7 @@ from se_nas.models.materialize import materialize
 from se_nas.nn.identity_init import init_identity
 from se_nas.nn.model import Model
 from se_nas.training.epoch import EpochMetrics, NonFiniteLoss
-from se_nas.training.evaluation import Metrics, default_device, evaluate, to_device
+from se_nas.training.evaluation import Metrics, Tally, default_device, tally, to_device
 from se_nas.training.loss import loss_of, mixed
 from se_nas.training.optimizer import (
     amp_dtype,
@@ -141,7 +141,15 @@ class Training:
             raise NonFiniteLoss(self.epochs_done, "validation")
         rate = float(self.optimizer.param_groups[0]["lr"])
         seconds = time.perf_counter() - start
-        return EpochMetrics(self.epochs_done, train_loss, val.loss, val.accuracy, seconds, rate)
+        return EpochMetrics(
+            self.epochs_done,
+            train_loss,
+            val.loss,
+            val.accuracy,
+            seconds,
+            rate,
+            **val.shares(),
+        )
 
     def test(self) -> Metrics:
         """Evaluate on the official test part: once, at the end, for a chosen network."""
@@ -200,7 +208,10 @@ class Training:
         self.epochs_done = state["epochs_done"]
 
     def _evaluate(self, images: Images) -> Metrics:
-        return evaluate(self.result, self._eval_loader(images), self.device)
+        return self._tally(images).metrics()
+
+    def _tally(self, images: Images) -> Tally:
+        return tally(self.result, self._eval_loader(images), self.device)
 
     def _eval_loader(self, images: Images) -> DataLoader[Batch]:
         # Twice a training batch without gradients takes less memory than training does.
@@ -224,6 +235,7 @@ class Training:
             epoch=self.epochs_done,
             device=self.device,
             workers=self.workers,
+            balanced=self.recipe.balanced,
         )
 
     def _mean(self, total: Tensor, images: int) -> float:

@@ -271,6 +271,21 @@ def test_only_a_last_batch_of_one_is_dropped() -> None:
     assert [len(y) for _, y in eval_loader(images, 16)] == [16] * 4 + [1]
 
 
+def test_a_balanced_loader_draws_each_class_as_often() -> None:
+    labels = torch.zeros(3000, dtype=torch.int64)
+    labels[:100], labels[100:110] = 1, 2
+    images = RamImages.of(torch.zeros(3000, 1, 2, 2, dtype=torch.uint8), labels)
+
+    def drawn(epoch: int) -> list[int]:
+        loader = train_loader(images, 100, seed=0, epoch=epoch, balanced=True)
+        return [int(y) for _, batch in loader for y in batch]
+
+    counts = [drawn(0).count(label) for label in range(3)]
+    assert sum(counts) == 3000
+    assert all(900 < count < 1100 for count in counts)
+    assert drawn(1) == drawn(1) != drawn(0)
+
+
 def test_the_split_shares_unequal_classes_and_keeps_one() -> None:
     labels = torch.tensor([0] * 70 + [1] * 20 + [2] * 9 + [3])
     drawn, rest = stratified_split(labels, 20, seed=0, what="validation part")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 import se_nas
-from se_nas import SE, InputError, SearchResult, Space, choice, data, optional, per_stage
+from se_nas import SE, InputError, SearchResult, Space, choice, data, maximize, optional, per_stage
 from se_nas.data import ImageShape, from_datasets
 from se_nas.search.config import DataSettings, config_from_options
 from se_nas.search.plan import Plan
@@ -46,6 +47,31 @@ def own_data(name: str = "stripes", count: int = 120) -> Any:
             return self.noise(noisy[i][0]), noisy[i][1]
 
     return from_datasets(Noisy(), name=name, classes=["across", "down"])
+
+
+def test_a_search_for_rare_classes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    space = Space(
+        "rare",
+        trunk="resnet8_small",
+        se=per_stage(optional(SE(reduction=choice(2, 4)))),
+        objectives=[maximize("balanced_accuracy")],
+    )
+    settings = {"trials": 6, "out": str(tmp_path), "name": "rare", **SMALL, "balanced": True}
+    result = se_nas.run_search(space, limit_train=200, **settings)
+    said = capfd.readouterr().out
+    assert "val balanced %" in said
+    assert "test balanced %" in said
+    for trial in result.trials:
+        assert 0 <= trial.metrics["balanced_accuracy"] <= 1
+    told = json.loads((tmp_path / "rare" / "results.json").read_text())
+    first = told["ranking"][0]["values"][0]
+    assert first == max(
+        t.metrics["balanced_accuracy"] for t in result.trials if t.end == "complete"
+    )
+    assert set(told["finals"][0]["more"][0]) >= {"balanced_accuracy", "test_balanced_accuracy"}
+    assert told["effects"][0]["unit"] == "points"
+    recipe = json.loads((tmp_path / "rare" / "settings.json").read_text())["recipe"]
+    assert recipe["balanced"] is True
 
 
 def test_a_search_on_data_and_a_training_of_ones_own(

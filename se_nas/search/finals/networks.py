@@ -15,7 +15,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Cost
 from se_nas.latency.table import Latency
 from se_nas.search.worker.retrain import RetrainResult
-from se_nas.space.objectives import Objective
+from se_nas.space.objectives import METRICS, Objective
 
 # The controls' roles (``controls.py``).
 NO_SE, SE_R16, PLAIN, EARLY = "no SE", "SE r16", "plain trunk", "early best"
@@ -50,17 +50,21 @@ class FinalNetwork:
 
     @property
     def test_accs(self) -> list[float]:
-        return [run.test_acc for run in self.complete]
+        return self.values("test_acc")
+
+    def values(self, metric: str) -> list[float]:
+        """Return ``val_acc``, ``test_acc`` or another metric of each seed that came to its end."""
+        return [run.value(metric) for run in self.complete]
 
     def mean(self, metric: str) -> float:
-        """Return the seeds' mean ``val_acc``, ``val_loss`` or ``test_acc``; NaN if all failed."""
-        values = [float(getattr(run, metric)) for run in self.complete]
+        """Return the seeds' mean; NaN if all failed."""
+        values = self.values(metric)
         return statistics.fmean(values) if values else float("nan")
 
-    @property
-    def test_spread(self) -> float:
-        """Standard deviation over the seeds; 0 with one seed."""
-        return statistics.stdev(self.test_accs) if len(self.test_accs) > 1 else 0.0
+    def spread(self, metric: str) -> float:
+        """Return the standard deviation over the seeds; 0 with one seed."""
+        values = self.values(metric)
+        return statistics.stdev(values) if len(values) > 1 else 0.0
 
     def with_latency(self, latency: Latency | None) -> FinalNetwork:
         """Return the network with the latency that was measured."""
@@ -79,13 +83,14 @@ class FinalNetwork:
             # A user's own training may report none.
             "val_losses": [None if isnan(run.val_loss) else run.val_loss for run in self.complete],
             "test_accs": self.test_accs,
+            "more": [dict(run.more) for run in self.complete],
             "ends": [run.end for run in self.runs],
             "reasons": [run.reason for run in self.runs],
         }
 
 
 def winner(finals: Sequence[FinalNetwork], objective: Objective) -> FinalNetwork:
-    """Return the best network of the search: by mean val_loss if that is sought, else val_acc.
+    """Return the best network of the search, by the mean of the metric that is sought.
 
     A network that was dropped, whose seeds are fewer, is none.
     """
@@ -95,7 +100,22 @@ def winner(finals: Sequence[FinalNetwork], objective: Objective) -> FinalNetwork
     complete = [final for final in own if final.complete] or own
     if objective.metric == "val_loss":
         return min(complete, key=lambda final: final.mean("val_loss"))
-    return max(complete, key=lambda final: final.mean("val_acc"))
+    return max(complete, key=lambda final: final.mean(validated(objective)))
+
+
+def validated(objective: Objective) -> str:
+    """Return the metric in validation that finals are compared by: an objective of accuracy."""
+    return objective.metric if objective.metric in METRICS else "val_acc"
+
+
+def tested(finals: Sequence[FinalNetwork], objective: Objective) -> str:
+    """Return the metric in the test: of the same kind, where all trainings tell it.
+
+    A user's own training may tell its test accuracy alone.
+    """
+    name = f"test_{objective.metric}"
+    told = [name in run.more for final in finals for run in final.complete]
+    return name if told and all(told) else "test_acc"
 
 
 def best_weights(final: FinalNetwork) -> bytes:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.cost.network_cost import Price
-from se_nas.search.finals.networks import FinalNetwork, winner
+from se_nas.search.finals.networks import FinalNetwork, validated, winner
 from se_nas.search.finals.racing import Budget, worse
 from se_nas.search.worker.retrain import RetrainResult
 from se_nas.space.objectives import Objective
@@ -100,10 +100,8 @@ def _trained(
 def _values(row: FinalNetwork, objective: Objective) -> list[float | None]:
     """Return the objective by seed, larger for the better; None where a run failed."""
     sign = 1 if objective.direction == "maximize" else -1
-    metric = "val_loss" if objective.metric == "val_loss" else "val_acc"
-    return [
-        sign * float(getattr(run, metric)) if run.end == "complete" else None for run in row.runs
-    ]
+    metric = validated(objective)
+    return [sign * run.value(metric) if run.end == "complete" else None for run in row.runs]
 
 
 def _seeds(rows: Sequence[FinalNetwork]) -> int:

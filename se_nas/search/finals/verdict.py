@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from se_nas.additive.contrasts import Estimate
 from se_nas.architecture.architecture import Architecture
-from se_nas.search.finals.networks import NO_SE, SE_R16, FinalNetwork, winner
+from se_nas.search.finals.networks import NO_SE, SE_R16, FinalNetwork, tested, winner
 from se_nas.space.objectives import Objective
 
 # What the trials of the search tell of the difference between two networks, in points.
@@ -24,30 +24,36 @@ def verdict(
     Args:
         believed: in points of validation accuracy; None where trials tell nothing of them.
     """
-    best = winner(finals, objective)
+    best, metric = winner(finals, objective), tested(finals, objective)
+    words = metric.replace("test_acc", "test_accuracy").replace("_", " ").replace("f1", "F1")
     plain = next(final for final in finals if NO_SE in final.roles)
     if plain is not best:
-        said = "test accuracy against the same trunk without SE"
-        return _compared(best, plain, said, "SE {}.", believed)
+        said = f"{words} against the same trunk without SE"
+        return _compared(best, plain, metric, said, "SE {}.", believed)
     head = "SE did not win: the best network of the search has no SE"
     control = next((final for final in finals if SE_R16 in final.roles), None)
     if control is None:
         return f"{head}."
-    said = "SE everywhere at r = 16 in test accuracy against it"
-    return f"{head}. " + _compared(control, best, said, "that control {}.", believed)
+    said = f"SE everywhere at r = 16 in {words} against it"
+    return f"{head}. " + _compared(control, best, metric, said, "that control {}.", believed)
 
 
 def _compared(
-    a: FinalNetwork, b: FinalNetwork, what: str, claim: str, believed: Believed | None
+    a: FinalNetwork,
+    b: FinalNetwork,
+    metric: str,
+    what: str,
+    claim: str,
+    believed: Believed | None,
 ) -> str:
-    """Return the difference in mean test accuracy and whether the seeds support it."""
+    """Return the difference in a mean of the test and whether the seeds support it."""
     if not a.complete or not b.complete:
         return f"{what}: no verdict, one of the two failed with every seed."
-    gain = 100 * (a.mean("test_acc") - b.mean("test_acc"))
+    gain = 100 * (a.mean(metric) - b.mean(metric))
     count = min(len(a.complete), len(b.complete))
     if count < 2:
         return f"{what}: {gain:+.2f} points with one seed: no spread, no verdict."
-    test = _welch(a.test_accs, b.test_accs)
+    test = _welch(a.values(metric), b.values(metric))
     if test is None:
         return f"{what}: {gain:+.2f} points ({count} seeds without any spread): no verdict."
     head = f"{what}: {gain:+.2f} ± {100 * test.half:.2f} points ({count} seeds, {_p_value(test.p)})"

@@ -27,12 +27,12 @@ from se_nas.search.study.known_trials import RUNG
 from se_nas.search.study.ranking import training_objective
 from se_nas.search.study.records import Record
 from se_nas.search.worker.reports import End
+from se_nas.space.objectives import SHARES
 from se_nas.space.space import Space
 
 NETWORKS, DRAWS = 128, 2000  # of which effects are averages; drawn at most
 LEAST_TRIALS = 6
 ROWS = 12  # in the terminal
-ACCURACY = "val_acc"
 STOPPED: End = "stopped_early"
 TOLD: tuple[End, ...] = ("complete", STOPPED)
 
@@ -91,7 +91,7 @@ def answer(trials: Iterable[Record], space: Space, price: Price) -> Answer | Non
     changes = changes_of(_references(space, price))
     if len(values) < LEAST_TRIALS or not changes:
         return None
-    is_accuracy = training_objective(space).metric == ACCURACY
+    is_accuracy = training_objective(space).metric in SHARES
     unit = "points" if is_accuracy else "of val_loss"
     contrasts = Contrasts(networks, [(100 if is_accuracy else 1) * value for value in values])
     found = effects(changes, contrasts, price)

@@ -15,6 +15,7 @@ from se_nas.console import (
     print_lines,
     print_networks,
     python_text,
+    shell_word,
 )
 from se_nas.data import Data, ImageShape
 from se_nas.errors import InputError
@@ -30,7 +31,7 @@ from se_nas.search.run_dir.directory import FAILED, RESULTS, RunDirectory, displ
 from se_nas.search.study.proposals import Proposals
 from se_nas.search.study.ranking import ranking, training_objective
 from se_nas.search.study.records import records
-from se_nas.space.objectives import show_value, with_unit
+from se_nas.space.objectives import SHARES, Objective, show_value, with_unit
 from se_nas.space.space import Space
 
 SO_FAR = 5
@@ -117,8 +118,12 @@ def show_results(
         f"epoch{'s' * (epochs != 1)} each; * the winner, chosen on validation images"
     )
     timed = isinstance(rows[0].cost, TimedCost)
-    tested = "test ± spread %" if seeds > 1 else "test %"
-    columns = ("params", "MMACs", *(("table ms", "ms") if timed else ()), "val %", tested)
+    metrics = shown_share(objective), networks.tested(rows, objective)
+    val, test = (
+        f"{part}{_kind(metric)}" for part, metric in zip(("val", "test"), metrics, strict=True)
+    )
+    columns = ("params", "MMACs", *(("table ms", "ms") if timed else ()), f"{val} %",
+               f"{test} ± spread %" if seeds > 1 else f"{test} %")  # fmt: skip
     if found is not None:
         show_answer(console, found)
     print_line(console, "")
@@ -126,7 +131,7 @@ def show_results(
         console,
         title,
         columns,
-        [_final_row(row, row is best, proposals.space, seeds) for row in rows],
+        [_final_row(row, row is best, proposals.space, seeds, metrics) for row in rows],
     )
     print_line(console, verdict(rows, objective, believed_of(found, plan.config)))
     print_lines(
@@ -144,6 +149,11 @@ def show_results(
     print_line(console, "")
     print_line(console, f"the winner, {what} ({_images_in_words(images)}; also in winner.json):")
     print_line(console, f"  {rebuilding_call(best.architecture, images, run)}")
+    if trained and any(best.architecture.se):
+        shown = shell_word(run.shown)
+        print_line(console, "what its SE does, and the network without what of it brings nothing:")
+        print_line(console, f"  se-nas explain {shown}")
+        print_line(console, f"  se-nas fold {shown} --out lighter.safetensors")
 
 
 def rebuilding_call(architecture: Architecture, images: ImageShape, run: RunDirectory) -> str:
@@ -155,17 +165,31 @@ def rebuilding_call(architecture: Architecture, images: ImageShape, run: RunDire
     )
 
 
-def _final_row(row: networks.FinalNetwork, best: bool, space: Space, seeds: int) -> NetworkRow:
+def shown_share(objective: Objective) -> str:
+    """Return the share in validation that a table shows: the one that is sought, or accuracy."""
+    return objective.metric if objective.metric in SHARES else "val_acc"
+
+
+def _kind(metric: str) -> str:
+    """Return what kind of accuracy a column has, where it is not the plain one."""
+    kinds = {"balanced_accuracy": " balanced", "macro_f1": " F1"}
+    return kinds.get(metric.removeprefix("test_"), "")
+
+
+def _final_row(
+    row: networks.FinalNetwork, best: bool, space: Space, seeds: int, metrics: tuple[str, str]
+) -> NetworkRow:
+    val, tested = metrics
     over = "" if space.admits(row.cost) else " (over budget)"
     failed, fewer = len(row.runs) - len(row.complete), len(row.runs) < seeds
-    test = _percent(row.mean("test_acc"))
+    test = _percent(row.mean(tested))
     if len(row.complete) > 1:
-        test += f" ± {_percent(row.test_spread)}"
+        test += f" ± {_percent(row.spread(tested))}"
     cells = (
         f"{row.cost.params:,}",
         f"{row.cost.macs / 1e6:,.2f}",
         *_times(row),
-        _percent(row.mean("val_acc")),
+        _percent(row.mean(val)),
         test + f" ({failed} failed)" * bool(failed) + f" ({len(row.runs)} seeds)" * fewer,
     )
     return NetworkRow(row.role + over + " *" * best, str(row.architecture), cells, best)

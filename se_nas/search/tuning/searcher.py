@@ -21,7 +21,7 @@ from se_nas.search.study.records import Outcome, Proposal
 from se_nas.search.tuning.failures import FailureBudget
 from se_nas.search.tuning.ray_internals import finished
 from se_nas.search.tuning.worker_deaths import WorkerDeaths
-from se_nas.search.worker.reports import End, TrialConfig, TrialReport, is_epoch, read_report
+from se_nas.search.worker.reports import End, TrialConfig, TrialReport, is_epoch, point, read_report
 
 
 class StudySearcher(Searcher):
@@ -145,7 +145,7 @@ class StudySearcher(Searcher):
         number = proposal.number
         curve = self._curves.pop(number, [])
         if end in ("complete", "stopped_early"):
-            metrics = _point(report)
+            metrics = point(report)
         else:  # the metrics of its last report are placeholders for Tune
             metrics = dict(curve[-1]) if curve else {}
         worker = self._workers.pop(number, "")
@@ -194,8 +194,8 @@ class StudySearcher(Searcher):
                 self.proposals.report(proposal, epoch, metrics)
         epoch = report.get("epoch", 0)
         if epoch and is_epoch(report):
-            curve[epoch - 1 :] = [_point(report)]
-            self.proposals.report(proposal, epoch, _measured(report) | _point(report))
+            curve[epoch - 1 :] = [point(report)]
+            self.proposals.report(proposal, epoch, _measured(report) | point(report))
 
     def save(self, checkpoint_path: str) -> None:
         """Make an empty file, because Tune wants one; the study is the state."""
@@ -203,16 +203,6 @@ class StudySearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Do nothing: a run is resumed from its study."""
-
-
-def _point(report: TrialReport) -> dict[str, float]:
-    """Return the metrics of one epoch."""
-    point: dict[str, float] = {}
-    if "val_acc" in report:
-        point["val_acc"] = float(report["val_acc"])
-    if "val_loss" in report:
-        point["val_loss"] = float(report["val_loss"])
-    return point | dict(report.get("other", ()))
 
 
 def _measured(report: TrialReport) -> dict[str, float]:

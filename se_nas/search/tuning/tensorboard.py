@@ -12,7 +12,7 @@ from typing import Protocol
 
 from se_nas.errors import InputError
 from se_nas.search.tuning.driver_callback import DriverCallback, TuneTrial, config_of
-from se_nas.search.worker.reports import is_epoch, read_report
+from se_nas.search.worker.reports import is_epoch, point, read_report
 
 
 class Writer(Protocol):
@@ -57,12 +57,8 @@ class TensorBoardCallback(DriverCallback):
             folder = self.folder / f"{config['number']:05d}-{config['name']}"
             self.open[trial.trial_id] = self._writer(str(folder), flush_secs=10)
         writer = self.open[trial.trial_id]
-        for scalar, value in (
-            ("val_acc", report.get("val_acc")),
-            ("val_loss", report.get("val_loss")),
-            *report.get("other", ()),
-        ):
-            if value is not None and math.isfinite(value):
+        for scalar, value in point(report).items():
+            if math.isfinite(value):
                 writer.add_scalar(scalar, value, report["epoch"])
 
     def on_trial_complete(

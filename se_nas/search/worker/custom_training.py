@@ -18,7 +18,7 @@ from se_nas.architecture.architecture import Architecture
 from se_nas.data import eval_loader
 from se_nas.errors import InputError
 from se_nas.models.materialize import materialize
-from se_nas.space.objectives import COSTS, MEASURED
+from se_nas.space.objectives import COSTS, MEASURED, SHARES
 from se_nas.training.custom import Resources, StopTraining, TrainFunction, TrainResult
 from se_nas.training.epoch import NonFiniteLoss
 from se_nas.training.evaluation import Metrics, evaluate
@@ -213,14 +213,19 @@ class CustomTraining:
             number = whole("report: epoch", number, 1)
         except InputError as error:
             raise TrainMisuse(str(error)) from None
-        if val_loss is None and self.needed == "val_loss":
-            raise TrainMisuse("report: val_loss is not given, and it is what the space compares")
+        if self.needed not in ("val_acc", *other, *["val_loss"] * (val_loss is not None)):
+            raise TrainMisuse(
+                f"report: {self.needed} is not given, and it is what the space compares"
+            )
         for name in other:
             if name in RESERVED:
                 raise TrainMisuse(f"report: {name} is a name of the search's own; give another")
         metrics = {"val_acc": _share("val_acc", val_acc)}
         given = other if val_loss is None else {"val_loss": val_loss, **other}
-        metrics |= {name: _number(name, value) for name, value in given.items()}
+        metrics |= {
+            name: (_share if name in SHARES else _number)(name, value)
+            for name, value in given.items()
+        }
         self._messages.put(CustomEpoch(number, metrics))
         if not self._answers.get():
             raise StopTraining

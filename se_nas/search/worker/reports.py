@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias, TypedDict, TypeVar, cast, get_args
 
+from se_nas.space.objectives import METRICS
+
 T = TypeVar("T")
 
 # The ends of a training, a trial's or a retraining's.
@@ -48,8 +50,8 @@ class TrialReport(TypedDict, total=False):
     Attributes:
         ready: the worker is up; nothing was trained.
         epoch: epochs done.
-        val_acc, val_loss: of the last epoch; ``WORST`` where there is none. A user's own training
-            may do without val_loss.
+        val_acc, val_loss, balanced_accuracy, macro_f1: of the last epoch, in validation; ``WORST``
+            where there is none. A user's own training may do with val_acc alone.
         other: further metrics of the last epoch, from a user's own training; in pairs, for Tune
             makes one flat dict of dicts in dicts.
         earlier: the metrics of epochs before this process, in its first report of a trial.
@@ -67,6 +69,8 @@ class TrialReport(TypedDict, total=False):
     epoch: int
     val_acc: float
     val_loss: float
+    balanced_accuracy: float
+    macro_f1: float
     other: list[tuple[str, float]]
     earlier: list[dict[str, float]]
     unpreserved: int
@@ -81,7 +85,12 @@ class TrialReport(TypedDict, total=False):
 
 
 # A search compares values of ended trials: one that failed is worse than any that did not.
-WORST: TrialReport = {"val_acc": 0.0, "val_loss": 1e9}
+WORST: TrialReport = {
+    "val_acc": 0.0,
+    "val_loss": 1e9,
+    "balanced_accuracy": 0.0,
+    "macro_f1": 0.0,
+}
 # A new worker's first report; it has metrics because Tune wants them in every report.
 READY: TrialReport = {**WORST, "ready": True, "epoch": 0, "end": "", "done": False}
 
@@ -94,6 +103,16 @@ def read_report(result: Mapping[str, object] | None) -> TrialReport:
 def read_config(config: Mapping[str, object]) -> TrialConfig:
     """Return a configuration of Tune's as a trial's, without a copy."""
     return cast(TrialConfig, config)
+
+
+def point(report: TrialReport) -> dict[str, float]:
+    """Return the metrics of one epoch.
+
+    >>> point({"val_acc": 0.9, "other": [("lr", 0.1)], "epoch": 1})
+    {'val_acc': 0.9, 'lr': 0.1}
+    """
+    found = {name: float(str(report[name])) for name in METRICS if name in report}  # type: ignore[literal-required]
+    return found | dict(report.get("other", ()))
 
 
 def is_epoch(report: TrialReport) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from se_nas.search.worker.out_of_memory import is_out_of_memory
 from se_nas.search.worker.reports import End
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import start_ranks, start_training
+from se_nas.space.objectives import SHARES
 from se_nas.texts import first_line
 from se_nas.training.epoch import NonFiniteLoss
 
@@ -36,6 +37,7 @@ class RetrainResult:
         end: if it is not ``complete``, the metrics and the weights mean nothing.
         reason, traceback: of another end; the first in one line.
         misuse: it is the user's function that would end every other retraining the same way.
+        more: further metrics in validation by name, and in the test with ``test_`` before it.
     """
 
     end: End
@@ -46,6 +48,11 @@ class RetrainResult:
     reason: str = ""
     traceback: str = ""
     misuse: bool = False
+    more: Mapping[str, float] = field(default_factory=dict)
+
+    def value(self, metric: str) -> float:
+        """Return a metric, by a name as of an objective, or ``test_`` and that."""
+        return float(self.more[metric] if metric in self.more else getattr(self, metric))
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,14 @@ def train_and_test(
         if ranks is not None:
             ranks.close()
     return RetrainPayload(
-        RetrainResult("complete", curve["val_acc"], curve.get("val_loss", nan), test.accuracy),
+        RetrainResult(
+            "complete",
+            curve["val_acc"],
+            curve.get("val_loss", nan),
+            test.accuracy,
+            more={name: curve[name] for name in SHARES if name in curve and name != "val_acc"}
+            | {f"test_{name}": value for name, value in test.shares().items()},
+        ),
         weights and {key: value.cpu() for key, value in weights.items()},
         data.num_classes,
         data.in_channels,

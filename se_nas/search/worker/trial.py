@@ -38,6 +38,7 @@ from se_nas.search.worker.reports import (
 )
 from se_nas.search.worker.shared_data import SharedData
 from se_nas.search.worker.start_training import AnyTraining, Epoch, start_ranks, start_training
+from se_nas.space.objectives import METRICS
 from se_nas.texts import first_line
 from se_nas.training.epoch import NonFiniteLoss
 
@@ -176,9 +177,9 @@ class SETrial(tune.Trainable):
     def _last_epoch(self, done: bool, end: End | Literal[""]) -> TrialReport:
         other = dict(self.epochs[-1])
         report: TrialReport = {**self._so_far(), "device": self.device, "done": done, "end": end}
-        report["val_acc"] = other.pop("val_acc")
-        if "val_loss" in other:
-            report["val_loss"] = other.pop("val_loss")
+        for name in METRICS:
+            if name in other:
+                report[name] = other.pop(name)  # type: ignore[literal-required]
         return {**report, "other": [*other.items()]} if other else report
 
     def _end(self, end: End, reason: str) -> TrialReport:

@@ -6,6 +6,7 @@ import math
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -162,5 +163,27 @@ def test_a_winner_without_se_is_said_to_be_one_and_compared_with_se_everywhere()
 
 
 def test_the_spread_is_the_standard_deviation_over_seeds() -> None:
-    assert final("x", None, (0.1, 0.2, 0.3)).test_spread == pytest.approx(0.1)
-    assert final("x", None, (0.1,)).test_spread == 0
+    assert final("x", None, (0.1, 0.2, 0.3)).spread("test_acc") == pytest.approx(0.1)
+    assert final("x", None, (0.1,)).spread("test_acc") == 0
+
+
+def test_rare_classes_decide_where_they_are_the_objective() -> None:
+    def scored(row: FinalNetwork, val: float, test: Sequence[float]) -> FinalNetwork:
+        more = [{"balanced_accuracy": val, "test_balanced_accuracy": each} for each in test]
+        runs = zip(row.runs, more, strict=True)
+        return replace(row, runs=tuple(replace(run, more=own) for run, own in runs))
+
+    often = scored(final("best 1", SE(8), (0.9, 0.9), val_acc=0.9), 0.5, (0.5, 0.51))
+    rare = scored(final("best 2", SE(4), (0.8, 0.8), val_acc=0.8), 0.7, (0.7, 0.71))
+    plain = scored(final("no SE", None, (0.9, 0.9), search_value=None), 0.6, (0.6, 0.61))
+    balanced = maximize("balanced_accuracy")
+    assert winner([often, rare, plain], balanced) is rare
+    assert winner([often, rare, plain], VAL_ACC) is often
+    said = verdict([often, rare, plain], balanced)
+    assert said.startswith("test balanced accuracy against the same trunk without SE: +10.00 ±")
+    assert "more" in rare.to_dict()
+    # A training of the user's own that tells its test accuracy alone:
+    alone = [replace(row, runs=final("x", None, (0.8, 0.81)).runs) for row in (rare, plain)]
+    told = [replace(run, more={"balanced_accuracy": 0.5}) for run in alone[0].runs]
+    rows = [replace(row, runs=tuple(told)) for row in alone]
+    assert verdict(rows, balanced).startswith("test accuracy against")

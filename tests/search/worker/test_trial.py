@@ -14,6 +14,7 @@ from se_nas import Architecture
 from se_nas.search.config import DataSettings, TrialSettings
 from se_nas.search.worker import checkpoints
 from se_nas.search.worker.trial import SETrial
+from se_nas.space.objectives import METRICS
 from se_nas.training.recipes import RECIPES
 
 SETTINGS = TrialSettings(DataSettings(limit_train=200), RECIPES["search"], epochs=2)
@@ -108,7 +109,7 @@ def test_a_trial_whose_worker_dies_goes_on_and_gives_what_it_would_have(
     rest = run(worker(settings, number=3))
     assert [r["epoch"] for r in rest] == list(range(after + 1, 5))
     assert [r["val_loss"] for r in rest] == [r["val_loss"] for r in whole[after:]]
-    before = [{k: r[k] for k in ("val_acc", "val_loss")} for r in whole[:after]]
+    before = [{k: r[k] for k in METRICS} for r in whole[:after]]
     assert rest[0]["earlier"] == before
     assert not any(r["earlier"] for r in rest[1:])
     assert rest[-1]["unpreserved"] == whole[-1]["unpreserved"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_data import idx, made, write_fashion
-from PIL import Image
+from made_data import idx, made, write_cifar, write_fashion, write_folder
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision import datasets
@@ -27,42 +24,6 @@ FASHION_FILES = [
     for part in ("train", "t10k")
     for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
 ]
-
-
-def write_cifar(
-    root: Path, monkeypatch: pytest.MonkeyPatch, reader: Any, classes: int, train: int
-) -> Path:
-    """Batches like the real ones; the reader is told their MD5s in place of the real ones."""
-    folder = root / reader.base_folder
-    folder.mkdir(parents=True)
-    fine = "fine_labels" if classes == 100 else "labels"
-    for attribute, seed, count in (("train_list", 1, train), ("test_list", 50, classes)):
-        listed = []
-        for i, (name, _) in enumerate(getattr(reader, attribute)):
-            images, labels = made(count, 3, 32, classes, seed + i)
-            batch = {"data": images.reshape(count, -1), fine: labels.tolist()}
-            # NumPy once wrote a dtype's flags as 0 and 1; the real files have them.
-            content = pickle.dumps(batch, protocol=2)
-            assert b"\x89\x88\x87" in content
-            content = content.replace(b"\x89\x88\x87", b"K\0K\1\x87")
-            (folder / name).write_bytes(content)
-            listed.append([name, hashlib.md5(content).hexdigest()])
-        monkeypatch.setattr(reader, attribute, listed)
-    content = pickle.dumps({reader.meta["key"]: [str(i) for i in range(classes)]}, protocol=2)
-    (folder / reader.meta["filename"]).write_bytes(content)
-    md5 = hashlib.md5(content).hexdigest()
-    monkeypatch.setattr(reader, "meta", {**reader.meta, "md5": md5})
-    return folder
-
-
-def write_folder(root: Path, parts: tuple[str, ...] = ("train", "test"), each: int = 6) -> Path:
-    for number, part in enumerate(parts):
-        for label, name in enumerate(("cat", "dog")):
-            (root / part / name).mkdir(parents=True)
-            images, _ = made(each, 3, 20, 2, 10 * number + label)
-            for i, image in enumerate(images):
-                Image.fromarray(image.transpose(1, 2, 0)).save(root / part / name / f"{i}.png")
-    return root
 
 
 def contents(part: Any) -> set[bytes]:

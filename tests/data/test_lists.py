@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_data import made
-from PIL import Image
-from torchvision import datasets
+from made_data import write_pictures, write_places
 
 from se_nas.data import FolderImages, load
 from se_nas.errors import InputError
 
 HEADER = ("path", "label")
-
-
-def write_pictures(folder: Path, count: int) -> list[str]:
-    folder.mkdir(parents=True, exist_ok=True)
-    pixels, _ = made(count, 3, 12, 2, seed=0)
-    names = [f"{i}.png" for i in range(count)]
-    for name, image in zip(names, pixels, strict=True):
-        Image.fromarray(image.transpose(1, 2, 0)).save(folder / name)
-    return names
 
 
 def write_table(path: Path, rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER) -> Path:
@@ -115,33 +103,6 @@ def test_no_table(tmp_path: Path, given: str | None) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=r"data_dir is .*; a table is a \.csv or \.parquet"):
         load("table", given and tmp_path / given)
-
-
-def write_places(root: Path, monkeypatch: pytest.MonkeyPatch, small: bool) -> Path:
-    """Files as the real ones; the reader is told their MD5s in place of the real ones."""
-    reader, size = datasets.Places365, "256" if small else "large"
-    classes = ("/a/abbey", "/b/bar/indoor", "/z/zoo")
-    texts = {"categories_places365.txt": [f"{name} {i}" for i, name in enumerate(classes)]}
-    for split, folder, count in (("train_standard", "data_", 15), ("val", "val_", 6)):
-        names = write_pictures(root / f"{folder}{size}{'_standard' * (count == 15)}", count)
-        slash = "/" * (count == 15)
-        texts[f"places365_{split}.txt"] = [f"{slash}{n} {i % 3}" for i, n in enumerate(names)]
-    sums = {}
-    for name, lines in texts.items():
-        content = "\n".join(lines).encode() + b"\n"
-        (root / name).write_bytes(content)
-        sums[name] = hashlib.md5(content).hexdigest()
-    categories = "categories_places365.txt"
-    monkeypatch.setattr(reader, "_CATEGORIES_META", (categories, sums[categories]))
-    lists = {
-        split: (name, sums[name])
-        for split, name in (
-            ("train-standard", "places365_train_standard.txt"),
-            ("val", "places365_val.txt"),
-        )
-    }
-    monkeypatch.setattr(reader, "_FILE_LIST_META", lists)
-    return root
 
 
 @pytest.mark.parametrize("small", [True, False])

@@ -50,6 +50,7 @@ ROOMS = (
     ("plan",),
     ("pricing", "tuning", "finals"),
     ("results",),
+    ("report",),
     ("run", "replay", "dry_run", "user_input"),
     ("",),
 )

@@ -7,6 +7,7 @@ materialize   ``materialize``
 train         ``train`` and ``verify``
 evaluate      ``evaluate`` and ``predict``
 explain       ``explain`` and ``fold``
+report        ``report``
 clean         ``clean``: what searches left outside of their runs
 write_model   its files, by their suffix
 options       options from the settings of a dataclass
@@ -23,7 +24,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from se_nas.cli import clean, evaluate, explain, materialize, search, train
+from se_nas.cli import clean, evaluate, explain, materialize, report, search, train
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
 from se_nas.errors import InputError
@@ -40,6 +41,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
     "predict": (evaluate.predict, TyperCommand),
     "explain": (explain.explain, TyperCommand),
     "fold": (explain.fold, TyperCommand),
+    "report": (report.report, TyperCommand),
     "materialize": (materialize.materialize, TyperCommand),
     "clean": (clean.clean, TyperCommand),
 }

@@ -34,8 +34,6 @@ def explain(
     from se_nas.tasks import explain as work
 
     check_paths(data=data, data_dir=data_dir, out=out)
-    if out is not None:
-        work.check_plotly()
     found, images = _read(model, data, data_dir)
     told = work.explain(found.model, images)
     console = make_console()

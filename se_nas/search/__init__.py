@@ -9,6 +9,7 @@ run_dir       one run on disk                 cluster       Ray's cluster and it
 study         the Optuna study                pricing       costs and latencies
 tuning        trials through Ray Tune         worker        code that runs on workers
 finals        retraining and the verdict      results       files and tables of results
+report        a run as a page
 dry_run       ``--dry-run``                   replay        the proposals asked again
 init_weights  weights that trainings start from
 checked_data  images, every picture looked at

@@ -11,7 +11,7 @@ from functools import partial
 from rich.console import Console
 
 from se_nas.console import print_line, print_lines
-from se_nas.errors import InputError
+from se_nas.errors import InputError, described
 from se_nas.search.cluster.connection import check_addresses, connected
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import cache as finals_cache
@@ -23,13 +23,14 @@ from se_nas.search.finals.retrain import retrain
 from se_nas.search.finals.retraining import Retrainer
 from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
+from se_nas.search.report.page import write_report
 from se_nas.search.results import opening, run_results, summary
 from se_nas.search.results.again import show_again
 from se_nas.search.results.effects import Answer, answer, believed_of
 from se_nas.search.results.failed_search import explain_ends, explain_search
 from se_nas.search.run_dir import directory, new_run
 from se_nas.search.run_dir.data_files import check_data_files, write_data_files
-from se_nas.search.run_dir.directory import RESULTS, RunDirectory
+from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
 from se_nas.search.run_dir.lock import run_lock
 from se_nas.search.run_dir.resume import (
     find_interrupted,
@@ -207,7 +208,10 @@ def _work(search_run: SearchRun, proposals: Proposals) -> RunDirectory:
         plan.began,
     )
     proposals.closes = keeper.is_over
-    with summary.results_so_far(search_run, proposals):
+    with (
+        _reported_if_interrupted(search_run, proposals),
+        summary.results_so_far(search_run, proposals),
+    ):
         while proposals.open:
             tune_trials(search_run, proposals)
         if run.joined:
@@ -277,3 +281,24 @@ def _conclude(
         run.write(RESULTS, run_results.of_run(rows, objective, searched, believed))
     finally:  # Ctrl-C too: the run is complete
         summary.show_results(search_run, rows, proposals, found)
+        _write_report(search_run, proposals)
+
+
+@contextlib.contextmanager
+def _reported_if_interrupted(search_run: SearchRun, proposals: Proposals) -> Iterator[None]:
+    """Write the report if the block is ended by a signal."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _write_report(search_run, proposals)
+        raise
+
+
+def _write_report(search_run: SearchRun, proposals: Proposals) -> None:
+    """Write the report beside the results; a search does not fail for it."""
+    try:
+        path = write_report(search_run.run, study=proposals.study)
+    except Exception as error:  # of a study in a database too
+        print_line(search_run.console, f"note: there is no report: {described(error)}")
+        return
+    print_line(search_run.console, f"report: {display_path(path)}")

@@ -8,7 +8,6 @@ gates, on validation images.
 from __future__ import annotations
 
 import csv
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,12 +119,6 @@ def explain(model: Model, data: Data, *, device: torch.device | str | None = Non
     )
 
 
-def check_plotly() -> None:
-    """Raise an ``InputError`` if the package for figures is not installed."""
-    if importlib.util.find_spec("plotly") is None:
-        raise InputError("figures need a package that is not installed: pip install 'se-nas[plot]'")
-
-
 def write_figures(found: Explanation, path: Path, labels: Sequence[int] = (0, 1, 2, 3)) -> None:
     """Write a page with figures 6 and 7: mean gates by channel, of classes and of all images.
 
@@ -133,9 +126,8 @@ def write_figures(found: Explanation, path: Path, labels: Sequence[int] = (0, 1,
     stage it is the last block, as in the paper.
 
     Raises:
-        InputError: plotly is not installed, or the page cannot be written.
+        InputError: the page cannot be written.
     """
-    check_plotly()
     from plotly.graph_objects import Figure, Scatter
     from plotly.subplots import make_subplots
 

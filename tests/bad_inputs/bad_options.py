@@ -55,6 +55,7 @@ BASES = {
     "evaluate": ["good.safetensors", "--data", "digits"],
     "predict": ["good.safetensors", "picture.png"],
     "explain": ["good.safetensors", "--data", "digits"],
+    "report": ["nowhere"],
     "fold": ["good.safetensors", "--data", "digits", "--out", "folded.safetensors"],
 }
 

@@ -71,9 +71,7 @@ def test_tables_and_figures_are_written(
     assert all(f"stage{i}.0.se" in page for i in (2, 3, 4))
 
 
-def test_bad_input_is_one_line(
-    model: torch.nn.Module, digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_input_is_one_line(model: torch.nn.Module, digits: Data, tmp_path: Path) -> None:
     plain = se_nas.materialize("resnet8_small", num_classes=10, in_channels=1)
     with pytest.raises(InputError, match="has no SE to explain"):
         explain(plain, digits)
@@ -81,6 +79,5 @@ def test_bad_input_is_one_line(
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         found.write_csv(tmp_path / "file")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="pip install"):
-        write_figures(found, tmp_path / "f.html")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_figures(found, tmp_path / "none" / "f.html")

@@ -53,7 +53,7 @@ def _compared(
     count = min(len(a.complete), len(b.complete))
     if count < 2:
         return f"{what}: {gain:+.2f} points with one seed: no spread, no verdict."
-    test = _welch(a.values(metric), b.values(metric))
+    test = welch(a.values(metric), b.values(metric))
     if test is None:
         return f"{what}: {gain:+.2f} points ({count} seeds without any spread): no verdict."
     head = f"{what}: {gain:+.2f} ± {100 * test.half:.2f} points ({count} seeds, {_p_value(test.p)})"
@@ -80,7 +80,7 @@ def _believed(
 
 
 @dataclass(frozen=True)
-class _Test:
+class WelchTest:
     """A two-sided p-value, and half of the interval of 95 % around the difference."""
 
     p: float
@@ -93,7 +93,7 @@ def _p_value(p: float) -> str:
     return f"p = {p:.2f}" if p >= 0.1 else f"p = {p:.3f}"
 
 
-def _welch(a: Sequence[float], b: Sequence[float]) -> _Test | None:
+def welch(a: Sequence[float], b: Sequence[float]) -> WelchTest | None:
     """Return Welch's t-test; None where neither side has a spread.
 
     From moments, which ``statistics`` has exactly: scipy loses them, with a warning, where the
@@ -106,10 +106,10 @@ def _welch(a: Sequence[float], b: Sequence[float]) -> _Test | None:
         rounded = [round(value, 9) for value in values]
         moments += [statistics.fmean(rounded), statistics.stdev(rounded), len(rounded)]
     if not moments[1] and not moments[4]:
-        return None if moments[0] != moments[3] else _Test(1.0, 0.0)
+        return None if moments[0] != moments[3] else WelchTest(1.0, 0.0)
     p = float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
     parts = [moments[i] ** 2 / moments[i + 1] for i in (1, 4)]
     freedom = sum(parts) ** 2 / sum(
         part**2 / (moments[i] - 1) for part, i in zip(parts, (2, 5), strict=True)
     )
-    return _Test(p, float(stats.t.ppf(0.975, freedom)) * sum(parts) ** 0.5)
+    return WelchTest(p, float(stats.t.ppf(0.975, freedom)) * sum(parts) ** 0.5)

@@ -37,6 +37,8 @@ class TrialRecord:
         seconds: of wall time.
         metrics: of the last epoch: val_acc, val_loss, and what else was reported.
         cost: params, macs, and what else the search counts.
+        curve: metrics of every epoch, from the first.
+        reason: of an end that is not ``complete``, in words.
     """
 
     number: int
@@ -47,6 +49,8 @@ class TrialRecord:
     seconds: float
     metrics: Mapping[str, float]
     cost: Mapping[str, float]
+    curve: tuple[Mapping[str, float], ...] = ()
+    reason: str = ""
 
     @property
     def val_acc(self) -> float | None:
@@ -212,10 +216,11 @@ def read_answer(run: RunDirectory) -> tuple[str, tuple[ChoiceEffect, ...]]:
 
 def _trials(study: optuna.Study, run: RunDirectory) -> tuple[TrialRecord, ...]:
     with run.reading(run.journal.name):
-        return _trials_of(study)
+        return trials_of(study)
 
 
-def _trials_of(study: optuna.Study) -> tuple[TrialRecord, ...]:
+def trials_of(study: optuna.Study) -> tuple[TrialRecord, ...]:
+    """Return the trials of a study that trained a network, or do."""
     found: list[TrialRecord] = []
     for trial in study.get_trials(deepcopy=False):
         record = Record.of(trial)
@@ -232,6 +237,8 @@ def _trials_of(study: optuna.Study) -> tuple[TrialRecord, ...]:
                 0.0 if outcome is None else outcome.seconds,
                 {} if outcome is None else outcome.metrics,
                 trial.user_attrs.get(COST, {}),
+                () if outcome is None else tuple(outcome.curve),
+                "" if outcome is None else outcome.reason,
             )
         )
     return tuple(found)

@@ -241,8 +241,11 @@ class RunDirectory:
         replace_atomically(self.path / name, content)
 
 
-def find(name_or_path: str, out: str) -> RunDirectory:
+def find(name_or_path: str, out: str, what: str = "") -> RunDirectory:
     """Find the folder of a run, by its path or by its name in ``out``.
+
+    Args:
+        what: how an error names it [default: as the setting ``resume``].
 
     Raises:
         InputError: there is no run.
@@ -261,7 +264,7 @@ def find(name_or_path: str, out: str) -> RunDirectory:
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
     raise InputError(
-        f"`resume={name_or_path!r}`: no run is there, nor in `out={out!r}`; give a folder with "
+        f"{what or f'`resume={name_or_path!r}`'}: no run is there, nor in `out={out!r}`; give a folder with "
         f"{SETTINGS} and {SPACE}"
     )
 

@@ -1,0 +1,8 @@
+"""The report of a run: one page that opens from disk, without a network.
+
+contents     what a run has to tell, read from its folder
+placement    a network's SE, stage by stage, as a picture
+charts       plots of trials: front, history, learning curves, ends and time
+page         the page, from ``page.html.j2``
+serve        the page on 127.0.0.1, up to date while trials run
+"""

@@ -264,8 +264,8 @@ def find(name_or_path: str, out: str, what: str = "") -> RunDirectory:
     if runs:
         raise unknown("run", name_or_path, runs, f" (in {out!r}), or a path")
     raise InputError(
-        f"{what or f'`resume={name_or_path!r}`'}: no run is there, nor in `out={out!r}`; give a folder with "
-        f"{SETTINGS} and {SPACE}"
+        f"{what or f'`resume={name_or_path!r}`'}: no run is there, nor in `out={out!r}`; give a "
+        f"folder with {SETTINGS} and {SPACE}"
     )
 
 

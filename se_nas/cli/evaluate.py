@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from se_nas.tasks.metrics import Evaluation
 
 SAME = 1e-9
+FORMATS = (".json", ".html")
 MOST_CLASSES = 20  # in the terminal
 
 
@@ -32,31 +33,56 @@ def evaluate(
     split_seed: Annotated[int, typer.Option(help="Of the cut of the validation images.")] = 0,
     part: Annotated[str, typer.Option(help="test, val or train.")] = "test",
     flip: Annotated[bool, typer.Option("--flip", help="Show mirrored images too.")] = False,
-    out: Annotated[str | None, typer.Option(help="A JSON file with all figures.")] = None,
+    crops: Annotated[int, typer.Option(help="Of each picture: 1, or 10.")] = 1,
+    resize: Annotated[
+        list[int] | None,
+        typer.Option(help="Shorter side before the crop, in pixels; several are averaged."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="A .json file with all figures, or .html: the confusion matrix."),
+    ] = None,
     version: Version = False,
 ) -> None:
     """Evaluate a network, or several together; exit code 1 if it is not what its folder says."""
     from se_nas.console import make_console, print_lines
     from se_nas.tasks import evaluate as work
+    from se_nas.tasks.confusion import confusion_page
     from se_nas.tasks.trained import data_of, trained
+    from se_nas.tasks.views import ONE, Views
 
     check_paths(data=data, data_dir=data_dir, out=out)
     if part not in work.PARTS:
         raise unknown("part", part, work.PARTS)
+    views = Views(crops, tuple(resize or ()))
+    if out is not None and Path(out).suffix not in FORMATS:
+        raise unknown("format of --out", Path(out).suffix, FORMATS)
     found = [trained(name) for name in models]
     images = data_of(found[0], models[0], data, data_dir, image_size, split_seed)
-    result = work.evaluate([each.model for each in found], images, part=part, flip=flip)
+    result = work.evaluate(
+        [each.model for each in found], images, part=part, flip=flip, views=views
+    )
     console = make_console()
     print_lines(console, [f"{', '.join(str(t.model.architecture) for t in found)} on {part} of "
                           f"{images.summary()}", *_lines(result)])  # fmt: skip
     if out is not None:
         try:
-            content = json.dumps({"models": models, **result.to_dict()}, indent=1)
+            if Path(out).suffix == ".html":
+                content = confusion_page(result, f"{models[0]} on {part} of {images.name}")
+            else:
+                content = json.dumps({"models": models, **result.to_dict()}, indent=1)
             replace_atomically(expand_home(out), content.encode())
         except OSError as error:
             raise InputError(f"out {out!r} cannot be written: {error.strerror}") from None
     accuracy, told_accs = 1 - result.top1_error, found[0].told
-    alone = len(found) == 1 and part == "test" and not flip and data is None and image_size is None
+    alone = (
+        len(found) == 1
+        and part == "test"
+        and not flip
+        and data is None
+        and image_size is None
+        and views == ONE
+    )
     if alone and told_accs:
         nearest = min(told_accs, key=lambda each: abs(each - accuracy))
         if abs(nearest - accuracy) > SAME:

@@ -156,6 +156,7 @@ class FolderImages(Dataset[Batch]):
         image_size: pixels of a side of the square that is given out.
         crop: from one RGB image to the uint8 (3, H, W) square.
         transform: from the uint8 batch to the float batch.
+        views: squares that ``crop`` makes of an image; of several it is (views, 3, H, W).
     """
 
     paths: tuple[str, ...]
@@ -164,6 +165,7 @@ class FolderImages(Dataset[Batch]):
     image_size: int
     crop: Callable[[Image.Image], Tensor] | None = None
     transform: Callable[[Tensor], Tensor] | None = None
+    views: int = 1
     default_workers = min(4, os.cpu_count() or 1)
 
     def select(self, positions: Tensor) -> FolderImages:

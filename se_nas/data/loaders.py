@@ -107,7 +107,7 @@ def _bytes_of_one(images: Images) -> int:
         return 4 * math.prod(images.images_nchw.shape[1:])
     if isinstance(images, DatasetImages):
         return 4 * math.prod(images.shape)
-    return 4 * 3 * images.image_size**2
+    return 4 * 3 * images.image_size**2 * images.views
 
 
 def _identity_collate(batch: Any) -> Any:

@@ -9,6 +9,8 @@ card           what was trained on what and how, with its figures
 verify         a card's training made again
 trained        a network with its weights, by a file or a folder
 metrics        metrics of a classifier, with intervals
+views          crops and sizes of a picture, whose mean counts
+confusion      a confusion matrix as a page
 evaluate       networks on a data set, and on pictures
 gates          gates on images, and what they vary with
 explain        what SE does in a network, and what each block is worth

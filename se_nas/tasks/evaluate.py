@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from se_nas.data import Data, Images, eval_loader
+from se_nas.data import Data, FolderImages, Images, eval_loader
 from se_nas.data.images import Statistics
 from se_nas.errors import InputError
 from se_nas.nn.model import Model
 from se_nas.tasks.metrics import Evaluation, Floats, Labels, evaluation
+from se_nas.tasks.views import ONE, Views
 from se_nas.training.evaluation import default_device, to_device
 
 PARTS = ("test", "val", "train")
@@ -26,6 +27,7 @@ def evaluate(
     *,
     part: str = "test",
     flip: bool = False,
+    views: Views = ONE,
     device: torch.device | str | None = None,
 ) -> Evaluation:
     """Evaluate networks on a part of a data set; of several the mean of their probabilities counts.
@@ -36,16 +38,19 @@ def evaluate(
         models: networks of ``load`` or ``materialize``.
         part: ``test``, ``val``, or ``train`` without augmentation.
         flip: show each image a second time, mirrored, and take the mean.
+        views: of each picture, whose mean counts: crops and sizes.
 
     Raises:
-        InputError: a network has other classes or channels than the data.
+        InputError: a network has other classes or channels than the data, or views are asked of
+            images that are no pictures in files.
     """
     device = default_device() if device is None else torch.device(device)
     for model in models:
         check_fits(model, data)
     told = [
-        probabilities(model, images_for(model, data, part), flip=flip, device=device)
+        probabilities(model, seen, flip=flip, device=device)
         for model in models
+        for seen in views.of(images_for(model, data, part))
     ]
     mean: Floats = np.mean([shares for shares, _ in told], axis=0)
     return evaluation(mean, told[0][1], data.classes)
@@ -59,12 +64,14 @@ def probabilities(
     model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     shares, labels = [], []
     with torch.inference_mode():
-        for batch, own in eval_loader(images, BATCH, device=device):
-            x_nchw, _ = to_device(batch, own, torch.device(device))
-            found = _softmax(model(x_nchw))
-            if flip:
-                found = (found + _softmax(model(x_nchw.flip(3)))) / 2
-            shares.append(found.cpu())
+        several = images.views if isinstance(images, FolderImages) else 1
+        for batch, own in eval_loader(images, max(1, BATCH // several), device=device):
+            found = torch.zeros(())
+            seen = [batch] if batch.ndim == 4 else batch.unbind(1)  # the crops of each image
+            for one in [*seen, *(x.flip(3) for x in seen if flip)]:
+                x_nchw, _ = to_device(one, own, torch.device(device))
+                found = found + _softmax(model(x_nchw)).cpu()
+            shares.append(found / (len(seen) * (1 + flip)))
             labels.append(own)
     model.train(was_training)
     if not shares:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from made_data import write_folder
 from PIL import Image
+from torchvision.transforms import v2
 
 import se_nas
 from se_nas import InputError
@@ -16,10 +19,13 @@ from se_nas.cli import main
 from se_nas.data import Data, load
 from se_nas.data_settings import DataSettings
 from se_nas.tasks.card import Card
-from se_nas.tasks.evaluate import evaluate, predict
+from se_nas.tasks.confusion import confusion_page
+from se_nas.tasks.evaluate import evaluate, predict, probabilities
+from se_nas.tasks.metrics import evaluation
 from se_nas.tasks.train import train
 from se_nas.tasks.train_config import TrainConfig
 from se_nas.tasks.trained import trained
+from se_nas.tasks.views import Views
 
 MODEL = "se_resnet8_small_r8"
 
@@ -140,3 +146,68 @@ def test_bad_input_is_one_line(
     code, _, err = command(capsys, "evaluate", *given)
     assert (code, err.count("\n")) == (2, 1), err
     assert said in err
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("pictures"), each=8)
+
+
+def network(classes: int = 2) -> se_nas.Model:
+    torch.manual_seed(0)
+    model = se_nas.materialize(MODEL, num_classes=classes)
+    torch.nn.init.normal_(model.fc.weight)  # type: ignore[union-attr,arg-type]
+    return model
+
+
+def test_ten_crops_of_several_sizes_are_averaged(pictures: Path) -> None:
+    model, data = network(), load("imagefolder", pictures, image_size=16, val_images=4)
+    one = evaluate([model], data, device="cpu")
+    assert evaluate([model], data, device="cpu", views=Views(1, (18,))) == one, "16 × 256 / 224"
+    views = Views(10, (18, 24))
+    found, labels = [], []
+    for seen in views.of(data.test.prepared(data.statistics, augment=False)):  # type: ignore[union-attr]
+        shares, labels_ = probabilities(model, seen, flip=False, device="cpu")
+        found.append(shares)
+        labels.append(labels_)
+    assert (labels[0] == labels[1]).all()
+    mean = evaluate([model], data, device="cpu", views=views)
+    assert mean.loss == evaluation(np.mean(found, axis=0), labels[0]).loss
+    # By hand: the centre and the corners of each picture, and their mirrors.
+    picture = Image.open(sorted((pictures / "test" / "cat").iterdir())[0]).convert("RGB")
+    small = v2.functional.pil_to_tensor(picture.resize((24, 24), Image.Resampling.BILINEAR))
+    places = [(0, 0), (0, 8), (8, 0), (8, 8), (4, 4)]
+    crops = [small[:, y : y + 16, x : x + 16] for y, x in places]
+    batch = torch.stack([*crops, *(crop.flip(2) for crop in crops)]) / 255
+    mean_, std = (torch.tensor(v)[:, None, None] for v in data.statistics)
+    with torch.inference_mode():
+        wanted = model.eval()((batch - mean_) / std).softmax(1).mean(0)
+    assert torch.from_numpy(found[1][0]).float().allclose(wanted, atol=1e-3)
+
+
+def test_views_that_cannot_be(pictures: Path, digits: Data) -> None:
+    data = load("imagefolder", pictures, image_size=16, val_images=4)
+    for views, message in (
+        (lambda: Views(5), "crops is 5; allowed: 1, 10"),
+        (lambda: Views(1, (0,)), "resize"),
+        (lambda: evaluate([network()], data, views=Views(1, (12,))), "shorter than the crop"),
+        (lambda: evaluate([se_nas.materialize(MODEL, num_classes=10, in_channels=1)], digits,
+                          views=Views(10)), "are for pictures in files"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            views()
+
+
+def test_a_confusion_matrix_is_a_page(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "confusion.html"
+    code, _, _ = command(capsys, "evaluate", str(run), "--out", str(out))
+    assert code == 0
+    assert "true class" in out.read_text()
+    code, _, errors = command(capsys, "evaluate", str(run), "--out", "a.png")
+    assert (code, "unknown format of --out '.png'" in errors) == (2, True)
+    found = evaluation(np.eye(2), np.array([0, 1]), ("<b>", "a & b"))
+    page = confusion_page(found, "<script>")
+    assert "<script>:" not in page
+    assert "&lt;b&gt;" in page or "\\u0026lt;b\\u0026gt;" in page

@@ -35,7 +35,7 @@ HOUSE = (
     ("data",),
     ("models",),
     ("training", "detection", "testing", "latency", "timm"),
-    ("tasks",),
+    ("tasks", "coco"),
     ("search",),
     ("cli",),
 )

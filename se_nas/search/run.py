@@ -28,6 +28,7 @@ from se_nas.search.results import opening, run_results, summary
 from se_nas.search.results.again import show_again
 from se_nas.search.results.effects import Answer, answer, believed_of
 from se_nas.search.results.failed_search import explain_ends, explain_search
+from se_nas.search.results.winner_card import winner_card
 from se_nas.search.run_dir import directory, new_run
 from se_nas.search.run_dir.data_files import check_data_files, write_data_files
 from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
@@ -273,6 +274,9 @@ def _conclude(
         )
     believed = believed_of(found, plan.config)
     run_results.keep_winner(best, plan.images, run)
+    card = winner_card(best, plan.images, plan.config, run, search_run.slots)
+    if card is not None:
+        card.write(run.path)
     run.write(RESULTS, run_results.of_run(rows, objective, searched, believed))
     finals_cache.remove(run.finals)
     try:

@@ -147,6 +147,7 @@ def test_the_final_latencies_come_when_everything_else_is_written(
             "latency.json",
         ),
         *("errors", "checkpoints", "lock", "results.json", "winner.json", "winner.safetensors"),
+        *("card.json", "report.html"),
     }
 
 

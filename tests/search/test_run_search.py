@@ -20,6 +20,10 @@ from se_nas.search.config import DataSettings, config_from_options
 from se_nas.search.plan import Plan
 from se_nas.search.user_input import read_space, user_options
 from se_nas.search.worker.data import load_data
+from se_nas.tasks.card import Card
+from se_nas.tasks.evaluate import evaluate
+from se_nas.tasks.trained import data_of, trained
+from se_nas.tasks.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = Space(
@@ -47,6 +51,26 @@ def own_data(name: str = "stripes", count: int = 120) -> Any:
             return self.noise(noisy[i][0]), noisy[i][1]
 
     return from_datasets(Noisy(), name=name, classes=["across", "down"])
+
+
+def test_the_winner_has_a_card_by_which_it_is_trained_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings: dict[str, Any] = {"trials": 2, "out": str(tmp_path), "name": "card", **SMALL}
+    settings |= {"final_seeds": 2, "limit_train": 200, "seed": 4, "cpus_per_trial": 1}
+    result = se_nas.run_search(SPACE, **settings)
+    card = Card.read(result.run)
+    best = next(final for final in result.finals if final.name == str(result.winner))
+    assert [run.seed for run in card.runs] == [5, 6]
+    assert tuple(run.test_acc for run in card.runs) == best.test_accs
+    assert [len(run.curve) for run in card.runs] == [2, 2]
+    found = trained(str(result.run))
+    assert found.file.name == "winner.safetensors"
+    assert evaluate([found.model], data_of(found, "run"), device="cpu").top1_error == (
+        pytest.approx(1 - found.told[0])
+    )
+    again = verify(result.run, seed=5)
+    assert again.same is True, "the same training, to the last bit"
 
 
 def test_a_search_for_rare_classes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -101,6 +125,7 @@ def test_a_search_on_data_and_a_training_of_ones_own(
     assert result.finals[0].role.startswith("best 1")
     assert all(0 <= final.test_mean <= 1 and final.test_spread == 0 for final in result.finals)
     assert "no verdict" in result.verdict
+    assert not (result.run / "card.json").exists(), "se-nas train knows neither"
     model = result.model()
     assert not model.training
     assert model(torch.rand(3, 2, 8, 8)).shape == (3, 2)

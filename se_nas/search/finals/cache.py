@@ -55,8 +55,9 @@ class RetrainingCache:
         told, weights = self._files(architecture, seed)
         try:
             values = json.loads(told.read_text(encoding="utf-8"))
+            values["curve"] = tuple(values.get("curve", ()))
             done = RetrainResult(**{**values, "weights": weights.read_bytes()})
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
         return done if done.end in FINAL_ENDS else None
 

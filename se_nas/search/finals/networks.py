@@ -120,5 +120,10 @@ def tested(finals: Sequence[FinalNetwork], objective: Objective) -> str:
 
 def best_weights(final: FinalNetwork) -> bytes:
     """Return the weights of the seed that is best on validation images; empty if all failed."""
-    best = max(final.complete, key=lambda run: run.val_acc, default=None)
+    best = best_run(final)
     return b"" if best is None else best.weights
+
+
+def best_run(final: FinalNetwork) -> RetrainResult | None:
+    """Return the seed that is best on validation images; None if all failed."""
+    return max(final.complete, key=lambda run: run.val_acc, default=None)

@@ -2,7 +2,7 @@
 
 space.json  settings.json  run.toml  versions.json  data.json.gz  study.journal  latency.json
 errors/  checkpoints/  finals/  tensorboard/  lock  driver.json  results.json
-winner.json  winner.safetensors
+winner.json  winner.safetensors  card.json  report.html
 while trials run: tune/, Ray Tune's own
 """
 

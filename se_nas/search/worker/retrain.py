@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import nan
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 import torch
@@ -38,6 +38,7 @@ class RetrainResult:
         reason, traceback: of another end; the first in one line.
         misuse: it is the user's function that would end every other retraining the same way.
         more: further metrics in validation by name, and in the test with ``test_`` before it.
+        curve: the metrics in validation of each epoch.
     """
 
     end: End
@@ -49,6 +50,7 @@ class RetrainResult:
     traceback: str = ""
     misuse: bool = False
     more: Mapping[str, float] = field(default_factory=dict)
+    curve: Sequence[Mapping[str, float]] = ()
 
     def value(self, metric: str) -> float:
         """Return a metric, by a name as of an objective, or ``test_`` and that."""
@@ -83,7 +85,7 @@ def train_and_test(
         os._exit(1)
     torch.set_num_threads(settings.threads)
     ranks: RankActors | None = None
-    curve: dict[str, float] = {}
+    curve: list[dict[str, float]] = []
     try:
         data = worker_data(settings.data, data_seed, images)
         ranks = start_ranks(settings)
@@ -92,7 +94,7 @@ def train_and_test(
         )
         while not training.finished:
             metrics = training.epoch()
-            curve = curve if metrics is None else metrics.curve()
+            curve += [] if metrics is None else [metrics.curve()]
         test = training.test()
         weights = training.weights()
     except NonFiniteLoss as error:
@@ -111,14 +113,18 @@ def train_and_test(
     finally:
         if ranks is not None:
             ranks.close()
+    last = curve[-1]
+    more = {name: last[name] for name in SHARES if name in last and name != "val_acc"}
+    more |= {f"test_{name}": value for name, value in test.shares().items()}
+    more |= {} if isnan(test.loss) else {"test_loss": test.loss}
     return RetrainPayload(
         RetrainResult(
             "complete",
-            curve["val_acc"],
-            curve.get("val_loss", nan),
+            last["val_acc"],
+            last.get("val_loss", nan),
             test.accuracy,
-            more={name: curve[name] for name in SHARES if name in curve and name != "val_acc"}
-            | {f"test_{name}": value for name, value in test.shares().items()},
+            more=more,
+            curve=tuple(curve),
         ),
         weights and {key: value.cpu() for key, value in weights.items()},
         data.num_classes,

@@ -12,6 +12,7 @@ content_hash     a hash of what is in one
 preprocessing    how a picture becomes an input, as a value
 images           images by index, in RAM or in files
 augmentation     what else is done to training images
+decoded          pictures' pixels, kept for all processes of a machine
 pictures         picture files of all kinds, as RGB
 folders          folders of classes, without litter
 picture_check    a look at every picture
@@ -34,7 +35,8 @@ from torch import Tensor
 
 from se_nas.data.data_set import Data, Images, ImageShape
 from se_nas.data.dataset_images import DatasetImages
-from se_nas.data.image_folder import without_pictures
+from se_nas.data.decoded import fits
+from se_nas.data.image_folder import decoded_once, without_pictures
 from se_nas.data.images import FolderImages, RamImages, StoredImages
 from se_nas.data.loaders import eval_loader, train_loader
 from se_nas.data.picture_check import (
@@ -142,6 +144,8 @@ def load(
             if not skip_corrupt:
                 raise UnreadablePictures(skipped, len(source.files))
             source = without_pictures(source, skipped)
+        if fits(source.files):
+            source = decoded_once(source)
     elif skip_corrupt:
         raise InputError(f"skip_corrupt is for single picture files: imagefolder, not {name}")
     _check_classes(name, source)

@@ -65,6 +65,16 @@ def imagefolder(data_dir: Path | None, image_size: int | None) -> Source:
     )
 
 
+def decoded_once(source: Source) -> Source:
+    """Return the parts with pictures that are kept as decoded (``decoded.fits``)."""
+
+    def once(images: StoredImages) -> StoredImages:
+        return replace(images, decoded=True) if isinstance(images, FolderImages) else images
+
+    val = None if source.val is None else once(source.val)
+    return replace(source, train=once(source.train), val=val, test=once(source.test))
+
+
 def without_pictures(source: Source, skipped: Mapping[str, str]) -> Source:
     """Return a folder's parts without some of its pictures.
 

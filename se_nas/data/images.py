@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from se_nas.data.augmentation import Augmentation
+from se_nas.data.decoded import open_decoded
 from se_nas.data.pictures import open_picture
 
 NOTHING_MORE = Augmentation()
@@ -156,6 +157,7 @@ class FolderImages(Dataset[Batch]):
         image_size: pixels of a side of the square that is given out.
         crop: from one RGB image to the uint8 (3, H, W) square.
         transform: from the uint8 batch to the float batch.
+        decoded: keep the pictures' pixels for the next epoch, and for other processes.
         views: squares that ``crop`` makes of an image; of several it is (views, 3, H, W).
     """
 
@@ -166,6 +168,7 @@ class FolderImages(Dataset[Batch]):
     crop: Callable[[Image.Image], Tensor] | None = None
     transform: Callable[[Tensor], Tensor] | None = None
     views: int = 1
+    decoded: bool = False
     default_workers = min(4, os.cpu_count() or 1)
 
     def select(self, positions: Tensor) -> FolderImages:
@@ -204,7 +207,8 @@ class FolderImages(Dataset[Batch]):
         """
         if self.crop is None or self.transform is None:
             raise RuntimeError("call prepared() first")
-        images = torch.stack([self.crop(open_picture(self.paths[i])) for i in positions])
+        read = open_decoded if self.decoded else open_picture
+        images = torch.stack([self.crop(read(self.paths[i])) for i in positions])
         return self.transform(images), self.labels[torch.as_tensor(positions)]
 
     def __getitem__(self, position: int) -> Batch:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from se_nas.data.decoded import decoded_folder
 from se_nas.files import cache_folder
 
 MARK = "se_nas.json"
@@ -73,7 +74,8 @@ def leftovers(folders: Iterable[Path] | None = None) -> list[Leftover]:
     ]
     busy = any(each.in_use for each in sessions)
     cache = Leftover(cache_folder(), "measured latencies, pictures that were looked at", busy)
-    return [*sessions, *([cache] if cache.path.is_dir() else [])]
+    pictures = Leftover(decoded_folder(), "pictures as decoded", busy)
+    return [*sessions, *(each for each in (cache, pictures) if each.path.is_dir())]
 
 
 def tokens() -> list[Leftover]:

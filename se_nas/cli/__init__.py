@@ -8,6 +8,9 @@ train         ``train`` and ``verify``
 evaluate      ``evaluate`` and ``predict``
 explain       ``explain`` and ``fold``
 report        ``report``
+list          ``list``: what there is by name
+new           ``new``: a space to start from
+doctor        ``doctor``: what this machine has for a search
 clean         ``clean``: what searches left outside of their runs
 write_model   its files, by their suffix
 options       options from the settings of a dataclass
@@ -24,7 +27,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from se_nas.cli import clean, evaluate, explain, materialize, report, search, train
+from se_nas.cli import clean, doctor, evaluate, explain, materialize, new, report, search, train
+from se_nas.cli import list as list_
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
 from se_nas.errors import InputError
@@ -43,6 +47,9 @@ COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
     "fold": (explain.fold, TyperCommand),
     "report": (report.report, TyperCommand),
     "materialize": (materialize.materialize, TyperCommand),
+    "list": (list_.list_, TyperCommand),
+    "new": (new.new, TyperCommand),
+    "doctor": (doctor.doctor, TyperCommand),
     "clean": (clean.clean, TyperCommand),
 }
 

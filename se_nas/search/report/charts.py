@@ -109,13 +109,7 @@ def history(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
     """Return the trials in their order, and the best so far."""
     if not trained:
         return None
-    sign = 1 if contents.objective.direction == "maximize" else -1
-    best: list[tuple[int, float]] = []
-    for t in trained:
-        value = _value(contents, t)
-        if t.end == "complete" and value is not None and math.isfinite(value):
-            before = best[-1][1] if best else value
-            best.append((t.number, max(before, value) if sign > 0 else min(before, value)))
+    best = _best_by_trial(contents)
     traces = [
         _dots([(t.number, _value(contents, t), t.name) for t in own], end)
         for end, own in _by_end(trained).items()
@@ -130,6 +124,46 @@ def history(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
     text = "Each dot is a trial, in the order of proposal; the line is the best complete one so far"
     return Chart("history", "The search, trial by trial", f"{text}.",
                  _figure(traces, layout), _csv(rows))  # fmt: skip
+
+
+def best_so_far(found: Sequence[Contents]) -> Chart | None:
+    """Return the best values of several searches, by the hours that their workers spent."""
+    traces: list[Json] = []
+    rows: list[Json] = []
+    for number, contents in enumerate(found):
+        spent_by: dict[int, float] = {}
+        hours = 0.0
+        for t in contents.trials:
+            hours += t.seconds / 3600
+            spent_by[t.number] = hours
+        best = _best_by_trial(contents)
+        name = f"{number + 1}"  # plotly reads tags in names
+        traces.append(
+            {"type": "scatter", "mode": "lines+markers", "name": f"run {name}",
+             "x": [spent_by[n] for n, _ in best], "y": [v for _, v in best],
+             "line": {"shape": "hv"}, "marker": {"size": 4}}
+        )  # fmt: skip
+        rows += [{"run": contents.name, "trial": n, "hours": spent_by[n], "best": v}
+                 for n, v in best]  # fmt: skip
+    if not rows:
+        return None
+    layout = {
+        "xaxis": {"title": {"text": "hours of workers"}},
+        "yaxis": {"title": {"text": _title(found[0])}},
+    }
+    text = "The best complete trial of each run so far; run 1 is the first in the table."
+    return Chart("best", "How each search went", text, _figure(traces, layout), _csv(rows))
+
+
+def _best_by_trial(contents: Contents) -> list[tuple[int, float]]:
+    """Return the best value so far after each complete trial."""
+    better = max if contents.objective.direction == "maximize" else min
+    best: list[tuple[int, float]] = []
+    for t in contents.trials:
+        value = _value(contents, t)
+        if t.end == "complete" and value is not None:
+            best.append((t.number, better(best[-1][1], value) if best else value))
+    return best
 
 
 def curves(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:

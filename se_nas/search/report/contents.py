@@ -37,6 +37,7 @@ class Final:
     Attributes:
         val, test: means over the seeds; NaN if all failed.
         spread: standard deviation in the test; NaN with one seed.
+        tests: in the test by seed.
         lead: of the winner in the test, in points; None for itself, or if one has no seeds.
         half: of the interval of 95 % around it; None with one seed, or without any spread.
     """
@@ -49,6 +50,7 @@ class Final:
     val: float
     test: float
     spread: float
+    tests: tuple[float, ...]
     is_winner: bool
     lead: float | None
     half: float | None
@@ -189,10 +191,7 @@ def _finals(
         val, test = tested[i]
         lead = half = None
         if at is not None and i != at and test and tested[at][1]:
-            own = tested[at][1]
-            lead = 100 * (statistics.fmean(own) - statistics.fmean(test))
-            welched = welch(own, test) if min(len(own), len(test)) > 1 else None
-            half = None if welched is None else 100 * welched.half
+            lead, half = difference(tested[at][1], test)
         found.append(
             Final(
                 str(row["role"]),
@@ -203,12 +202,24 @@ def _finals(
                 statistics.fmean(val) if val else math.nan,
                 statistics.fmean(test) if test else math.nan,
                 statistics.stdev(test) if len(test) > 1 else math.nan,
+                tuple(test),
                 i == at,
                 lead,
                 half,
             )
         )
     return tuple(found)
+
+
+def difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, float | None]:
+    """Return a's mean less b's, in points, and half of its interval of 95 % if that is known.
+
+    >>> difference([0.9, 0.91], [0.8])
+    (10.5, None)
+    """
+    welched = welch(a, b) if min(len(a), len(b)) > 1 else None
+    half = None if welched is None else 100 * welched.half
+    return round(100 * (statistics.fmean(a) - statistics.fmean(b)), 9), half
 
 
 def _values(row: Row, share: str) -> tuple[list[float], list[float]]:

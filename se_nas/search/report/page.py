@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 import math
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -47,31 +48,30 @@ def write_report(
         InputError: the run cannot be read, or the file not be written.
     """
     path = run.path / FILE if out is None else out
-    page = render(read(run, study))
+    write_page(path, render(read(run, study)))
+    return path
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page, whatever is in it.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     try:
         replace_atomically(path, page.encode("utf-8", errors="backslashreplace"))
     except OSError as error:
         raise InputError(f"the report {str(path)!r} cannot be written: {error.strerror}") from None
-    return path
 
 
 def render(contents: Contents) -> str:
     """Return the page."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(
-        printable=printable, points=_points, percent=_percent, number=_number, name=name_of
-    )
-    template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
     plots = charts(contents)
-    return environment.from_string(template).render(
+    return fill(
+        "page.html.j2",
+        plots,
+        title=contents.name,
         c=contents,
-        plots=plots,
-        packed=Markup(_packed(plots)) if plots else "",
-        picture=lambda architecture: Markup(picture(architecture)),
         bar=lambda effect: Markup(_interval(effect, contents)),
         trials=contents.trials[:MOST_ROWS],
         show=lambda metric, value: "–" if math.isnan(value) else show_value(metric, value),
@@ -83,12 +83,38 @@ def render(contents: Contents) -> str:
     )
 
 
+def fill(template: str, plots: Sequence[Chart], **values: object) -> str:
+    """Return a template's page; all texts in it are escaped.
+
+    Args:
+        values: what it shows; ``title`` is one of them.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        printable=printable, points=_points, percent=_percent, number=_number, name=name_of
+    )
+    return environment.get_template(template).render(
+        plots=plots,
+        packed=Markup(_packed(plots)) if plots else "",
+        picture=lambda architecture: Markup(picture(architecture)),
+        **values,
+    )
+
+
 def _is_wide(effect: ChoiceEffect) -> bool:
     """Return whether it is SE of a stage, or a setting of all stages: what one asks first."""
     return effect.against == "none" or " in stage" not in effect.choice
 
 
-def _packed(plots: list[Chart]) -> str:
+def _packed(plots: Sequence[Chart]) -> str:
     data = [{"key": plot.key, "figure": plot.figure, "csv": plot.csv} for plot in plots]
     text = json.dumps(data, allow_nan=False)
     parts = {

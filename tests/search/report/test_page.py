@@ -40,6 +40,7 @@ from se_nas.search.config import SearchConfig
 from se_nas.search.finals.networks import NO_SE, SE_R16, FinalNetwork
 from se_nas.search.report import charts as plots
 from se_nas.search.report.charts import charts
+from se_nas.search.report.comparison import render_comparison
 from se_nas.search.report.contents import read
 from se_nas.search.report.page import render, write_report
 from se_nas.search.report.serve import serve_report
@@ -364,3 +365,40 @@ def test_an_open_page_is_up_to_date(tmp_path: Path) -> None:
     assert "the disk is full" in ask("/")
     with pytest.raises(InputError, match=r"--port \d+ cannot be listened on"):
         serve_report(run, int(address.rpartition(":")[2]), say)
+
+
+def test_runs_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = [made(tmp_path / name) for name in ("a", "b")]
+    results = runs[1].read(RESULTS)
+    for row in results["finals"]:  # all of the second search are ten points better
+        row["test_accs"] = [value + 0.1 for value in row["test_accs"]]
+    runs[1].write(RESULTS, results)
+    unfinished = made(tmp_path / "c", trials=4, finished=False)
+    hostile = unfinished.path.with_name("<script>alert(1)</script>".replace("/", "_"))
+    unfinished.path.rename(hostile)
+    paths = [*(str(run.path) for run in runs), str(hostile)]
+    with pytest.raises(SystemExit) as end:
+        main(["report", *paths])
+    assert end.value.code == 0, capsys.readouterr().err
+    content = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    page = Page(content)
+    assert "+10.00 ± 2.27" in page.text
+    assert "<script>alert(1)<_script>" in page.text
+    assert [tag for tag, _ in page.tags].count("script") == 3
+    assert page.text.count("not complete") >= 1
+    [plot] = json.loads(packed(content, "data"))
+    assert len(plot["figure"]["data"]) == 3
+    loss = made(tmp_path / "loss", minimize("val_loss"))
+    text = Page(render_comparison([read(runs[0]), read(loss)])).text
+    assert "their winners are not compared" in text
+    for arguments, said in (
+        ([*paths, "--serve"], "--serve shows one run"),
+        ([paths[0]] * 21, "21 runs are too many"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["report", *arguments])
+        assert end.value.code == 2
+        assert said in capsys.readouterr().err

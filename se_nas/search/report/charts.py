@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Sequence
 
-from se_nas.architecture.architecture import Architecture
 from se_nas.search.report.contents import Contents
+from se_nas.search.report.plot import (
+    COLOURS,
+    LAYOUT,
+    OTHER,
+    WINNER,
+    Chart,
+    Json,
+    csv_text,
+    dots,
+    figure,
+    line,
+)
 from se_nas.search.results.search_result import TrialRecord
 from se_nas.search.worker.reports import LABELS
 from se_nas.space.objectives import COSTS, MEASURED, SHARES
 
 MOST_CURVES = 120
-COLOURS = {"complete": "#1f5fa8", "stopped early": "#b8860b"}
-OTHER, INK, WINNER = "#8a8f98", "#222222", "#b3261e"
-Json: TypeAlias = dict[str, Any]  # plotly's, or a row of CSV
-Point: TypeAlias = tuple[float | None, float | None, str]  # x, y, name
-LAYOUT: Json = {
-    "template": "plotly_white",
-    "margin": {"l": 60, "r": 20, "t": 20, "b": 55},
-    "height": 420,
-    "font": {"family": "system-ui, sans-serif", "size": 13, "color": INK},
-    "legend": {"orientation": "h", "y": 1.12},
-}
 UNITS = {"params": "parameters", "macs": "MACs", "latency_ms": "ms", "peak_activations": "elements"}
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A plot.
-
-    Attributes:
-        key: names its files.
-        title, text: above it; the second says what is on it, and is read out in its place.
-        figure: plotly's JSON.
-        csv: its numbers.
-    """
-
-    key: str
-    title: str
-    text: str
-    figure: Json
-    csv: str
 
 
 def charts(contents: Contents) -> list[Chart]:
@@ -67,12 +44,12 @@ def front(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
         shown = {"visible": number == 0}
         for end, own in _by_end(trained).items():
             traces.append(
-                _dots([(t.cost.get(cost), _value(contents, t), t.name) for t in own], end) | shown
+                dots([(t.cost.get(cost), _value(contents, t), t.name) for t in own], end) | shown
             )
         whole = [t for t in trained if t.end == "complete" and cost in t.cost]
         best = _front(contents, whole, cost)
         xs, ys = [t.cost[cost] for t in best], [_value(contents, t) for t in best]
-        traces += [_line("front", xs, ys) | shown, _finals(contents, cost) | shown]
+        traces += [line("front", xs, ys) | shown, _finals(contents, cost) | shown]
     each = len(traces) // len(costs)
     buttons = [
         {
@@ -87,7 +64,7 @@ def front(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
     ]
     layout: Json = {
         "xaxis": {"title": {"text": UNITS.get(costs[0], costs[0])}, "type": "log"},
-        "yaxis": {"title": {"text": _title(contents)}},
+        "yaxis": {"title": {"text": title_of(contents)}},
     }
     menu = {"type": "buttons", "direction": "right", "x": 0, "y": -0.22, "buttons": buttons}
     layout["updatemenus"] = [menu] if len(costs) > 1 else []
@@ -102,20 +79,23 @@ def front(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
         "Diamonds are the networks of the finals, by their mean over the seeds: among them the "
         "trunk without SE and with the paper's SE everywhere."
     )
-    return Chart("front", "Accuracy against cost", text, _figure(traces, layout), _csv(rows))
+    return Chart("front", "Accuracy against cost", text, figure(traces, layout), csv_text(rows))
 
 
 def history(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
     """Return the trials in their order, and the best so far."""
     if not trained:
         return None
-    best = _best_by_trial(contents)
+    best = best_by_trial(contents)
     traces = [
-        _dots([(t.number, _value(contents, t), t.name) for t in own], end)
+        dots([(t.number, _value(contents, t), t.name) for t in own], end)
         for end, own in _by_end(trained).items()
     ]
-    traces.append(_line("best so far", [n for n, _ in best], [v for _, v in best]))
-    layout = {"xaxis": {"title": {"text": "trial"}}, "yaxis": {"title": {"text": _title(contents)}}}
+    traces.append(line("best so far", [n for n, _ in best], [v for _, v in best]))
+    layout = {
+        "xaxis": {"title": {"text": "trial"}},
+        "yaxis": {"title": {"text": title_of(contents)}},
+    }
     rows = [
         {"number": t.number, "name": t.name, "end": t.end, "epochs": t.epochs,
          "seconds": t.seconds, contents.objective.metric: _metric(contents, t)}
@@ -123,39 +103,10 @@ def history(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
     ]  # fmt: skip
     text = "Each dot is a trial, in the order of proposal; the line is the best complete one so far"
     return Chart("history", "The search, trial by trial", f"{text}.",
-                 _figure(traces, layout), _csv(rows))  # fmt: skip
+                 figure(traces, layout), csv_text(rows))  # fmt: skip
 
 
-def best_so_far(found: Sequence[Contents]) -> Chart | None:
-    """Return the best values of several searches, by the hours that their workers spent."""
-    traces: list[Json] = []
-    rows: list[Json] = []
-    for number, contents in enumerate(found):
-        spent_by: dict[int, float] = {}
-        hours = 0.0
-        for t in contents.trials:
-            hours += t.seconds / 3600
-            spent_by[t.number] = hours
-        best = _best_by_trial(contents)
-        name = f"{number + 1}"  # plotly reads tags in names
-        traces.append(
-            {"type": "scatter", "mode": "lines+markers", "name": f"run {name}",
-             "x": [spent_by[n] for n, _ in best], "y": [v for _, v in best],
-             "line": {"shape": "hv"}, "marker": {"size": 4}}
-        )  # fmt: skip
-        rows += [{"run": contents.name, "trial": n, "hours": spent_by[n], "best": v}
-                 for n, v in best]  # fmt: skip
-    if not rows:
-        return None
-    layout = {
-        "xaxis": {"title": {"text": "hours of workers"}},
-        "yaxis": {"title": {"text": _title(found[0])}},
-    }
-    text = "The best complete trial of each run so far; run 1 is the first in the table."
-    return Chart("best", "How each search went", text, _figure(traces, layout), _csv(rows))
-
-
-def _best_by_trial(contents: Contents) -> list[tuple[int, float]]:
+def best_by_trial(contents: Contents) -> list[tuple[int, float]]:
     """Return the best value so far after each complete trial."""
     better = max if contents.objective.direction == "maximize" else min
     best: list[tuple[int, float]] = []
@@ -186,7 +137,10 @@ def curves(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
              "line": {"color": colour, "width": 3 if t.name == winner else 1},
              "opacity": 1 if t.name == winner else 0.5}
         )  # fmt: skip
-    layout = {"xaxis": {"title": {"text": "epoch"}}, "yaxis": {"title": {"text": _title(contents)}}}
+    layout = {
+        "xaxis": {"title": {"text": "epoch"}},
+        "yaxis": {"title": {"text": title_of(contents)}},
+    }
     rows = [
         {"number": t.number, "name": t.name, "epoch": i, metric: point.get(metric)}
         for t in told[::step]
@@ -196,7 +150,7 @@ def curves(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
     if step > 1:
         text += f" One trial in {step} is shown."
     text += _foretold(contents, told)
-    return Chart("curves", "Learning curves", text, _figure(traces, layout), _csv(rows))
+    return Chart("curves", "Learning curves", text, figure(traces, layout), csv_text(rows))
 
 
 def spent(contents: Contents) -> Chart | None:
@@ -222,7 +176,7 @@ def spent(contents: Contents) -> Chart | None:
     }
     rows = [{"end": end, "trials": len(own), "hours": hours[end]} for end, own in by_end.items()]
     text = "How many trials ended in which way, and the time that each kind took."
-    return Chart("spent", "Where the time went", text, _figure(traces, layout), _csv(rows))
+    return Chart("spent", "Where the time went", text, figure(traces, layout), csv_text(rows))
 
 
 def _foretold(contents: Contents, told: Sequence[TrialRecord]) -> str:
@@ -246,26 +200,6 @@ def _foretold(contents: Contents, told: Sequence[TrialRecord]) -> str:
         f" The order of the {len(whole)} complete trials agrees with their last one by Kendall's "
         f"τ = {', '.join(found)} (1: the same order; 0: chance)."
     )
-
-
-def _dots(points: Iterable[Point], end: str) -> Json:
-    rows = [*points]
-    return {
-        "type": "scattergl" if len(rows) > 1000 else "scatter",
-        "mode": "markers",
-        "name": end,
-        "x": [x for x, _, _ in rows],
-        "y": [y for _, y, _ in rows],
-        "text": [name for _, _, name in rows],
-        "hovertemplate": "%{text}<br>%{x}, %{y:.2f}<extra></extra>",
-        "marker": {"color": COLOURS.get(end, OTHER), "size": 7 if end == "complete" else 5,
-                   "symbol": "circle" if end == "complete" else "circle-open"},
-    }  # fmt: skip
-
-
-def _line(name: str, xs: Sequence[float], ys: Sequence[float | None]) -> Json:
-    return {"type": "scatter", "mode": "lines", "name": name, "hoverinfo": "skip", "x": xs, "y": ys,
-            "line": {"color": INK, "shape": "hv"}}  # fmt: skip
 
 
 def _finals(contents: Contents, cost: str) -> Json:
@@ -319,31 +253,7 @@ def _value(contents: Contents, trial: TrialRecord) -> float | None:
     return 100 * value if contents.objective.metric in SHARES else value
 
 
-def _title(contents: Contents) -> str:
+def title_of(contents: Contents) -> str:
+    """Return the title of an axis with the objective's values."""
     metric = contents.objective.metric
     return f"{metric}, %" if metric in SHARES else metric
-
-
-def _figure(traces: Sequence[Json], layout: Json) -> Json:
-    from plotly.graph_objects import Figure
-
-    made = Figure([dict(t) for t in traces], {**LAYOUT, **layout})  # it checks every name and value
-    found: Json = json.loads(made.to_json())
-    return found
-
-
-def _csv(rows: Sequence[Json]) -> str:
-    out = io.StringIO()
-    table = csv.DictWriter(out, [*rows[0]], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return out.getvalue()
-
-
-def name_of(architecture: Architecture) -> str:
-    """Return a name that may break in a narrow column.
-
-    >>> name_of(Architecture.parse("se_resnet18_s3_r4")).replace(chr(8203), "|")
-    'se_|resnet18_|s3_|r4'
-    """
-    return str(architecture).replace("_", "_\u200b").replace("-", "-\u200b")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from se_nas.errors import InputError
-from se_nas.search.report.charts import Chart, best_so_far
+from se_nas.search.report.charts import best_by_trial, title_of
 from se_nas.search.report.contents import Contents, Final, difference
 from se_nas.search.report.page import fill
+from se_nas.search.report.plot import Chart, Json, csv_text, figure
 
 MOST = 20  # runs on a page
 
@@ -61,6 +62,35 @@ def render_comparison(found: Sequence[Contents]) -> str:
         plots = [] if plot is None else [plot]
     title = ", ".join(each.name for each in found)
     return fill("comparison.html.j2", plots, title=title, rows=rows, alike=alike)
+
+
+def best_so_far(found: Sequence[Contents]) -> Chart | None:
+    """Return the best values of several searches, by the hours that their workers spent."""
+    traces: list[Json] = []
+    rows: list[Json] = []
+    for number, contents in enumerate(found):
+        spent_by: dict[int, float] = {}
+        hours = 0.0
+        for t in contents.trials:
+            hours += t.seconds / 3600
+            spent_by[t.number] = hours
+        best = best_by_trial(contents)
+        name = f"{number + 1}"  # plotly reads tags in names
+        traces.append(
+            {"type": "scatter", "mode": "lines+markers", "name": f"run {name}",
+             "x": [spent_by[n] for n, _ in best], "y": [v for _, v in best],
+             "line": {"shape": "hv"}, "marker": {"size": 4}}
+        )  # fmt: skip
+        rows += [{"run": contents.name, "trial": n, "hours": spent_by[n], "best": v}
+                 for n, v in best]  # fmt: skip
+    if not rows:
+        return None
+    layout = {
+        "xaxis": {"title": {"text": "hours of workers"}},
+        "yaxis": {"title": {"text": title_of(found[0])}},
+    }
+    text = "The best complete trial of each run so far; run 1 is the first in the table."
+    return Chart("best", "How each search went", text, figure(traces, layout), csv_text(rows))
 
 
 def _difference(own: Final | None, first: Final | None, alike: bool, is_first: bool) -> str:

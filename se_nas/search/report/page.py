@@ -20,9 +20,10 @@ from markupsafe import Markup
 
 from se_nas.errors import InputError
 from se_nas.files import replace_atomically
-from se_nas.search.report.charts import Chart, charts, name_of
+from se_nas.search.report.charts import charts
 from se_nas.search.report.contents import Contents, read
 from se_nas.search.report.placement import picture
+from se_nas.search.report.plot import Chart, name_of
 from se_nas.search.results.effects import ChoiceEffect
 from se_nas.search.run_dir.directory import RunDirectory
 from se_nas.space.objectives import SHARES, show_value

@@ -14,7 +14,10 @@ from se_nas.files import expand_home
 
 
 def materialize(
-    name: Annotated[str | None, typer.Argument(help="A model, such as se_resnet50_r16.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A model, such as se_resnet50_r16; or a run, or a file of ours."),
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="The file to write: .safetensors, .onnx or .pt2.")
     ] = None,
@@ -87,11 +90,22 @@ def materialize(
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")
         print_table(console, tables.paper_table(table, console.width))
         return
-    if os.path.isfile(name):
+    seen = input_size
+    if os.path.isdir(expand_home(name)) or name.endswith(".safetensors"):
+        if weights is not None:
+            raise InputError(f"NAME is {name!r}, which has weights: leave --weights out")
+        from se_nas.tasks.trained import trained
+
+        found = trained(name)
+        architecture, weights = found.model.architecture, str(found.file)
+        told = found.model.preprocessing
+        seen = told.image_size if told is not None and input_size is None else input_size
+    elif os.path.isfile(name):
         raise InputError(
             f"NAME is the file {name!r}: give the name of its model, and --weights {name}"
         )
-    architecture = Architecture.parse(name)
+    else:
+        architecture = Architecture.parse(name)
     path = None if out is None else check_path(out)
     classes, channels = told_sizes(weights, new_head)
     classes = classes if num_classes is None else num_classes
@@ -102,7 +116,7 @@ def materialize(
         shown.append(tables.paper_table(table, console.width))
     if summary:
         sizes = {"in_channels": channels, "num_classes": classes}
-        shown.append(tables.summary(architecture, input_size=input_size, **sizes))
+        shown.append(tables.summary(architecture, input_size=seen, **sizes))
     if path is not None:
         notes = write_model(
             architecture,

@@ -244,3 +244,21 @@ def test_se_that_brings_nothing_is_folded_away(
     assert "note: folded: stages 2, 3, 4; resnet8_small" in told
     assert "note: test: " in told
     assert (tmp_path / "b.onnx").stat().st_size > 0
+
+
+def test_a_run_and_a_file_of_ours_stand_for_their_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = se_nas.materialize(NAME, num_classes=2)
+    file = tmp_path / "winner.safetensors"
+    se_nas.save(model, file, Preprocessing(image_size=24, channels=3))
+    for given in (file, tmp_path):
+        run(str(given), "--out", str(tmp_path / "m.onnx"), "--summary")
+        told = capsys.readouterr().out
+        assert f"{NAME} → " in told
+        assert "16 × 24 × 24" in told, "its own size of images"
+        (tmp_path / "m.onnx").unlink()
+    assert "leave --weights out" in refused(
+        capsys, str(file), "--weights", "a.pth", "--out", "a.onnx"
+    )
+    assert "there is no file" in refused(capsys, str(tmp_path / "b.safetensors"), "--summary")

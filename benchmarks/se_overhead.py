@@ -114,6 +114,26 @@ def resnet50(layout: str, size: int, batch: int, repeats: int, device: str) -> N
     )
 
 
+def compiled(layout: str, size: int, repeats: int, device: str) -> None:
+    torch.manual_seed(0)
+    as_asked: Any = {"device": device, "memory_format": LAYOUTS[layout]}
+    peer = timm.create_model("seresnet50").to(**as_asked)
+    ours = se_nas.materialize("se_resnet50_tv_r16", weights=peer.state_dict())
+    models = {"timm seresnet50": peer, "se_resnet50_tv_r16": ours.to(**as_asked)}
+    models["resnet50_tv"] = se_nas.materialize("resnet50_tv").to(**as_asked)
+    image = torch.randn(1, 3, size, size).to(**as_asked)
+    contest = {f"compiled {n}": inference(torch.compile(m.eval()), image)  # type: ignore[arg-type]
+               for n, m in models.items()}  # fmt: skip
+    report(
+        f"inference, compiled, {layout}, 1 × 3 × {size} × {size}",
+        measure(contest, repeats),
+        [
+            ("compiled se_resnet50_tv_r16", "compiled timm seresnet50", None),
+            ("compiled se_resnet50_tv_r16", "compiled resnet50_tv", None),
+        ],
+    )
+
+
 def mobile(trunk: str, layout: str, size: int, batch: int, repeats: int, device: str) -> None:
     torch.manual_seed(0)
     as_asked: Any = {"device": device, "memory_format": LAYOUTS[layout]}
@@ -144,12 +164,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4, help="images in a training step")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--mobile", action="store_true", help="the mobile trunks too")
+    parser.add_argument("--compile", action="store_true", help="compiled networks alone")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.device == "cuda":
         print(torch.cuda.get_device_name())
     print(f"{processor()}, {given.threads} thread(s), {platform.system()}")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}")
+    if given.compile:
+        compiled("channels-last", given.size, given.repeats, given.device)
+        return
     for layout in LAYOUTS:
         resnet50(layout, given.size, given.batch, given.repeats, given.device)
     if given.mobile:

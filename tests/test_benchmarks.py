@@ -98,6 +98,17 @@ def test_real_searches_are_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_share_of_se_in_compiled_networks_is_measured(tmp_path: Path) -> None:
+    script = [sys.executable, str(BENCHMARKS / "se_overhead.py"), "--compile"]
+    done = subprocess.run(
+        [*script, "--repeats", "1", "--size", "32"],
+        cwd=tmp_path, timeout=600, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "compiled se_resnet50_tv_r16 / compiled resnet50_tv: " in done.stdout
+
+
+@pytest.mark.slow
 def test_what_needs_a_gpu_is_tried_on_a_cpu(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / "gpu_check.py"), "--dry-run", "--out", str(tmp_path)],

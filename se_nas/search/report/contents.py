@@ -16,7 +16,7 @@ from se_nas.search.results.effects import ChoiceEffect
 from se_nas.search.results.run_results import JOINED
 from se_nas.search.results.search_result import TrialRecord, trials_of
 from se_nas.search.run_dir.directory import FAILED, RESULTS, SPACE, VERSIONS, RunDirectory
-from se_nas.search.study.ranking import decisive, training_objective
+from se_nas.search.study.ranking import ranking, training_objective
 from se_nas.search.study.study import read_study
 from se_nas.search.worker.reports import LABELS
 from se_nas.space.objectives import SHARES, Objective
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = Mapping[str, Any]  # of results.json
 Best: TypeAlias = tuple[tuple[Architecture, tuple[float, ...]], ...]
-SHOWN = 8  # networks of a ranking
+SHOWN, FRONT = 8, 50  # networks of a ranking, and of a front
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def read(run: RunDirectory, study: optuna.Study | None = None) -> Contents:
         winner = Architecture.parse(results["winner"]) if "winner" in results else None
         best = tuple(
             (Architecture.parse(row["name"]), tuple(map(float, row["values"])))
-            for row in results.get("ranking", ())[:SHOWN]
-        ) or _best(trials, space)
+            for row in results.get("ranking", ())[: _most(space)]
+        ) or tuple((a, tuple(values)) for a, values in ranking(study, space)[: _most(space)])
         proposals = results.get("proposals", {})
         return Contents(
             run.path.name,
@@ -156,20 +156,8 @@ def _facts(
     return [(name, text) for name, text in facts if text]
 
 
-def _best(trials: Sequence[TrialRecord], space: Space) -> Best:
-    """Return the best so far, where no results are written yet."""
-    objective = space.objectives[decisive(space)]
-    complete = [t for t in trials if t.end == "complete"]
-    known = [t for t in complete if objective.metric in {**t.cost, **t.metrics}]
-    sign = -1 if objective.direction == "maximize" else 1
-    known.sort(key=lambda t: sign * {**t.cost, **t.metrics}[objective.metric])
-    return tuple(
-        (
-            t.architecture,
-            tuple({**t.cost, **t.metrics}.get(o.metric, math.nan) for o in space.objectives),
-        )
-        for t in known[:SHOWN]
-    )
+def _most(space: Space) -> int:
+    return SHOWN if len(space.objectives) == 1 else FRONT
 
 
 def _call(run: RunDirectory, winner: Architecture | None) -> str:

@@ -259,7 +259,16 @@ def test_several_objectives_and_losses(tmp_path: Path) -> None:
     run = made(tmp_path, maximize("val_acc"), minimize("macs"))
     page = page_of(run)
     assert "maximize val_acc, minimize macs" in page.text
+    assert "The Pareto front of the search" in page.text
+    for row in run.read(RESULTS)["ranking"]:
+        assert f"{100 * row['values'][0]:.2f} {row['values'][1]:,.0f}" in page.text
     assert run.read(RESULTS)["winner"] in page.text
+    cut = made(tmp_path / "cut", maximize("val_acc"), minimize("macs"), finished=False)
+    front = ranking(
+        read_study(cut.settings(), cut), space_of(maximize("val_acc"), minimize("macs"))
+    )
+    assert len(front) > 1
+    assert [a for a, _ in read(cut).best] == [a for a, _ in front]
     loss = made(tmp_path / "loss", minimize("val_loss"))
     assert "of val_loss" in page_of(loss).text
     [front] = [chart for chart in charts(read(loss)) if chart.key == "front"]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -119,3 +122,20 @@ def test_little_room_and_a_port_in_use_are_told(
         said = told(capsys, "doctor")
     assert "0.5 GB free in /tmp" in said or "set TMPDIR" in said
     assert "is taken: Ray takes the next one" in said
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    def completed(words: str) -> list[str]:
+        told = {"_SE_NAS_COMPLETE": "complete_bash", "COMP_WORDS": words}
+        told["COMP_CWORD"] = str(len(words.split()) - 1)
+        script = "import sys; sys.argv = ['se-nas']; from se_nas.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, **told}, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    assert completed("se-nas mat") == ["materialize"]
+    found = completed("se-nas search --final")
+    assert sorted(found) == ["--final-epochs", "--final-runs", "--final-seeds"]

@@ -13,6 +13,7 @@ is an average over a grid of them by their likelihood, with the noise integrated
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -129,6 +130,11 @@ class Contrasts:
         deviation = max(second - mean**2, 0.0) ** 0.5
         half = float(stats.t.ppf((1 + LEVEL) / 2, len(self._values) - 1)) * deviation
         return Estimate(mean, mean - half, mean + half)
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of one trial around its network's true value."""
+        return math.sqrt(sum(fit.weight * fit.noise for fit in self._fits))
 
     def _rows(self, networks: Sequence[Features]) -> Array:
         found = np.zeros((len(networks), len(self._columns)))

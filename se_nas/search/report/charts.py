@@ -24,6 +24,8 @@ from se_nas.search.worker.reports import LABELS
 from se_nas.space.objectives import COSTS, MEASURED, SHARES
 
 MOST_CURVES = 120
+DRAWS = 200  # of random searches
+DASHED: Json = {"line": {"color": "#6a3d8f", "dash": "dash"}}
 UNITS = {"params": "parameters", "macs": "MACs", "latency_ms": "ms", "peak_activations": "elements"}
 
 
@@ -92,6 +94,16 @@ def history(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
         for end, own in _by_end(trained).items()
     ]
     traces.append(line("best so far", [n for n, _ in best], [v for _, v in best]))
+    text = (
+        "Each dot is a trial, in the order of proposal; the line is the best complete one so far."
+    )
+    if contents.at_random:
+        foreseen = at_random(contents, 1 + trained[-1].number)
+        traces.append(line("random search, estimated", [*range(len(foreseen))], foreseen) | DASHED)
+        text += (
+            " Dashed: what as many random networks, all trained to their end, would have given at "
+            "best, estimated by the model of the effects with the noise of seeds."
+        )
     layout = {
         "xaxis": {"title": {"text": "trial"}},
         "yaxis": {"title": {"text": title_of(contents)}},
@@ -101,9 +113,23 @@ def history(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:
          "seconds": t.seconds, contents.objective.metric: _metric(contents, t)}
         for t in trained
     ]  # fmt: skip
-    text = "Each dot is a trial, in the order of proposal; the line is the best complete one so far"
-    return Chart("history", "The search, trial by trial", f"{text}.",
+    return Chart("history", "The search, trial by trial", text,
                  figure(traces, layout), csv_text(rows))  # fmt: skip
+
+
+def at_random(contents: Contents, trials: int) -> list[float]:
+    """Return the expected best value of so many random networks, for each number from 1."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    better = 1 if contents.objective.direction == "maximize" else -1
+    means, deviations = np.array(contents.at_random).T
+    chosen = rng.integers(len(means), size=(DRAWS, trials))
+    values = better * means[chosen] + deviations[chosen] * rng.standard_normal(chosen.shape)
+    best = better * np.maximum.accumulate(values, axis=1).mean(0)
+    share = contents.objective.metric in SHARES
+    found: list[float] = (100 * np.minimum(best, 1) if share else best).tolist()
+    return found
 
 
 def best_by_trial(contents: Contents) -> list[tuple[int, float]]:

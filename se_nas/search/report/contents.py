@@ -66,6 +66,7 @@ class Contents:
         objective: by which networks are ranked; ``metric`` is shown in percent if it is a share.
         winner, verdict, finals: empty while the run is not complete.
         best: the best networks of the search, with the values of ``objectives``.
+        at_random: what trials of random networks would have given, by the model of the effects.
         failed: why nothing was trained to its end; empty if something was.
         rejected: proposals that cost no training, by what they were.
     """
@@ -81,6 +82,7 @@ class Contents:
     finals: tuple[Final, ...]
     best: Best
     effects: tuple[ChoiceEffect, ...]
+    at_random: tuple[tuple[float, float], ...]
     trials: tuple[TrialRecord, ...]
     epochs: int
     failed: str
@@ -129,6 +131,7 @@ def read(run: RunDirectory, study: optuna.Study | None = None) -> Contents:
             _finals(results.get("finals", ()), objective, winner),
             best,
             tuple(ChoiceEffect(**effect) for effect in results.get("effects", ())),
+            tuple((float(m), float(d)) for m, d in results.get("at_random", ())),
             trials,
             config.epochs,
             str(results.get(FAILED, "")),

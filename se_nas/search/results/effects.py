@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from se_nas.search.worker.reports import End
 from se_nas.space.objectives import SHARES
 from se_nas.space.space import Space
 
+ANCHORS = 50  # complete trials, whose mean tells what a network's value is
 NETWORKS, DRAWS = 128, 2000  # of which effects are averages; drawn at most
 LEAST_TRIALS = 6
 ROWS = 12  # in the terminal
@@ -74,26 +75,35 @@ class Answer:
     Attributes:
         believed: what its trials tell of two networks, in points; None if read back from a run, or
             if it is not of accuracy.
+        at_random: what trials of some random networks would give, in the objective's own unit:
+            each one's likeliest value, and the noise of a seed.
     """
 
     effects: tuple[ChoiceEffect, ...]
     advice: str
     believed: Believed | None = None
+    at_random: tuple[tuple[float, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
-        return {"effects": [asdict(e) for e in self.effects], "advice": self.advice}
+        return {
+            "effects": [asdict(e) for e in self.effects],
+            "advice": self.advice,
+            "at_random": self.at_random,
+        }
 
 
 def answer(trials: Iterable[Record], space: Space, price: Price) -> Answer | None:
     """Return what trials tell; None if they are too few, or the space has one network."""
     networks, values = _observed(trials, space)
-    changes = changes_of(_references(space, price))
+    references = _references(space, price)
+    changes = changes_of(references)
     if len(values) < LEAST_TRIALS or not changes:
         return None
     is_accuracy = training_objective(space).metric in SHARES
     unit = "points" if is_accuracy else "of val_loss"
-    contrasts = Contrasts(networks, [(100 if is_accuracy else 1) * value for value in values])
+    scale = 100 if is_accuracy else 1
+    contrasts = Contrasts(networks, [scale * value for value in values])
     found = effects(changes, contrasts, price)
 
     def show(estimate: Estimate) -> str:
@@ -106,7 +116,38 @@ def answer(trials: Iterable[Record], space: Space, price: Price) -> Answer | Non
         tuple(_of(effect, unit) for effect in found),
         advice(found, contrasts, show),
         believed if is_accuracy else None,
+        tuple(
+            (sign(space) * mean / scale, deviation / scale)
+            for mean, deviation in _predicted(references, contrasts, networks, scale, values)
+        ),
     )
+
+
+def sign(space: Space) -> int:
+    """Return 1 where larger values are better, else -1."""
+    return 1 if training_objective(space).direction == "maximize" else -1
+
+
+def _predicted(
+    references: Sequence[Architecture],
+    contrasts: Contrasts,
+    networks: Sequence[Features],
+    scale: float,
+    values: Sequence[float],
+) -> Iterator[tuple[float, float]]:
+    """Yield mean and deviation of a new trial of each network, trained to its end."""
+    whole = [i for i, f in enumerate(networks) if not any(name == RUNG for name, _ in f)]
+    anchors = whole[:: max(1, -(-len(whole) // ANCHORS))]
+    if not anchors:
+        return
+    middle = scale * sum(values[i] for i in anchors) / len(anchors)
+    known = [networks[i] for i in anchors]
+    share = [-1 / len(anchors)] * len(anchors)
+    for reference in references:
+        found = contrasts.of([of_architecture(reference), *known], [1.0, *share])
+        # What is not known of a network is not drawn: the errors of all have the same causes, and
+        # as if they had not, the best of many would be too good.
+        yield middle + found.value, contrasts.noise
 
 
 def believed_of(found: Answer | None, config: SearchConfig) -> Believed | None:
@@ -184,7 +225,6 @@ def _observed(trials: Iterable[Record], space: Space) -> tuple[list[Features], l
     One that was stopped counts with its last value, and when it was stopped is a feature of it.
     """
     objective = training_objective(space)
-    sign = 1 if objective.direction == "maximize" else -1
     networks: list[Features] = []
     values: list[float] = []
     for record in trials:
@@ -198,7 +238,7 @@ def _observed(trials: Iterable[Record], space: Space) -> tuple[list[Features], l
         if outcome.end == STOPPED:
             features = features | {(RUNG, str(outcome.epochs)): 1.0}
         networks.append(features)
-        values.append(sign * value)
+        values.append(sign(space) * value)
     return networks, values
 
 

@@ -194,6 +194,9 @@ def test_the_page_of_a_whole_run_says_the_answer_first(tmp_path: Path) -> None:
     for trial in read(run).trials:
         assert trial.name in page.text
     figures = json.loads(packed(content, "data"))
+    foreseen = [t for t in figures[1]["figure"]["data"] if t["name"].startswith("random search")]
+    assert foreseen[0]["y"] == sorted(foreseen[0]["y"])
+    assert len(foreseen[0]["y"]) == 30
     assert [each["key"] for each in figures] == ["front", "history", "curves", "spent"]
     assert figures[1]["csv"].count("\n") == 31
     assert "Plotly" in packed(content, "plotly") or "plotly" in packed(content, "plotly")
@@ -283,7 +286,7 @@ def test_a_run_of_the_version_before(tmp_path: Path) -> None:
     results = run.read(RESULTS)
     for final_ in results["finals"]:
         del final_["more"]
-    for key in ("effects", "advice", "proposals"):
+    for key in ("effects", "advice", "proposals", "at_random"):
         del results[key]
     run.write(RESULTS, results)
     assert results["verdict"] in page_of(run).text

@@ -136,3 +136,30 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert read_answer(run) == (found.advice, found.effects)
     run.write(RESULTS, {})
     assert read_answer(run) == ("", ())
+
+
+def test_what_random_search_would_find_is_foreseen() -> None:
+    recs, space = searched(trials=300, ends=("complete", "stopped_early"))
+    found = answer(recs, space, cost)
+    assert found is not None
+    rng = random.Random(1)
+    seen = {network.id: network for network in map(space.sample, range(170))}  # none comes again
+    share = statistics.fmean(network.stages[4] is not None for network in seen.values())
+
+    def truth() -> float:
+        return rng.gauss(0.7 + 0.05 * (rng.random() < share), 0.01)
+
+    def foreseen() -> float:
+        return rng.gauss(*rng.choice(found.at_random))
+
+    for count in (1, 10, 30):
+        best, wanted = (
+            statistics.fmean(max(draw() for _ in range(count)) for _ in range(2000))
+            for draw in (foreseen, truth)
+        )
+        assert best == pytest.approx(wanted, abs=0.004), count
+    losses, space = searched(minimize("val_loss"), trials=100)
+    found = answer(losses, space, cost)
+    assert found is not None
+    mean = statistics.fmean(mean for mean, _ in found.at_random)
+    assert mean == pytest.approx(0.3 - 0.05 * share, abs=0.01)

@@ -43,18 +43,20 @@ def explain(
         f"are right; without any SE {100 * told.accuracy - told.without_se:.2f} %",
     )
     print_line(console, f"{'block':<24}{'mean':>7}{'between':>9}{'within':>9}{'constant':>10}"
-               f"{'dropped':>9}{'frozen':>8}")  # fmt: skip
+               f"{'dropped':>9}{'frozen':>8}{'time':>8}")  # fmt: skip
     for block in told.blocks:
         s = block.statistics
         print_line(
             console,
             f"{s.block:<24}{s.mean:>7.3f}{s.between_classes:>9.5f}{s.within_classes:>9.5f}"
-            f"{100 * s.near_constant:>8.0f} %{block.dropped:>9.2f}{block.frozen:>8.2f}",
+            f"{100 * s.near_constant:>8.0f} %{block.dropped:>9.2f}{block.frozen:>8.2f}"
+            f"{100 * block.time:>6.1f} %",
         )
     print_line(
         console,
         "between, within: variance of gates over classes and within one; constant: channels that "
-        "hardly vary; dropped, frozen: points lost without the block, and with its mean gates",
+        "hardly vary; dropped, frozen: points lost without the block, and with its mean gates; "
+        "time: its share of a pass",
     )
     if out is not None:
         folder = Path(expand_home(out))

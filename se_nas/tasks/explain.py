@@ -15,12 +15,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from se_nas.data import Data
+from se_nas.data import Data, eval_loader
 from se_nas.errors import InputError
 from se_nas.nn.model import Model
 from se_nas.tasks.evaluate import evaluate, images_for
-from se_nas.tasks.gates import Gates, GateStatistics, collect, replaced, statistics_of
-from se_nas.training.evaluation import default_device
+from se_nas.tasks.gates import (
+    Gates,
+    GateStatistics,
+    collect,
+    replaced,
+    shares_of_time,
+    statistics_of,
+)
+from se_nas.training.evaluation import default_device, to_device
+
+TIMED = 64  # images in a pass that is timed
 
 
 @dataclass(frozen=True)
@@ -30,11 +39,13 @@ class BlockReport:
     Attributes:
         dropped, frozen: points of accuracy that are lost in validation when the block passes the
             map as it is, and when it scales by its mean gates.
+        time: the share of a forward pass that it takes: what is won without it.
     """
 
     statistics: GateStatistics
     dropped: float
     frozen: float
+    time: float
 
 
 @dataclass(frozen=True)
@@ -67,9 +78,10 @@ class Explanation:
             paths = [folder / "blocks.csv", folder / "gates.csv"]
             with paths[0].open("w", newline="") as file:
                 rows = csv.writer(file)
-                rows.writerow([*vars(self.blocks[0].statistics), "dropped", "frozen"])
+                rows.writerow([*vars(self.blocks[0].statistics), "dropped", "frozen", "time"])
                 for block in self.blocks:
-                    rows.writerow([*vars(block.statistics).values(), block.dropped, block.frozen])
+                    told = [*vars(block.statistics).values(), block.dropped, block.frozen]
+                    rows.writerow([*told, block.time])
             with paths[1].open("w", newline="") as file:
                 rows = csv.writer(file)
                 rows.writerow(["block", "class", "channel", "mean", "deviation"])
@@ -105,8 +117,11 @@ def explain(model: Model, data: Data, *, device: torch.device | str | None = Non
             found = evaluate([model], data, part="val", device=device)
         return 100 * (found.top1_error - before.top1_error)
 
+    batch, _ = next(iter(eval_loader(images_for(model, data, "val"), TIMED, device=device)))
+    times = shares_of_time(model, [g.block for g in gates], to_device(batch, batch, device)[0])
     blocks = tuple(
-        BlockReport(statistics_of(each), lost([each], False), lost([each], True)) for each in gates
+        BlockReport(statistics_of(each), lost([each], False), lost([each], True), times[each.block])
+        for each in gates
     )
     return Explanation(
         str(model.architecture),

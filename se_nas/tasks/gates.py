@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -129,6 +131,48 @@ def statistics_of(gates: Gates) -> GateStatistics:
         float((values < DEAD).mean()),
         float((values.std(0) < CONSTANT).mean()),
     )
+
+
+def shares_of_time(
+    model: nn.Module, names: Sequence[str], x_nchw: Tensor, passes: int = 15
+) -> dict[str, float]:
+    """Return the share of a forward pass that each SE block takes: what dropping it would win.
+
+    Medians over passes in eval mode; the first three are not counted.
+    """
+    spans: dict[str, list[float]] = {name: [] for name in names}
+    began: dict[str, float] = {}
+
+    def now() -> float:
+        if x_nchw.is_cuda:
+            torch.cuda.synchronize(x_nchw.device)
+        return time.perf_counter()
+
+    def timed(name: str) -> list[Any]:
+        def before(*_: object) -> None:
+            began[name] = now()
+
+        def after(*_: object) -> None:
+            spans[name].append(now() - began[name])
+
+        module = model.get_submodule(name)
+        return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+
+    was_training, whole = model.training, []
+    handles = [handle for name in names for handle in timed(name)]
+    try:
+        model.eval()
+        with torch.inference_mode():
+            for _ in range(passes + 3):
+                start = now()
+                model(x_nchw)
+                whole.append(now() - start)
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.train(was_training)
+    total = statistics.median(whole[3:])
+    return {name: statistics.median(own[3:]) / total for name, own in spans.items()}
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 import se_nas
 from se_nas.data import Data, load
 from se_nas.tasks.evaluate import images_for
-from se_nas.tasks.gates import collect, replaced, statistics_of
+from se_nas.tasks.gates import collect, replaced, shares_of_time, statistics_of
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +59,21 @@ def test_a_block_that_is_replaced_scales_by_constants(digits: Data) -> None:
     with replaced(model, {"stage2.0.se": None}):
         assert torch.equal(block(u_nchw), u_nchw)
     assert torch.equal(block(u_nchw), before)
+
+
+def test_each_block_has_its_share_of_the_time() -> None:
+    model = se_nas.materialize("se_resnet8_small_s34_r4", num_classes=10, in_channels=1)
+    names = ["stage3.0.se", "stage4.0.se"]
+    slow = model.get_submodule(names[1])
+    slow.register_forward_pre_hook(lambda *_: time.sleep(0.001))  # not its own time
+    inner = slow.fc1  # type: ignore[union-attr]
+    inner.register_forward_pre_hook(lambda *_: time.sleep(0.05))  # type: ignore[union-attr]
+    found = shares_of_time(model, names, torch.zeros(2, 1, 8, 8), passes=5)
+    assert list(found) == names
+    assert found[names[1]] > 0.8
+    assert 0 < found[names[0]] < 0.2
+    assert model.training
+    for module in model.modules():
+        if module not in (slow, inner):
+            assert not module._forward_hooks
+            assert not module._forward_pre_hooks

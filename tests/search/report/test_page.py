@@ -7,10 +7,7 @@ import copy
 import gzip
 import json
 import math
-import random
 import re
-import shutil
-import subprocess
 import threading
 import urllib.request
 from html.parser import HTMLParser
@@ -20,98 +17,25 @@ from typing import Any
 
 import optuna
 import pytest
+from made_runs import made, space_of
 
-import se_nas
 from se_nas import (
-    SE,
-    Architecture,
     InputError,
-    Space,
-    choice,
     maximize,
     minimize,
-    optional,
-    per_stage,
-    trunk,
 )
 from se_nas.cli import main
-from se_nas.cost.network_cost import cost
-from se_nas.search.config import SearchConfig
-from se_nas.search.finals.networks import NO_SE, SE_R16, FinalNetwork
 from se_nas.search.report import charts as plots
 from se_nas.search.report.charts import charts
 from se_nas.search.report.comparison import render_comparison
 from se_nas.search.report.contents import read
 from se_nas.search.report.page import render, write_report
 from se_nas.search.report.serve import serve_report
-from se_nas.search.results import run_results
-from se_nas.search.results.effects import answer
-from se_nas.search.run_dir import new_run
 from se_nas.search.run_dir.directory import FAILED, RESULTS, RunDirectory
-from se_nas.search.study.ranking import ranking, training_objective
-from se_nas.search.study.records import Outcome, records
-from se_nas.search.study.study import create_study, propose, read_study
-from se_nas.search.worker.reports import End
-from se_nas.search.worker.retrain import RetrainResult
-from se_nas.space.objectives import Objective
+from se_nas.search.study.ranking import ranking
+from se_nas.search.study.study import read_study
 
 HOSTILE = "<img src=x onerror=alert(1)>&\"'\x1b[31m{{ 7 * 7 }}</script>"
-BROWSER = shutil.which("chromium")
-EPOCHS = 4
-
-
-def space_of(*objectives: Objective) -> Space:
-    return Space(
-        "made",
-        trunk=trunk("resnet8_small", width=choice(*range(8, 24))),
-        se=per_stage(optional(SE(reduction=choice(2, 4, 8), gate=choice("sigmoid", "tanh")))),
-        objectives=objectives or (maximize("val_acc"),),
-    )
-
-
-def made(
-    out: Path,
-    *objectives: Objective,
-    trials: int = 30,
-    ends: tuple[End, ...] = ("complete", "complete", "stopped_early"),
-    value: float | None = None,
-    finished: bool = True,
-    reason: str = "",
-) -> RunDirectory:
-    """A run's folder as a search leaves it, its trainings made up."""
-    space = space_of(*objectives)
-    config = SearchConfig(trials=trials, epochs=EPOCHS, out=str(out), sampler="random")
-    run = new_run.create(space, config)
-    config = run.settings()
-    study = create_study(space, config, run)
-    proposals, rng = propose(study, space, cost, config), random.Random(0)
-    while (proposal := proposals.ask()) is not None:
-        end = rng.choice(ends)
-        epochs = {"complete": EPOCHS, "stopped_early": 2}.get(end, 1)
-        last = 0.6 + 0.1 * rng.random() if value is None else value
-        curve = [{"val_acc": last - 0.1 / e, "val_loss": 1 - last} for e in range(1, epochs + 1)]
-        outcome = Outcome(end, curve[-1], epochs, 2.5, reason=reason, curve=curve)
-        proposals.tell(proposal, outcome)
-    ranked = ranking(study, space)
-    if not finished:
-        return run
-    found = answer(records(study), space, cost)
-    searched = run_results.of_search(ranked, proposals, config, found)
-    if not ranked:
-        run.write(RESULTS, searched | {FAILED: reason})
-        return run
-    best = ranked[0][0]
-    rows = [final("best 1", best, 0.7, 0.9), final(NO_SE, Architecture(best.trunk), 0.6, None)]
-    rows.append(final(SE_R16, Architecture(best.trunk, SE(16)), 0.65, None))
-    objective = training_objective(space)
-    run_results.keep_winner(rows[0], se_nas.data.load("digits"), run)
-    run.write(RESULTS, run_results.of_run(rows, objective, searched))
-    return run
-
-
-def final(role: str, architecture: Architecture, acc: float, searched: float | None) -> Any:
-    runs = tuple(RetrainResult("complete", acc, 1 - acc, acc + i / 100) for i in range(3))
-    return FinalNetwork((role,), architecture, cost(architecture), searched, runs)
 
 
 class Page(HTMLParser):
@@ -155,23 +79,6 @@ def packed(text: str, name: str) -> str:
     found = re.search(rf'id="{name}">([^<]*)<', text)
     assert found is not None
     return gzip.decompress(base64.b64decode(found[1])).decode()
-
-
-def drawn(path: Path, width: int = 1000) -> tuple[str, str]:
-    """The page's source after its scripts ran, and what the browser complained of."""
-    assert BROWSER is not None
-    for budget_ms in (20_000, 100_000, 500_000):  # of the page's clock, which unpacking has not
-        done = subprocess.run(
-            [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-             "--host-resolver-rules=MAP * ~NOTFOUND", f"--window-size={width},900",
-             f"--user-data-dir={path.parent / 'browser'}", f"--virtual-time-budget={budget_ms}",
-             "--dump-dom", path.as_uri()],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0
-        if "data-drawn" in done.stdout:
-            break
-    return done.stdout, "\n".join(x for x in done.stderr.splitlines() if "CONSOLE" in x)
 
 
 def test_the_page_of_a_whole_run_says_the_answer_first(tmp_path: Path) -> None:
@@ -336,18 +243,6 @@ def test_five_thousand_trials_are_a_page(tmp_path: Path) -> None:
     [front] = [chart for chart in charts(read(run, many)) if chart.key == "front"]
     assert front.csv.count("\n") == 5001
     assert front.figure["data"][0]["type"] == "scattergl"
-
-
-@pytest.mark.skipif(BROWSER is None, reason="there is no chromium here")
-def test_a_browser_draws_the_plots_without_a_complaint(tmp_path: Path) -> None:
-    path = write_report(made(tmp_path))
-    content, complaints = drawn(path)
-    assert complaints == ""
-    assert 'data-drawn="yes"' in content
-    assert content.count('class="main-svg"') >= 4
-    narrow, complaints = drawn(path, width=360)
-    assert complaints == ""
-    assert 'data-drawn="yes"' in narrow
 
 
 def test_an_open_page_is_up_to_date(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, RandomSampler, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.datasets import CocoDetection, wrap_dataset_for_transforms_v2
 from torchvision.transforms import v2
 
@@ -127,6 +127,7 @@ def train(
     images: Dataset[Any],
     recipe: DetectionRecipe = TWICE,
     *,
+    optimizer: torch.optim.Optimizer | None = None,
     seed: int = 0,
     first: int = 0,
     workers: int = 0,
@@ -135,22 +136,24 @@ def train(
     """Train a detector; yield the losses of each step after it.
 
     Args:
-        first: the step to go on from, with weights of before it.
+        optimizer: of ``sgd``, where its state is to be kept; made if not given.
+        first: the step to go on from, with weights of before it: the order of the images goes on
+            where it was, what is mirrored is drawn anew.
         workers: processes that decode.
     """
     device = default_device() if device is None else torch.device(device)
     detector.to(device).train()
-    parameters = [p for p in detector.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(
-        parameters, recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    step, epoch = first, first
+    optimizer = sgd(detector, recipe) if optimizer is None else optimizer
+    count = len(images)  # type: ignore[arg-type]
+    steps = -(-count // recipe.batch_size)
+    step = first
     while step < recipe.iterations:
-        order = torch.Generator().manual_seed(seed + epoch)
+        epoch, done = divmod(step, steps)
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed + epoch))
         loader = DataLoader(
             images,
             recipe.batch_size,
-            sampler=RandomSampler(images, generator=order),  # type: ignore[arg-type]
+            sampler=order[done * recipe.batch_size :].tolist(),
             num_workers=workers,
             collate_fn=_apart,
         )
@@ -166,7 +169,14 @@ def train(
             yield {name: float(loss.detach()) for name, loss in losses.items()}
             if step == recipe.iterations:
                 return
-        epoch += 1
+
+
+def sgd(detector: nn.Module, recipe: DetectionRecipe = TWICE) -> torch.optim.SGD:
+    """Return the recipe's optimizer of what is to be trained."""
+    parameters = [p for p in detector.parameters() if p.requires_grad]
+    return torch.optim.SGD(
+        parameters, recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
+    )
 
 
 @torch.inference_mode()

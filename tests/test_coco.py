@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from se_nas import InputError
+from se_nas.cli import main
 from se_nas.coco import FIGURES, TWICE, average_precision, coco, train
 from se_nas.detection import faster_rcnn
 
@@ -104,8 +108,6 @@ def test_a_few_steps_of_the_papers_schedule(files: tuple[Path, Path]) -> None:
 
 
 def test_a_training_ends_with_its_last_step_and_can_go_on(files: tuple[Path, Path]) -> None:
-    from dataclasses import replace
-
     class Counts(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -139,3 +141,80 @@ def test_bad_input_is_one_line(files: tuple[Path, Path], tmp_path: Path) -> None
         coco(folder, tmp_path / "c.json")
     with pytest.raises(InputError, match="batch_size"):
         TWICE.scaled(0)
+
+
+def test_the_command_trains_goes_on_and_tells_the_precision(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, annotations = files
+    (tmp_path / "annotations").mkdir()
+    for part in ("train", "val"):
+        (tmp_path / f"{part}2017").symlink_to(folder)
+        (tmp_path / "annotations" / f"instances_{part}2017.json").symlink_to(annotations)
+    base = ["detect", "se_resnet18_r16", "--data-dir", str(tmp_path), "--batch-size", "2"]
+    base += ["--workers", "0", "--min-size", "64", "--every", "2", "--out", str(tmp_path / "d.pt")]
+
+    def told(*more: str, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as end:
+            main([*base, *more])
+        said = capsys.readouterr()
+        assert end.value.code == code, said.err
+        return said.err if code else said.out
+
+    said = told("--iterations", "3")
+    assert "3 images, 2 in a step, steps 0 to 3" in said
+    assert "step 3/3  loss " in said
+    assert "AP50" in said
+    assert torch.load(tmp_path / "d.pt", weights_only=True)["step"] == 3
+    assert "go on with --resume" in told("--iterations", "3", code=2)
+    assert "steps 3 to 5" in told("--iterations", "5", "--resume")
+    (tmp_path / "d.pt").unlink()
+    assert "nothing to go on with" in told("--resume", code=2)
+    torch.save({"step": 1}, tmp_path / "d.pt")
+    assert "is no checkpoint of this detector" in told("--resume", code=2)
+
+
+def test_the_order_goes_on_where_it_was(files: tuple[Path, Path]) -> None:
+    seen: list[Any] = []
+
+    class Looks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, images: list[Tensor], targets: list[Any]) -> dict[str, Tensor]:
+            seen.append([image.shape[1] for image in images])
+            return {"loss": self.weight * 1}
+
+    recipe = replace(TWICE, batch_size=1, iterations=7)
+    images = coco(*files, augment=True)
+    [*train(Looks(), images, recipe, device="cpu")]
+    whole, seen[:] = list(seen), []
+    [*train(Looks(), images, replace(recipe, iterations=4), device="cpu")]
+    [*train(Looks(), images, recipe, first=4, device="cpu")]
+    assert seen == whole
+    assert sorted(whole[:3]) == sorted(whole[3:6]) == [[70], [71], [72]]
+
+
+def test_a_signal_ends_it_in_a_line(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder, annotations = files
+    (tmp_path / "annotations").mkdir()
+    for part in ("train", "val"):
+        (tmp_path / f"{part}2017").symlink_to(folder)
+        (tmp_path / "annotations" / f"instances_{part}2017.json").symlink_to(annotations)
+
+    def losses(*_: Any, **__: Any) -> Any:
+        yield {"loss": 1.0}
+        yield {"loss": 1.0}
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield {"loss": 1.0}
+
+    monkeypatch.setattr("se_nas.coco.train", losses)
+    arguments = ["detect", "se_resnet18_r16", "--data-dir", str(tmp_path), "--every", "2"]
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--out", str(tmp_path / "d.pt")])
+    assert end.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "interrupted: go on with --resume from step 2\n"

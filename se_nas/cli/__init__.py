@@ -8,6 +8,7 @@ train         ``train`` and ``verify``
 evaluate      ``evaluate`` and ``predict``
 explain       ``explain`` and ``fold``
 report        ``report``
+detect        ``detect``: Faster R-CNN on COCO
 list          ``list``: what there is by name
 new           ``new``: a space to start from
 doctor        ``doctor``: what this machine has for a search
@@ -27,7 +28,18 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from se_nas.cli import clean, doctor, evaluate, explain, materialize, new, report, search, train
+from se_nas.cli import (
+    clean,
+    detect,
+    doctor,
+    evaluate,
+    explain,
+    materialize,
+    new,
+    report,
+    search,
+    train,
+)
 from se_nas.cli import list as list_
 from se_nas.cli.options import PanelCommand
 from se_nas.cli.usage import UsageError, Version, as_options, line
@@ -45,6 +57,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
     "predict": (evaluate.predict, TyperCommand),
     "explain": (explain.explain, TyperCommand),
     "fold": (explain.fold, TyperCommand),
+    "detect": (detect.detect, TyperCommand),
     "report": (report.report, TyperCommand),
     "materialize": (materialize.materialize, TyperCommand),
     "list": (list_.list_, TyperCommand),

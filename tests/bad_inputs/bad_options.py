@@ -59,6 +59,7 @@ BASES = {
     "predict": ["good.safetensors", "picture.png"],
     "explain": ["good.safetensors", "--data", "digits"],
     "report": ["nowhere"],
+    "detect": ["se_resnet18_r16", "--data-dir", "."],
     "fold": ["good.safetensors", "--data", "digits", "--out", "folded.safetensors"],
 }
 

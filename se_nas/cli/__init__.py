@@ -14,6 +14,7 @@ new           ``new``: a space to start from
 doctor        ``doctor``: what this machine has for a search
 clean         ``clean``: what searches left outside of their runs
 write_model   its files, by their suffix
+answer        the answer as JSON, for programs
 options       options from the settings of a dataclass
 usage         ``--version``, and usage errors in one line
 """

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
@@ -37,6 +38,7 @@ def detect(
     seed: Annotated[int, typer.Option(help="Of the weights and the order.")] = 0,
     out: Annotated[str, typer.Option(help="The file of its checkpoints.")] = "detector.pt",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from that file.")] = False,
+    as_json: AsJson = False,
     version: Version = False,
 ) -> None:
     """Train Faster R-CNN on COCO as the paper did (Detectron 2x), and print its precision."""
@@ -48,6 +50,7 @@ def detect(
     from se_nas.signals import Interrupted, raise_on_signal
     from se_nas.tasks.checkpoint import read_checkpoint, write_checkpoint
 
+    answer = answering("detect", as_json)
     check_paths(data_dir=data_dir, weights=weights, out=out)
     bounds = {"batch_size": (batch_size, 1), "every": (every, 1), "workers": (workers, 0),
               "min_size": (min_size, 32), "seed": (seed, 0)}  # fmt: skip
@@ -96,8 +99,12 @@ def detect(
         how = f"go on with --resume from step {kept:,}" if file.exists() else "nothing is kept yet"
         typer.echo(f"interrupted: {how}", err=True)
         raise typer.Exit(signal.exit_code) from None
-    for name, value in average_precision(detector, judged).items():
+    precision = average_precision(detector, judged)
+    for name, value in precision.items():
         print_line(console, f"{name:<10}{100 * value:6.1f} %" if value >= 0 else f"{name:<10}none")
+    # COCO's tool has -1 for what it has no objects of.
+    shares = {name: value if value >= 0 else None for name, value in precision.items()}
+    answer({"architecture": model, "file": out, "steps": end, "precision": shares})
 
 
 def _restored(state: dict[str, Any] | None, file: str, detector: Any, optimizer: Any) -> int:

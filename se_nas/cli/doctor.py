@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.files import expand_home
@@ -48,17 +49,20 @@ class Finding:
 
 def doctor(
     out: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
+    as_json: AsJson = False,
     version: Version = False,
 ) -> None:
     """Say what is installed and what a search finds here; exit code 1 if one could not run."""
     from se_nas.console import make_console, print_line
 
+    answer = answering("doctor", as_json)
     check_paths(out=out)
     console, found = make_console(), [*findings(out)]
     for each in found:
         sign = "ok  " if not each.mend else ("FAIL" if each.hinders else "note")
         mend = f"; {each.mend}" if each.mend else ""
         print_line(console, f"{sign} {each.what:<16} {each.how}{mend}")
+    answer({"findings": [{**vars(each), "ok": not each.mend} for each in found]})
     if any(each.hinders and each.mend for each in found):
         raise typer.Exit(1)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError, unknown
@@ -42,6 +43,7 @@ def evaluate(
         str | None,
         typer.Option(help="A .json file with all figures, or .html: the confusion matrix."),
     ] = None,
+    as_json: AsJson = False,
     version: Version = False,
 ) -> None:
     """Evaluate a network, or several together; exit code 1 if it is not what its folder says."""
@@ -51,6 +53,7 @@ def evaluate(
     from se_nas.tasks.trained import data_of, trained
     from se_nas.tasks.views import ONE, Views
 
+    answer = answering("evaluate", as_json)
     check_paths(data=data, data_dir=data_dir, out=out)
     if part not in work.PARTS:
         raise unknown("part", part, work.PARTS)
@@ -83,8 +86,20 @@ def evaluate(
         and image_size is None
         and views == ONE
     )
+    nearest = None
     if alone and told_accs:
         nearest = min(told_accs, key=lambda each: abs(each - accuracy))
+    answer(
+        {
+            "models": models,
+            "architectures": [str(each.model.architecture) for each in found],
+            "data": images.name,
+            "part": part,
+            "recorded_accuracy": nearest,
+            **result.to_dict(),
+        }
+    )
+    if nearest is not None:
         if abs(nearest - accuracy) > SAME:
             print_lines(console, [f"not the same: its folder says {100 * nearest:.4f} % right, "
                                   f"{100 * (accuracy - nearest):+.4f} points"])  # fmt: skip
@@ -96,6 +111,7 @@ def predict(
     model: Annotated[str, typer.Argument(help="A model's file, or the folder it is in.")],
     pictures: Annotated[list[str], typer.Argument(help="Picture files.")],
     top: Annotated[int, typer.Option(min=1, max=1000, help="Classes of each.")] = 5,
+    as_json: AsJson = False,
     version: Version = False,
 ) -> None:
     """Print the likeliest classes of pictures."""
@@ -103,11 +119,17 @@ def predict(
     from se_nas.tasks.evaluate import predict as classes_of
     from se_nas.tasks.trained import trained
 
+    answer = answering("predict", as_json)
     found = trained(model).model
     paths = [Path(expand_home(picture)) for picture in pictures]
     console = make_console()
+    told: list[dict[str, Any]] = []
     for picture, classes in zip(pictures, classes_of(found, paths, top), strict=True):
-        print_line(console, f"{picture}: {', '.join(classes)}")
+        shown = ", ".join(f"{name} {100 * share:.1f} %" for name, share in classes)
+        print_line(console, f"{picture}: {shown}")
+        likeliest = [{"class": name, "probability": share} for name, share in classes]
+        told.append({"picture": picture, "classes": likeliest})
+    answer({"architecture": str(found.architecture), "pictures": told})
 
 
 def _lines(found: Evaluation) -> list[str]:

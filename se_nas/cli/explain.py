@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.files import expand_home
@@ -27,12 +28,14 @@ def explain(
     out: Annotated[
         str | None, typer.Option(help="A folder for blocks.csv, gates.csv and gates.html.")
     ] = None,
+    as_json: AsJson = False,
     version: Version = False,
 ) -> None:
     """Show what the gates of a network do, and what is lost without them, in validation."""
     from se_nas.console import make_console, print_line
     from se_nas.tasks import explain as work
 
+    answer = answering("explain", as_json)
     check_paths(data=data, data_dir=data_dir, out=out)
     found, images = _read(model, data, data_dir)
     told = work.explain(found.model, images)
@@ -63,6 +66,7 @@ def explain(
         told.write_csv(folder)
         work.write_figures(told, folder / "gates.html")
         print_line(console, f"written to {folder}")
+    answer(told.to_dict() | {"data": images.name})
 
 
 def fold(
@@ -71,6 +75,7 @@ def fold(
     data: DATA = None,
     data_dir: DATA_DIR = None,
     budget: Annotated[float, typer.Option(help="Points of accuracy that may be lost.")] = 0.1,
+    as_json: AsJson = False,
     version: Version = False,
 ) -> None:
     """Fold SE that brings nothing into the layers beside it; write the network with less of it."""
@@ -78,12 +83,14 @@ def fold(
     from se_nas.models.saving import save
     from se_nas.tasks.fold import check_budget, fold_se
 
+    answer = answering("fold", as_json)
     check_paths(data=data, data_dir=data_dir, out=out)
     check_budget(budget)
     found, images = _read(model, data, data_dir)
     told = fold_se(found.model, images, budget)
     print_lines(make_console(), told.lines())
     save(told.model, expand_home(out), images.preprocessing)
+    answer({"file": out, "data": images.name, **told.to_dict()})
 
 
 def _read(model: str, data: str | None, data_dir: str | None) -> tuple[Trained, Data]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
@@ -60,6 +62,7 @@ def materialize(
     table: Annotated[
         int | None, typer.Option(help="Print a table of the paper beside our figures.")
     ] = None,
+    as_json: AsJson = False,
     version: Version = False,
 ) -> None:
     """Build a network and write it as safetensors, ONNX or a torch.export program."""
@@ -68,8 +71,10 @@ def materialize(
     from se_nas.architecture.architecture import Architecture
     from se_nas.cli.write_model import check_path, told_sizes, write_model
     from se_nas.console import make_console, print_lines, print_table
-    from se_nas.zoo import tables
+    from se_nas.cost.network_cost import cost
+    from se_nas.zoo import tables, zoo
 
+    answer = answering("materialize", as_json)
     console = make_console()
     out, weights = (given and expand_home(given) for given in (out, weights))
     building = {
@@ -89,6 +94,7 @@ def materialize(
         if table is None or out is not None:
             raise InputError("NAME is missing: give a model such as se_resnet50_r16")
         print_table(console, tables.paper_table(table, console.width))
+        answer({"table": [asdict(row) for row in zoo.table(table)]})
         return
     seen = input_size
     if os.path.isdir(expand_home(name)) or name.endswith(".safetensors"):
@@ -112,6 +118,7 @@ def materialize(
     channels = channels if in_channels is None else in_channels
     shown: list[RenderableType] = []
     written: list[str] = []
+    notes: list[str] = []
     if table is not None:
         shown.append(tables.paper_table(table, console.width))
     if summary:
@@ -139,3 +146,14 @@ def materialize(
     for each in shown:  # when nothing can be refused any more
         print_table(console, each)
     print_lines(console, written)
+    priced = cost(architecture, input_size=seen, in_channels=channels, num_classes=classes)
+    answer(
+        {
+            "architecture": str(architecture),
+            "id": architecture.id,
+            "cost": priced,
+            "file": path,
+            "notes": notes,
+            "table": None if table is None else [asdict(row) for row in zoo.table(table)],
+        }
+    )

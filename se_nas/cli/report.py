@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import check_paths
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
@@ -30,6 +31,7 @@ def report(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Of --serve; 0 for one that is free.")
     ] = 8642,
+    as_json: AsJson = False,
     version: Version = False,
 ) -> None:
     """Write what a search found as one page that opens from disk, complete or not."""
@@ -40,6 +42,7 @@ def report(
     from se_nas.search.report.serve import serve_report
     from se_nas.search.run_dir.directory import display_path, find
 
+    answer = answering("report", as_json)
     for name in run:
         check_paths(run=name)
     check_paths(out=out)
@@ -59,3 +62,4 @@ def report(
         path = Path(COMPARISON) if file is None else file
         write_page(path, render_comparison([read(each) for each in found]))
     print_line(console, f"report: {display_path(path)}")
+    answer({"runs": [each.path for each in found], "report": path})

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import add_settings, named_options
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
 from se_nas.search.config import SearchConfig, check_new_run, config_from_options
 from se_nas.texts import printable
+
+if TYPE_CHECKING:
+    from se_nas.search.run_dir.directory import RunDirectory
 
 
 def search(
@@ -31,6 +35,7 @@ def search(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the space and its costs; train nothing.")
     ] = False,
+    as_json: AsJson = False,
     version: Version = False,
     **settings: Any,
 ) -> None:
@@ -39,6 +44,7 @@ def search(
     from se_nas.search.config_file import read_settings
     from se_nas.space.space_files import load_space
 
+    answer = answering("search", as_json)
     if join and resume is not None:
         raise InputError("--join is for a new driver, --resume RUN for one that was cut: give one")
     written = {} if config is None else read_settings(config)
@@ -54,7 +60,7 @@ def search(
             raise InputError("--dry-run shows a space: give --space")
         from se_nas.search.dry_run import show
 
-        show(space, asked, make_console())
+        answer(show(space, asked, make_console()))
         return
     from se_nas import search as engine
     from se_nas.search.user_input import console_for
@@ -62,27 +68,48 @@ def search(
     console = console_for(progress=True)
     try:
         if join:
-            engine.join(space, asked, written, console)
+            run = engine.join(space, asked, written, console)
         elif resume is not None:
-            engine.resume(resume, space, asked, written, console)
-        elif space is not None:
-            engine.search(space, asked, console)
+            run = engine.resume(resume, space, asked, written, console)
+        else:
+            assert space is not None, "one of the three is given"
+            run = engine.search(space, asked, console)
     except KeyboardInterrupt as signal:
         typer.echo("interrupted", err=True)
         raise typer.Exit(getattr(signal, "exit_code", 130)) from None
+    answer(answer_of(run))
 
 
 add_settings(search, SearchConfig)
 
 
+def answer_of(run: RunDirectory) -> dict[str, Any]:
+    """Return what a search answers to a program: its folder, and results.json."""
+    from se_nas.search.report.page import FILE
+    from se_nas.search.run_dir.directory import RESULTS
+
+    report = run.path / FILE
+    return {
+        "run": run.path,
+        "report": report if report.is_file() else None,
+        "results": run.read(RESULTS),
+    }
+
+
 def replay(
     run: Annotated[str, typer.Argument(help="A run's folder, or its name in --out.")],
     out: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
+    as_json: AsJson = False,
+    version: Version = False,
 ) -> None:
     """Ask and tell a run's sampler again in the recorded order; exit code 1 if proposals differ."""
     from se_nas.search.replay import replay as ask_again
 
+    answer = answering("replay", as_json)
     found = ask_again(run, out)
     typer.echo(printable(found))
+    fields = ("number", "recorded", "replayed")
+    different = found.different and dict(zip(fields, found.different, strict=True))
+    answer({"asks": found.asks, "different": different})
     if found.different is not None:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import add_settings, check_paths, named_options
 from se_nas.cli.usage import Version
 from se_nas.errors import InputError
@@ -30,6 +31,7 @@ def train(
         str | None,
         typer.Option(metavar="RUN", help="Go on with a training: its folder, or name in --out."),
     ] = None,
+    as_json: AsJson = False,
     version: Version = False,
     **settings: Any,
 ) -> None:
@@ -39,6 +41,7 @@ def train(
     from se_nas.tasks import train as work
     from se_nas.tasks.processes import is_first
 
+    answer = answering("train", as_json)
     given = {name: settings[name] for name in named_options(context) if name in settings}
     console = make_console()
 
@@ -79,6 +82,8 @@ def train(
     for line in card.lines():
         say(line)
     say(f"card: {folder / 'card.json'}")
+    if is_first():
+        answer({"folder": folder, "card": card.to_dict()})
     if card.test is None:
         raise typer.Exit(1)
 
@@ -94,11 +99,14 @@ def verify(
     seed: Annotated[
         int | None, typer.Option(help="Of the training [default: the one after the card's].")
     ] = None,
+    as_json: AsJson = False,
+    version: Version = False,
 ) -> None:
     """Train a card's network again; exit code 1 if the result lies outside its interval."""
     from se_nas.console import make_console, print_line
     from se_nas.tasks.verify import verify as again
 
+    answer = answering("verify", as_json)
     check_paths(data_dir=data_dir)
     if seed is not None:
         seed = whole("seed", seed, 0, 2**32 - 1)
@@ -111,6 +119,7 @@ def verify(
     )
     for line in found.lines():
         print_line(console, line)
+    answer({**vars(found), "holds": found.holds})
     if not found.holds:
         raise typer.Exit(1)
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import shutil
 import statistics
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,18 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.errors import InputError
-from se_nas.latency.blocks import split
+from se_nas.latency.backends import PREPARE, Run
+from se_nas.latency.blocks import blocks
+from se_nas.latency.pieces import FirstOfTrunks, cut, prepared
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile
-from se_nas.models.materialize import materialize
 from se_nas.nn.model import Model
-from se_nas.texts import first_line
-
-Piece = Callable[[Tensor], Tensor]
 
 # Profiled passes for every pass of the whole network, which tells what a sum of blocks lacks.
 WHOLE_EVERY = 3
@@ -96,6 +96,11 @@ class LocalMeasurer:
         host: Clock = HOST,
     ) -> None:
         self.signature, self.settings, self.device = signature, settings, device
+        self.ready = PREPARE[settings.backend]
+        self.folder = Path(tempfile.mkdtemp(prefix="se-nas-latency-"))
+        self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._pieces: dict[str, Run] = {}
+        self._first = FirstOfTrunks()
         on_gpu = device.startswith("cuda")
         self.whole = synchronized(host) if on_gpu else host
         self.inner = cuda_clock() if on_gpu else host
@@ -112,22 +117,28 @@ class LocalMeasurer:
         Raises:
             InputError: the device cannot compute it in this precision.
         """
-        model, images_nchw = self._prepared(architecture)
+        model, images_nchw = prepared(architecture, self.signature, self.settings, self.device)
         with torch.inference_mode():
-            times = [self._pass(model, images_nchw) for _ in range(self._passes)]
+            run = self._whole(model, images_nchw)
+            times = [self._pass(run, images_nchw) for _ in range(self._passes)]
         return Latency.of(times[self.settings.warm_up :])
 
     def profile(self, architecture: Architecture) -> Profile:
         """Time every block, in the order of ``blocks.blocks``.
 
+        The whole is timed too; with backends that take seconds to make it ready, of the first
+        networks of each trunk only.
+
         Raises:
             InputError: the device cannot compute it in this precision.
         """
-        model, images_nchw = self._prepared(architecture)
-        pieces = cut(model)
+        model, images_nchw = prepared(architecture, self.signature, self.settings, self.device)
         spans: list[list[float]] = []
         totals: list[float] = []
         with torch.inference_mode():
+            pieces = self._ready_pieces(model, images_nchw)
+            wanted = self.settings.backend == "eager" or self._first(architecture)
+            run = self._whole(model, images_nchw) if wanted else None
             for i in range(self._passes):
                 marks = [self.inner.mark()]
                 x = images_nchw
@@ -135,64 +146,39 @@ class LocalMeasurer:
                     x = piece(x)
                     marks.append(self.inner.mark())
                 spans.append(self.inner.spans(marks))
-                if i >= self.settings.warm_up and (i - self.settings.warm_up) % WHOLE_EVERY == 0:
-                    totals.append(self._pass(model, images_nchw))
+                due = i >= self.settings.warm_up and (i - self.settings.warm_up) % WHOLE_EVERY == 0
+                if run is not None and due:
+                    totals.append(self._pass(run, images_nchw))
         timed = spans[self.settings.warm_up :]
         medians = tuple(statistics.median(times) for times in zip(*timed, strict=True))
-        return Profile(medians, statistics.median(totals))
+        return Profile(medians, statistics.median(totals) if totals else None)
+
+    def _whole(self, model: Model, images_nchw: Tensor) -> Run:
+        file = self.folder / f"{model.architecture.id}.onnx"
+        return self.ready(model, images_nchw, self.settings, file)
+
+    def _ready_pieces(self, model: Model, images_nchw: Tensor) -> Sequence[Run]:
+        pieces = cut(model)
+        if self.settings.backend == "eager":
+            return pieces
+        found: list[Run] = []
+        x = images_nchw
+        for block, piece in zip(blocks(model.architecture, self.signature), pieces, strict=True):
+            if block.key not in self._pieces:
+                file = self.folder / f"{block.key}.onnx"
+                self._pieces[block.key] = self.ready(piece, x, self.settings, file)
+            found.append(self._pieces[block.key])
+            x = found[-1](x)
+        return found
 
     @property
     def _passes(self) -> int:
         return self.settings.warm_up + self.settings.repeats
 
-    def _pass(self, model: Model, images_nchw: Tensor) -> float:
+    def _pass(self, run: Run, images_nchw: Tensor) -> float:
         start = self.whole.mark()
-        model(images_nchw)
+        run(images_nchw)
         return self.whole.spans([start, self.whole.mark()])[0]
-
-    def _prepared(self, architecture: Architecture) -> tuple[Model, Tensor]:
-        """Return the model and a batch, after one pass to see that the device can do it."""
-        signature, settings = self.signature, self.settings
-        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-        dtype: torch.dtype = getattr(torch, settings.precision)
-        model = materialize(
-            architecture, num_classes=signature.num_classes, in_channels=signature.in_channels
-        ).eval()
-        as_if_trained(model)
-        model = model.to(device=self.device, dtype=dtype)
-        model = model.to(memory_format=layout)
-        # Not zeros: on a GPU the work on zeros draws less power, so that it runs faster.
-        side = signature.image_size
-        images = torch.randn(
-            (settings.batch, signature.in_channels, side, side),
-            generator=torch.Generator().manual_seed(0),
-        )
-        images = images.to(device=self.device, dtype=dtype).contiguous(memory_format=layout)
-        try:
-            with torch.inference_mode():
-                model(images)
-        except RuntimeError as error:
-            reason = first_line(error)
-            if "not implemented" not in reason:
-                raise
-            raise InputError(
-                f"latency precision {settings.precision}: {self.device} cannot run "
-                f"{architecture} in it ({reason})"
-            ) from None
-        return model, images
-
-
-@torch.no_grad()
-def as_if_trained(model: nn.Module) -> None:
-    """Give the batch norms biases, so that maps stay of the order of 1 as in a trained network.
-
-    Fresh ones hand maps on that shrink from block to block: with a few tanh gates to subnormal
-    numbers, on which a CPU computes many times slower (a MobileNet: 7.6 rather than 6.3 ms).
-    """
-    generator = torch.Generator().manual_seed(0)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.bias.normal_(generator=generator)
 
 
 def keep_freed_memory() -> None:
@@ -205,23 +191,6 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 2**25)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def cut(model: Model) -> list[Piece]:
-    """Cut the model into the pieces that ``blocks.blocks`` describes."""
-    network = model.architecture.network(
-        num_classes=model.num_classes, in_channels=model.in_channels
-    )
-    pieces: list[Piece] = [_run([getattr(model, name) for name in model.stem_names])]
-    for stage, blocks in network.stages:
-        module: nn.Module = getattr(model, stage)
-        for piece in split(blocks):
-            pieces.append(_run([getattr(module, name) for name, _ in piece]))
-    return [*pieces, model.forward_head]
-
-
-def _run(modules: Sequence[nn.Module]) -> Piece:
-    return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 
 
 def identity(device: str) -> dict[str, Any]:

@@ -100,9 +100,10 @@ def measure_missing(
                 if block.key not in before:
                     samples.setdefault(block, []).append(ms)
                     known.blocks[block.key] = block, statistics.median(samples[block])
-            totals.setdefault(key, []).append(profile.whole_ms)
-            keys = tuple(block.key for block in own)
-            known.profiled[key] = ProfiledNetwork(statistics.median(totals[key]), keys)
+            if profile.whole_ms is not None:
+                totals.setdefault(key, []).append(profile.whole_ms)
+                keys = tuple(block.key for block in own)
+                known.profiled[key] = ProfiledNetwork(statistics.median(totals[key]), keys)
         on_done(done + 1, sweeps * len(jobs))
     if profiles and not known.blocks:
         raise InputError("latency_ms: no network of the space fits into the device's memory")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from se_nas.checked_settings import CheckedSettings
 from se_nas.errors import InputError, unknown
 from se_nas.files import expand_home
+from se_nas.latency.command import ONNX, check_command
 from se_nas.settings import setting
 from se_nas.values import whole
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from se_nas.space.space import Space
 
 PRECISIONS = ("float32", "float16", "bfloat16")
+BACKENDS = ("eager", "compile", "onnxruntime")
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")  # what exporting and running an ONNX file takes
 # Fields that say how much is measured and where it is kept, not what one measurement is.
 EXTENT = ("networks", "held_out", "cache")
 LEAST = {
@@ -51,6 +55,14 @@ class LatencySettings(CheckedSettings):
     repeats: int = setting(
         7, "Timed passes of each network in a sweep; the median counts.", "latency"
     )
+    backend: str = setting(
+        "eager", f"What runs the networks that are timed: {', '.join(BACKENDS)}.", "latency"
+    )
+    command: str | None = setting(
+        None,
+        f"Your own tool in its place: with an ONNX file for {ONNX} it prints milliseconds last.",
+        "latency",
+    )
     # A slow moment of the machine is outvoted.
     sweeps: int = setting(3, "How often all networks are gone through.", "latency")
     networks: int = setting(
@@ -72,17 +84,57 @@ class LatencySettings(CheckedSettings):
             object.__setattr__(self, name, value)
         if self.precision not in PRECISIONS:
             raise unknown("latency precision", self.precision, PRECISIONS)
+        self._check_backend()
         if self.cache is not None and os.path.exists(self.cache) and not os.path.isdir(self.cache):
             raise InputError(f"latency cache {self.cache!r} is a file; give a folder")
 
+    def _check_backend(self) -> None:
+        if self.backend not in BACKENDS:
+            raise unknown("latency backend", self.backend, BACKENDS)
+        if self.command is not None:
+            if self.backend != "eager":
+                raise InputError(
+                    f"latency command {self.command!r} and latency backend {self.backend!r}: "
+                    "give one of them"
+                )
+            check_command(self.command)
+        if self.to_onnx and (self.precision != "float32" or self.channels_last):
+            raise InputError(
+                "latency precision and latency channels_last: ONNX files are timed as they are "
+                f"exported, float32 and NCHW, not {self.precision}"
+                + (" and channels-last" if self.channels_last else "")
+            )
+        lacking = [name for name in PACKAGES if self.to_onnx and not find_spec(name)]
+        if lacking:
+            raise InputError(
+                f"latency {'backend' if self.command is None else 'command'} needs "
+                f"{', '.join(lacking)}: python -m pip install 'se-nas[onnx]'"
+            )
+
+    @property
+    def to_onnx(self) -> bool:
+        """Whether networks are timed as ONNX files."""
+        return self.command is not None or self.backend == "onnxruntime"
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether they are timed on a CPU also where trials have GPUs."""
+        return self.command is None and self.backend == "onnxruntime"
+
     def of_one(self) -> dict[str, Any]:
         """Return the settings that a single measurement depends on, by name."""
-        return {name: value for name, value in asdict(self).items() if name not in EXTENT}
+        told = {name: value for name, value in asdict(self).items() if name not in EXTENT}
+        # Eager measurements of versions that had no other backend are still good.
+        plain = self.command is None and self.backend == "eager"
+        return {n: v for n, v in told.items() if not (plain and n in ("backend", "command"))}
 
     def __str__(self) -> str:
         layout = ", channels-last" if self.channels_last else ""
+        times = self.sweeps if self.command else self.repeats * self.sweeps
+        how = self.command or {"eager": ""}.get(self.backend, self.backend)
         return (
-            f"batch {self.batch}, {self.precision}{layout}, median of {self.repeats * self.sweeps}"
+            f"{how + ', ' if how else ''}batch {self.batch}, {self.precision}{layout}, "
+            f"median of {times}"
         )
 
 

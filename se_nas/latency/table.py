@@ -42,10 +42,13 @@ class Latency:
 
 @dataclass(frozen=True)
 class Profile:
-    """Median milliseconds of each block of a network, and of the whole without a look inside."""
+    """Median milliseconds of each block of a network, and of the whole without a look inside.
+
+    ``whole_ms`` is None where that was not timed.
+    """
 
     blocks_ms: tuple[float, ...]
-    whole_ms: float
+    whole_ms: float | None
 
 
 @dataclass(frozen=True)

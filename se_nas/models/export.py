@@ -108,16 +108,7 @@ def export_onnx(
                 "export_onnx: the model's outputs are not finite, so that nothing can be checked; "
                 f"{str(path)!r} is left as it was. Its weights have diverged, or are not loaded"
             )
-        with _quiet():
-            program: Any = torch.onnx.export(
-                model,
-                (images,),
-                dynamo=True,
-                verbose=False,
-                input_names=["images"],
-                output_names=["logits"],
-                dynamic_shapes=({0: _batch()},),
-            )
+        program = onnx_program(model, images, ({0: _batch()},))
         program.model.metadata_props["architecture"] = model.architecture.to_json()
         if told is not None:
             program.model.metadata_props["preprocessing"] = told.to_json()
@@ -126,6 +117,24 @@ def export_onnx(
         if not (gap <= TOLERANCE or gap <= AMPLIFIED * _rounding(model, check)):
             raise Differs(f"ONNX Runtime differs from the model by {gap:.1e}")
         replace_atomically(target, content)
+
+
+def onnx_program(module: nn.Module, images: Tensor, dynamic_shapes: Any) -> Any:
+    """Return the program of a module in eval mode, from ``images`` to ``logits``.
+
+    Args:
+        dynamic_shapes: as ``torch.onnx.export`` takes it; None for inputs of this very shape.
+    """
+    with _quiet():
+        return torch.onnx.export(
+            module,
+            (images,),
+            dynamo=True,
+            verbose=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=dynamic_shapes,
+        )
 
 
 def _three(images: Tensor) -> Tensor:

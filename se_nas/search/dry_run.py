@@ -22,8 +22,11 @@ SAMPLES = 8
 REPEATS = 200
 
 
-def show(space: Space, config: SearchConfig, console: Console) -> None:
+def show(space: Space, config: SearchConfig, console: Console) -> dict[str, object]:
     """Print a space's size, feasible share and a few architectures; train nothing.
+
+    Returns:
+        What was printed, as JSON values.
 
     Raises:
         InputError: what a search refuses before it starts Ray.
@@ -47,6 +50,20 @@ def show(space: Space, config: SearchConfig, console: Console) -> None:
         ("id", "params", "MMACs", "feasible"),
         [_row(i, architecture, plan) for i, architecture in enumerate(found)],
     )
+    return {
+        "space": space.name,
+        "size": space.size,
+        "feasible_share": plan.feasible_share,
+        "architectures": [_values(architecture, plan) for architecture in found],
+    }
+
+
+def _values(architecture: Architecture, plan: Plan) -> dict[str, object]:
+    cost = vars(plan.price(architecture))
+    feasible = feasible_in_words(plan.space, cost).partition(":")[0]
+    known = {"yes": True, "no": False}
+    return {"name": str(architecture), "id": architecture.id, "cost": cost,
+            "feasible": known.get(feasible)}  # fmt: skip
 
 
 def _title(space: Space, count: int) -> str:

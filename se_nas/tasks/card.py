@@ -86,15 +86,18 @@ class Card:
                 f"{low:.2f} to {high:.2f} (95 %)"
             )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values, as the file has them."""
+        return {"format": FORMAT, **asdict(self), "config": self.config.to_dict()}
+
     def write(self, folder: Path) -> Path:
         """Write ``card.json``.
 
         Raises:
             OSError: it cannot be written.
         """
-        values = {"format": FORMAT, **asdict(self), "config": self.config.to_dict()}
         path = folder / CARD
-        replace_atomically(path, (json.dumps(values, indent=1) + "\n").encode())
+        replace_atomically(path, (json.dumps(self.to_dict(), indent=1) + "\n").encode())
         return path
 
     @classmethod

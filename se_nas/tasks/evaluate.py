@@ -79,8 +79,10 @@ def probabilities(
     return torch.cat(shares).numpy(), torch.cat(labels).numpy()
 
 
-def predict(model: Model, pictures: Sequence[str | Path], top: int = 5) -> Iterator[list[str]]:
-    """Yield for each picture its likeliest classes, each ``NAME 97.2 %``.
+def predict(
+    model: Model, pictures: Sequence[str | Path], top: int = 5
+) -> Iterator[list[tuple[str, float]]]:
+    """Yield for each picture its likeliest classes, each with its probability in [0, 1].
 
     Raises:
         InputError: the network does not say how a picture becomes its input, or one cannot be read.
@@ -102,7 +104,7 @@ def predict(model: Model, pictures: Sequence[str | Path], top: int = 5) -> Itera
         with torch.inference_mode():
             shares = _softmax(model(x_nchw))[0]
         likeliest = shares.argsort(descending=True)[:top]
-        yield [f"{names[i]} {100 * shares[i]:.1f} %" for i in likeliest.tolist()]
+        yield [(names[i], float(shares[i])) for i in likeliest.tolist()]
 
 
 def check_fits(model: Model, data: Data) -> None:

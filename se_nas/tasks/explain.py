@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,6 +67,20 @@ class Explanation:
     blocks: tuple[BlockReport, ...]
     gates: tuple[Gates, ...]
     classes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values: all but the gates of single images."""
+        blocks = [
+            {**asdict(each.statistics), "dropped": each.dropped, "frozen": each.frozen,
+             "time": each.time} for each in self.blocks
+        ]  # fmt: skip
+        return {
+            "architecture": self.architecture,
+            "accuracy": self.accuracy,
+            "images": self.images,
+            "without_se": self.without_se,
+            "blocks": blocks,
+        }
 
     def write_csv(self, folder: Path) -> list[Path]:
         """Write ``blocks.csv``, and ``gates.csv``: mean and deviation by block, class, channel.

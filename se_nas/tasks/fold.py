@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +49,21 @@ class Folded:
     after: Evaluation
     test_before: Evaluation
     test_after: Evaluation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values: what became of each stage, and accuracies in [0, 1]."""
+        parts = {
+            "val_acc_before": self.before,
+            "val_acc_after": self.after,
+            "test_acc_before": self.test_before,
+            "test_acc_after": self.test_after,
+        }
+        return {
+            "architecture": str(self.model.architecture),
+            "folded_stages": list(self.stages),
+            "kept_stages": dict(self.kept),
+            **{name: 1 - found.top1_error for name, found in parts.items()},
+        }
 
     def lines(self) -> list[str]:
         """Return what became of each stage, and accuracies before and after, in lines."""

@@ -10,7 +10,8 @@ import torch
 
 from se_nas import Architecture
 from se_nas.latency.blocks import blocks
-from se_nas.latency.measure import Clock, LocalMeasurer, cut, identity, processor
+from se_nas.latency.measure import Clock, LocalMeasurer, identity, processor
+from se_nas.latency.pieces import cut, prepared
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.models.materialize import materialize
 
@@ -95,8 +96,8 @@ def test_a_real_measurement(precision: str, channels_last: bool) -> None:
     ],
 )
 def test_no_block_computes_on_numbers_that_are_next_to_nothing(name: str) -> None:
-    measurer = LocalMeasurer(Signature(64, 3, 10), LatencySettings())
-    model, x = measurer._prepared(Architecture.parse(name))
+    signature = Signature(64, 3, 10)
+    model, x = prepared(Architecture.parse(name), signature, LatencySettings(), "cpu")
     with torch.inference_mode():
         for piece in cut(model)[:-1]:
             x = piece(x)
@@ -117,8 +118,8 @@ def test_what_a_measurement_holds_for() -> None:
 
 def test_the_network_that_is_timed_is_as_the_settings_say() -> None:
     settings = LatencySettings(batch=3, precision="bfloat16", channels_last=True, threads=1)
-    measurer = LocalMeasurer(SIGNATURE, settings)
-    model, images_nchw = measurer._prepared(Architecture("resnet8_small"))
+    LocalMeasurer(SIGNATURE, settings)
+    model, images_nchw = prepared(Architecture("resnet8_small"), SIGNATURE, settings, "cpu")
     assert images_nchw.shape == (3, 3, 32, 32)
     assert images_nchw.dtype == next(model.parameters()).dtype == torch.bfloat16
     assert images_nchw.is_contiguous(memory_format=torch.channels_last)

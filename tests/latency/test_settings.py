@@ -23,6 +23,8 @@ from se_nas.latency.settings import LatencySettings, uses_latency
         ("held_out", -1),
         ("batch", 1.5),
         ("precision", "float3"),
+        ("backend", "onnx"),
+        ("command", "trtexec"),
     ],
 )
 def test_a_wrong_value_is_named(field: str, value: Any) -> None:
@@ -49,8 +51,34 @@ def test_how_much_is_measured_is_no_part_of_one_measurement(tmp_path: Path) -> N
         LatencySettings(channels_last=True),
         LatencySettings(threads=2),
         LatencySettings(repeats=50),
+        LatencySettings(backend="compile"),
+        LatencySettings(command="time_it {onnx}"),
     ):
         assert changed.of_one() != LatencySettings().of_one()
+
+
+def test_eager_measurements_of_earlier_versions_are_good() -> None:
+    assert not {"backend", "command"} & set(LatencySettings().of_one())
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"command": "a {onnx}", "backend": "compile"}, "give one of them"),
+        ({"command": "a {onnx}", "precision": "float16"}, "float32 and NCHW, not float16"),
+        ({"backend": "onnxruntime", "channels_last": True}, "not float32 and channels-last"),
+    ],
+)
+def test_settings_that_exclude_each_other(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        LatencySettings(**given)
+
+
+def test_a_backend_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("se_nas.latency.settings.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"onnxruntime.*se-nas\[onnx\]"):
+        LatencySettings(backend="onnxruntime")
+    LatencySettings(backend="compile")
 
 
 def test_which_spaces_ask_for_latency() -> None:

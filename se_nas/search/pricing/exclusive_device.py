@@ -25,6 +25,7 @@ from se_nas.search.worker.ray_api import ActorHandle
 from se_nas.texts import first_line
 
 Note = Callable[[str], None]
+CLOSE_S = 5.0  # for an actor to remove its files
 WAIT_S = 20.0  # before the search prints that it waits
 
 
@@ -66,9 +67,11 @@ class RayMeasurer:
         raise InputError(f"latency_ms cannot be measured: {reason}")
 
 
-def whole_device(slots: Slots, nodes: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def whole_device(
+    slots: Slots, nodes: Sequence[Mapping[str, float]], on_cpu: bool = False
+) -> dict[str, float]:
     """Return the resources to reserve: a GPU and a trial's CPUs, or the largest node's CPUs."""
-    if slots.gpus:
+    if slots.gpus and not on_cpu:
         return {"num_gpus": 1, "num_cpus": slots.cpus}
     return {"num_gpus": 0, "num_cpus": max(node.get("CPU", 0.0) for node in nodes)}
 
@@ -90,7 +93,7 @@ def exclusive_measurer(
     Raises:
         InputError: no device was free in time.
     """
-    reserved = whole_device(slots, living_nodes())
+    reserved = whole_device(slots, living_nodes(), settings.on_cpu)
     actor = ray_api.start_actor(
         LatencyWorker,
         *(signature, settings, slots.gpus > 0),
@@ -111,6 +114,9 @@ def exclusive_measurer(
             begun, _ = ray_api.wait(first, timeout=rest)
         if not begun:
             raise InputError(f"no device was free for {patience:g} s ({what} on one node)")
-        yield RayMeasurer(actor, patience)
+        try:
+            yield RayMeasurer(actor, patience)
+        finally:
+            ray_api.wait([actor.close.remote()], timeout=CLOSE_S)
     finally:
         ray_api.kill(actor)

@@ -68,7 +68,11 @@ def _measure_table(search_run: SearchRun, signature: Signature) -> TimedPrice:
         known = cache.load(note)
         missing = measure_missing.unmeasured(networks, signature, known)
         # A logical GPU does not reserve the CPU that is timed in its place.
-        shared = search_run.slots.gpus > 0 and identity.get("cudnn") is None
+        shared = (
+            search_run.slots.gpus > 0
+            and identity.get("cudnn") is None
+            and not (settings.on_cpu or settings.command)
+        )
         how = "not alone, the reserved GPU is no CUDA device" if shared else "alone"
         note(
             f"{settings} on {identity['device']}, {how}: {len(missing)} networks to time, "

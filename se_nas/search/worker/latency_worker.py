@@ -17,9 +17,15 @@ class LatencyWorker:
 
     def __init__(self, signature: Signature, settings: LatencySettings, on_gpu: bool) -> None:
         from se_nas.latency.measure import LocalMeasurer
+        from se_nas.latency.measure_by_command import CommandMeasurer
         from se_nas.search.worker.device import device
 
-        self.measurer = LocalMeasurer(signature, settings, device(on_gpu))
+        self.measurer: LocalMeasurer | CommandMeasurer
+        if settings.command is not None:
+            self.measurer = CommandMeasurer(signature, settings)
+        else:
+            on_gpu = on_gpu and not settings.on_cpu
+            self.measurer = LocalMeasurer(signature, settings, device(on_gpu))
 
     def identity(self) -> dict[str, object]:
         return self.measurer.identity()
@@ -29,6 +35,10 @@ class LatencyWorker:
 
     def profile(self, architecture: str) -> Profile | None:
         return self._fitting(self.measurer.profile, architecture)
+
+    def close(self) -> None:
+        """Remove its files: an actor that is killed does not."""
+        self.measurer.close()
 
     def _fitting(self, timed: Callable[[Architecture], T], architecture: str) -> T | None:
         from se_nas.search.worker.out_of_memory import is_out_of_memory

@@ -28,6 +28,7 @@ from se_nas.search.pricing.exclusive_device import RayMeasurer, whole_device
 def test_a_measurement_reserves_the_whole_device(slots: Slots, expected: dict[str, float]) -> None:
     nodes = [{"CPU": 4.0, "GPU": 1.0}, {"CPU": 8.0}]
     assert whole_device(slots, nodes) == expected
+    assert whole_device(slots, nodes, on_cpu=True) == {"num_gpus": 0, "num_cpus": 8.0}
 
 
 class Reference:
@@ -69,11 +70,11 @@ def test_what_the_worker_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 ALONE = """
-import os, signal, sys, threading, time
+import glob, os, signal, sys, tempfile, threading, time
 from se_nas.search.cluster.ray_environment import configure_ray
 configure_ray(None)
 import ray
-from se_nas import InputError
+from se_nas import Architecture, InputError
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.search.pricing import exclusive_device
 from se_nas.search.cluster.connection import connected
@@ -89,6 +90,13 @@ with connected(SearchConfig(gpus=0, dashboard=False)) as slots:
         task = other.remote()
         print("beside", len(ray.wait([task], timeout=2)[0]))
     print("after", ray.get(task))
+    files = os.path.join(tempfile.gettempdir(), "se-nas-latency-*")
+    before = set(glob.glob(files))
+    onnx = what[0], LatencySettings(backend="onnxruntime", warm_up=0, repeats=1)
+    with exclusive_device.exclusive_measurer(*onnx, slots, print) as measurer:
+        print(measurer.measure(Architecture("resnet8_small")).median_ms > 0)
+        print("files", len(set(glob.glob(files)) - before))
+    print("left", len(set(glob.glob(files)) - before))
     busy = ray.remote(num_cpus=0.01)(lambda: time.sleep(100)).remote()
     time.sleep(5)
     try:
@@ -111,8 +119,8 @@ def test_nothing_else_runs_on_the_device_meanwhile_and_the_wait_for_it_can_end()
         [sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=200, check=True
     )
     cpus = os.cpu_count()
-    assert done.stdout.splitlines()[-6:] == [
-        *("beside 0", "after other"),
+    assert done.stdout.splitlines()[-9:] == [
+        *("beside 0", "after other", "True", "files 1", "left 0"),
         f"waiting for a device that is free: {cpus} CPU on one node, 3 s at most (Ctrl-C ends it)",
         f"no device was free for 3 s ({cpus} CPU on one node)",
         f"waiting for a device that is free: {cpus} CPU on one node (Ctrl-C ends it)",

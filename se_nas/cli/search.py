@@ -77,7 +77,8 @@ def search(
     except KeyboardInterrupt as signal:
         typer.echo("interrupted", err=True)
         raise typer.Exit(getattr(signal, "exit_code", 130)) from None
-    answer(answer_of(run))
+    if as_json:
+        answer(answer_of(run))
 
 
 add_settings(search, SearchConfig)

@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 
-from se_nas import load_space
+from se_nas import list_models, load_space
 from se_nas.cli import doctor, main
 from se_nas.data import DATASETS
 from se_nas.space.space_files import space_files
 from se_nas.tasks.train import train
 from se_nas.tasks.train_config import TrainConfig
 from se_nas.training.recipes import RECIPES
-from se_nas.zoo.zoo import names
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
@@ -37,7 +36,7 @@ def first_words(text: str) -> list[str]:
 
 
 def test_everything_that_has_a_name_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert first_words(told(capsys, "list", "models")) == names()
+    assert first_words(told(capsys, "list", "models")) == list_models()
     assert first_words(told(capsys, "list", "spaces")) == sorted(space_files())
     assert first_words(told(capsys, "list", "data")) == [*DATASETS, "FILE.py"]
     assert first_words(told(capsys, "list", "recipes")) == [*RECIPES]

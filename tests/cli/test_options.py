@@ -17,7 +17,7 @@ from se_nas.data import DATASETS
 from se_nas.search.config import SearchConfig
 from se_nas.settings import PANELS, settings_of
 
-OWN = {"context", "config", "resume", "join", "dry_run", "version"}
+OWN = {"as_json", "context", "config", "resume", "join", "dry_run", "version"}
 
 
 @pytest.fixture

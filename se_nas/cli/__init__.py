@@ -6,6 +6,7 @@ search        ``search`` and ``replay``
 materialize   ``materialize``
 train         ``train`` and ``verify``
 evaluate      ``evaluate`` and ``predict``
+quantize      ``quantize``
 explain       ``explain`` and ``fold``
 report        ``report``
 detect        ``detect``: Faster R-CNN on COCO
@@ -37,6 +38,7 @@ from se_nas.cli import (
     explain,
     materialize,
     new,
+    quantize,
     report,
     search,
     train,
@@ -58,6 +60,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], type[TyperCommand]]] = {
     "predict": (evaluate.predict, TyperCommand),
     "explain": (explain.explain, TyperCommand),
     "fold": (explain.fold, TyperCommand),
+    "quantize": (quantize.quantize, TyperCommand),
     "detect": (detect.detect, TyperCommand),
     "report": (report.report, TyperCommand),
     "materialize": (materialize.materialize, TyperCommand),

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import shutil
 import statistics
-import tempfile
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -97,8 +94,6 @@ class LocalMeasurer:
     ) -> None:
         self.signature, self.settings, self.device = signature, settings, device
         self.ready = PREPARE[settings.backend]
-        self.folder = Path(tempfile.mkdtemp(prefix="se-nas-latency-"))
-        self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._pieces: dict[str, Run] = {}
         self._first = FirstOfTrunks()
         on_gpu = device.startswith("cuda")
@@ -106,6 +101,9 @@ class LocalMeasurer:
         self.inner = cuda_clock() if on_gpu else host
         torch.set_num_threads(settings.threads)
         keep_freed_memory()
+
+    def close(self) -> None:
+        """Leave nothing behind: it has no files."""
 
     def identity(self) -> dict[str, Any]:
         """Return what a measurement holds for: the device, the versions, the settings."""
@@ -119,7 +117,7 @@ class LocalMeasurer:
         """
         model, images_nchw = prepared(architecture, self.signature, self.settings, self.device)
         with torch.inference_mode():
-            run = self._whole(model, images_nchw)
+            run = self.ready(model, images_nchw)
             times = [self._pass(run, images_nchw) for _ in range(self._passes)]
         return Latency.of(times[self.settings.warm_up :])
 
@@ -138,7 +136,7 @@ class LocalMeasurer:
         with torch.inference_mode():
             pieces = self._ready_pieces(model, images_nchw)
             wanted = self.settings.backend == "eager" or self._first(architecture)
-            run = self._whole(model, images_nchw) if wanted else None
+            run = self.ready(model, images_nchw) if wanted else None
             for i in range(self._passes):
                 marks = [self.inner.mark()]
                 x = images_nchw
@@ -153,10 +151,6 @@ class LocalMeasurer:
         medians = tuple(statistics.median(times) for times in zip(*timed, strict=True))
         return Profile(medians, statistics.median(totals) if totals else None)
 
-    def _whole(self, model: Model, images_nchw: Tensor) -> Run:
-        file = self.folder / f"{model.architecture.id}.onnx"
-        return self.ready(model, images_nchw, self.settings, file)
-
     def _ready_pieces(self, model: Model, images_nchw: Tensor) -> Sequence[Run]:
         pieces = cut(model)
         if self.settings.backend == "eager":
@@ -165,8 +159,7 @@ class LocalMeasurer:
         x = images_nchw
         for block, piece in zip(blocks(model.architecture, self.signature), pieces, strict=True):
             if block.key not in self._pieces:
-                file = self.folder / f"{block.key}.onnx"
-                self._pieces[block.key] = self.ready(piece, x, self.settings, file)
+                self._pieces[block.key] = self.ready(piece, x)
             found.append(self._pieces[block.key])
             x = found[-1](x)
         return found

@@ -9,16 +9,17 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from se_nas.architecture.architecture import Architecture
-from se_nas.latency.backends import write_onnx
 from se_nas.latency.blocks import blocks
 from se_nas.latency.command import milliseconds
 from se_nas.latency.measure import identity
 from se_nas.latency.pieces import FirstOfTrunks, cut, prepared
 from se_nas.latency.settings import LatencySettings, Signature
 from se_nas.latency.table import Latency, Profile, network_key
+from se_nas.models.export import onnx_program
 
 
 class CommandMeasurer:
@@ -71,3 +72,11 @@ class CommandMeasurer:
             write_onnx(module, images_nchw, file)
             times.append(milliseconds(self.command, file))
         return times
+
+
+def write_onnx(module: nn.Module, images: Tensor, file: Path) -> None:
+    """Write a block or a network for inputs of this very shape; a file that is there is kept."""
+    if not file.exists():
+        with torch.no_grad():  # tensors of inference mode cannot be traced
+            program = onnx_program(module, images.clone(), None)
+        file.write_bytes(program.model_proto.SerializeToString())

@@ -98,15 +98,19 @@ class Head(nn.Module):
 
 def cut(model: Model) -> list[nn.Module]:
     """Cut the model into the pieces that ``blocks.blocks`` describes."""
+    found = [_run([model.get_submodule(name) for name in own]) for own in module_names(model)[:-1]]
+    return [*found, Head(model)]
+
+
+def module_names(model: Model) -> list[list[str]]:
+    """Return the names of the modules of each piece; of the head none, which is what is left."""
     network = model.architecture.network(
         num_classes=model.num_classes, in_channels=model.in_channels
     )
-    pieces: list[nn.Module] = [_run([getattr(model, name) for name in model.stem_names])]
+    names = [list(model.stem_names)]
     for stage, blocks in network.stages:
-        module: nn.Module = getattr(model, stage)
-        for piece in split(blocks):
-            pieces.append(_run([getattr(module, name) for name, _ in piece]))
-    return [*pieces, Head(model)]
+        names += [[f"{stage}.{name}" for name, _ in piece] for piece in split(blocks)]
+    return [*names, []]
 
 
 def _run(modules: Sequence[nn.Module]) -> nn.Module:

@@ -7,5 +7,6 @@ checkpoint_files   readers of files, down to the state dict
 diagnosis          the likely model of a checkpoint that does not fit
 changes            what was changed in a model by hand
 saving             safetensors files that say which network they hold
+quantization       ONNX files of 8-bit integers
 export             ONNX files and ``torch.export`` programs
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import importlib.util
 import io
@@ -30,6 +31,8 @@ TOLERANCE = 1e-4
 # Deep networks whose statistics are those of no images (fresh weights) amplify rounding: two
 # orders of summation part by more. There a difference is held against the model's own rounding.
 AMPLIFIED = 100
+INPUT = "images"
+SCOPES = "pkg.torch.onnx.name_scopes"  # where torch's exporter says which module a node is of
 # Protocol buffers end at 2 GiB; the network itself needs little beside its weights.
 MOST_BYTES = 2**31 - 2**24
 
@@ -91,11 +94,7 @@ def export_onnx(
         Differs: ONNX Runtime's outputs are not the model's, to ``TOLERANCE`` or where the
             weights amplify rounding to ``AMPLIFIED`` times that; the old file is left.
     """
-    lacking = [n for n in ("onnx", "onnxruntime", "onnxscript") if not importlib.util.find_spec(n)]
-    if lacking:
-        raise InputError(
-            f"export to ONNX needs {', '.join(lacking)}: python -m pip install 'se-nas[onnx]'"
-        )
+    check_packages("export to ONNX")
     model = unwrapped(model, "export_onnx")
     images = example(model, input_size)
     told = _exported(model, images)
@@ -119,6 +118,13 @@ def export_onnx(
         replace_atomically(target, content)
 
 
+def check_packages(what: str) -> None:
+    """Raise an ``InputError`` where the packages of the extra ``onnx`` are missing."""
+    lacking = [n for n in ("onnx", "onnxruntime", "onnxscript") if not importlib.util.find_spec(n)]
+    if lacking:
+        raise InputError(f"{what} needs {', '.join(lacking)}: python -m pip install 'se-nas[onnx]'")
+
+
 def onnx_program(module: nn.Module, images: Tensor, dynamic_shapes: Any) -> Any:
     """Return the program of a module in eval mode, from ``images`` to ``logits``.
 
@@ -131,10 +137,16 @@ def onnx_program(module: nn.Module, images: Tensor, dynamic_shapes: Any) -> Any:
             (images,),
             dynamo=True,
             verbose=False,
-            input_names=["images"],
+            input_names=[INPUT],
             output_names=["logits"],
             dynamic_shapes=dynamic_shapes,
         )
+
+
+def modules_of(node: Any) -> set[str]:
+    """Return the names of the modules that a node of an export is in."""
+    found = next((prop.value for prop in node.metadata_props if prop.key == SCOPES), "[]")
+    return set(ast.literal_eval(found))
 
 
 def _three(images: Tensor) -> Tensor:
@@ -174,7 +186,7 @@ def _run_onnx(content: bytes, images: Tensor) -> Tensor:
     import onnxruntime  # type: ignore[import-untyped,unused-ignore]
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    (logits,) = session.run(None, {"images": images.cpu().numpy()})
+    (logits,) = session.run(None, {INPUT: images.cpu().numpy()})
     return torch.from_numpy(logits)
 
 

@@ -14,5 +14,6 @@ confusion      a confusion matrix as a page
 evaluate       networks on a data set, and on pictures
 gates          gates on images, and what they vary with
 explain        what SE does in a network, and what each block is worth
+quantize       8-bit integers, and what each SE block costs by them
 fold           SE that brings nothing, folded into the layers beside it
 """

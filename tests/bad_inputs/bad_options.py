@@ -60,6 +60,7 @@ BASES = {
     "explain": ["good.safetensors", "--data", "digits"],
     "report": ["nowhere"],
     "detect": ["se_resnet18_r16", "--data-dir", "."],
+    "quantize": ["good.safetensors", "--data", "digits", "--out", "q.onnx"],
     "fold": ["good.safetensors", "--data", "digits", "--out", "folded.safetensors"],
 }
 

@@ -114,6 +114,9 @@ def test_a_trained_network(
     folded = answer(capsys, "fold", str(trained), "--out", lighter, "--budget", "100")
     assert folded["folded_stages"] == [2, 3, 4]
     assert folded["file"] == lighter
+    small = answer(capsys, "quantize", str(trained), "--out", str(tmp_path / "q.onnx"))
+    assert small["int8_bytes"] < small["float32_bytes"]
+    assert len(small["blocks"]) == 3
 
 
 def test_a_training_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

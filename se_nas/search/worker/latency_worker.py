@@ -16,16 +16,10 @@ class LatencyWorker:
     """The actor on the reserved device; None stands for a network that does not fit into memory."""
 
     def __init__(self, signature: Signature, settings: LatencySettings, on_gpu: bool) -> None:
-        from se_nas.latency.measure import LocalMeasurer
-        from se_nas.latency.measure_by_command import CommandMeasurer
+        from se_nas.latency.measurers import measurer
         from se_nas.search.worker.device import device
 
-        self.measurer: LocalMeasurer | CommandMeasurer
-        if settings.command is not None:
-            self.measurer = CommandMeasurer(signature, settings)
-        else:
-            on_gpu = on_gpu and not settings.on_cpu
-            self.measurer = LocalMeasurer(signature, settings, device(on_gpu))
+        self.measurer = measurer(signature, settings, device(on_gpu and not settings.on_cpu))
 
     def identity(self) -> dict[str, object]:
         return self.measurer.identity()

@@ -10,7 +10,7 @@ from functools import partial
 
 from rich.console import Console
 
-from se_nas.console import print_line, print_lines
+from se_nas.console import print_line, print_lines, shell_word
 from se_nas.errors import InputError, described
 from se_nas.search.cluster.connection import check_addresses, connected
 from se_nas.search.config import SearchConfig
@@ -23,7 +23,9 @@ from se_nas.search.finals.retrain import retrain
 from se_nas.search.finals.retraining import Retrainer
 from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
-from se_nas.search.report.page import write_report
+from se_nas.search.report.contents import Contents, read
+from se_nas.search.report.page import FILE, write_contents
+from se_nas.search.report.short_answer import short_answer
 from se_nas.search.results import opening, run_results, summary
 from se_nas.search.results.again import show_again
 from se_nas.search.results.effects import Answer, answer, believed_of
@@ -126,6 +128,12 @@ def resume(
     space, config = read_space(run, space), resumed_config(run, asked, named)
     if is_done(run, config):
         show_again(run, console)
+        with contextlib.suppress(InputError):  # its results are shown; of a damaged study no more
+            page = run.path / FILE
+            written = display_path(page) if page.is_file() else None
+            _show_answer(
+                read(run), written or f"se-nas report {shell_word(run.shown)} writes one", console
+            )
         return run
     with _driving(run):
         check_addresses(config)
@@ -299,10 +307,20 @@ def _reported_if_interrupted(search_run: SearchRun, proposals: Proposals) -> Ite
 
 
 def _write_report(search_run: SearchRun, proposals: Proposals) -> None:
-    """Write the report beside the results; a search does not fail for it."""
+    """Write the report beside the results, and print its answer; a search does not fail for it."""
+    run, console = search_run.run, search_run.console
     try:
-        path = write_report(search_run.run, study=proposals.study)
+        contents = read(run, proposals.study)
+        path = write_contents(run, contents)
     except Exception as error:  # of a study in a database too
-        print_line(search_run.console, f"note: there is no report: {described(error)}")
+        print_line(console, f"note: there is no report: {described(error)}")
         return
-    print_line(search_run.console, f"report: {display_path(path)}")
+    _show_answer(contents, display_path(path), console)
+
+
+def _show_answer(contents: Contents, report: str, console: Console) -> None:
+    """Print the answer of a run that is complete, and where its report is."""
+    if contents.winner is not None:
+        print_line(console, "")
+        print_lines(console, short_answer(contents, console.width))
+    print_line(console, f"report: {report}")

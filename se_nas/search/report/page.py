@@ -48,8 +48,17 @@ def write_report(
     Raises:
         InputError: the run cannot be read, or the file not be written.
     """
+    return write_contents(run, read(run, study), out)
+
+
+def write_contents(run: RunDirectory, contents: Contents, out: Path | None = None) -> Path:
+    """Write the page of a run that was read, and return where it is.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     path = run.path / FILE if out is None else out
-    write_page(path, render(read(run, study)))
+    write_page(path, render(contents))
     return path
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/latency_table.py [--spaces mobile_se resnet_se] [--size 224] [--held-out 10]
         [--networks 400] [--sweeps 3] [--precision float32] [--channels-last] [--cuda]
-        [--cpu-time] [--rows]
+        [--backend eager] [--cpu-time] [--rows]
 
 Every block of a space is timed inside whole networks, then random networks of the space are timed
 whole; both take turns in every sweep, so that a busy moment hits both. The error is that of the
@@ -23,9 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from se_nas.latency import measure_missing
+from se_nas.latency.backends import PREPARE
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.measure import HOST, Clock, LocalMeasurer, identity
-from se_nas.latency.settings import PRECISIONS, LatencySettings, Signature
+from se_nas.latency.measurers import measurer
+from se_nas.latency.settings import BACKENDS, PRECISIONS, LatencySettings, Signature
 from se_nas.latency.table import LatencyTable, Measurements
 from se_nas.space.space_files import load_space
 
@@ -42,7 +44,9 @@ def one(
     held_out = draw_held_out(space, settings.held_out, networks)
     begun = time.perf_counter()
     measure_missing.measure_missing(
-        LocalMeasurer(signature, settings, device, host),
+        LocalMeasurer(signature, settings, device, host)
+        if settings.backend in PREPARE
+        else measurer(signature, settings, device),
         signature,
         known,
         profiles=networks,
@@ -76,6 +80,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=LatencySettings.repeats)
     parser.add_argument("--sweeps", type=int, default=LatencySettings.sweeps)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--backend", choices=BACKENDS, default="eager")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--cuda", action="store_true")
@@ -84,6 +89,7 @@ def main() -> None:
     given = parser.parse_args()
     settings = LatencySettings(
         batch=given.batch,
+        backend=given.backend,
         precision=given.precision,
         channels_last=given.channels_last,
         repeats=given.repeats,

@@ -26,7 +26,7 @@ class CommandMeasurer:
     """Measurer that asks a command for the milliseconds of a file, ``sweeps`` times for each.
 
     A block is a file of its own, so that its time has the tool's start and end in it; the table
-    takes them out again, by the whole networks of the same trunk.
+    scales sums by whole networks.
     """
 
     def __init__(self, signature: Signature, settings: LatencySettings) -> None:

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
+from se_nas.search.report.choices import importance, parallel
 from se_nas.search.report.contents import Contents
 from se_nas.search.report.plot import (
     COLOURS,
@@ -33,7 +34,8 @@ def charts(contents: Contents) -> list[Chart]:
     """Return the plots of a run: those that its trials have something for."""
     trained = [t for t in contents.trials if _value(contents, t) is not None]
     made = [front(contents, trained), history(contents, trained), curves(contents, trained)]
-    return [chart for chart in [*made, spent(contents)] if chart is not None]
+    made += [importance(contents), parallel(contents, trained), spent(contents)]
+    return [chart for chart in made if chart is not None]
 
 
 def front(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None:

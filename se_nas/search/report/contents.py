@@ -18,6 +18,7 @@ from se_nas.search.results.search_result import TrialRecord, trials_of
 from se_nas.search.run_dir.directory import FAILED, RESULTS, SPACE, VERSIONS, RunDirectory
 from se_nas.search.study.ranking import ranking, training_objective
 from se_nas.search.study.study import read_study
+from se_nas.search.study.visualisations import importances
 from se_nas.search.worker.reports import LABELS
 from se_nas.space.objectives import SHARES, Objective
 from se_nas.space.space import Space
@@ -69,6 +70,7 @@ class Contents:
         at_random: what trials of random networks would have given, by the model of the effects.
         failed: why nothing was trained to its end; empty if something was.
         rejected: proposals that cost no training, by what they were.
+        importances: of the space's parameters, with their shares.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Contents:
     epochs: int
     failed: str
     rejected: Mapping[str, int]
+    importances: tuple[tuple[str, float], ...] = ()
 
     @property
     def ends(self) -> dict[str, int]:
@@ -136,6 +139,7 @@ def read(run: RunDirectory, study: optuna.Study | None = None) -> Contents:
             config.epochs,
             str(results.get(FAILED, "")),
             {k: int(proposals[k]) for k in ("rejected", "duplicates") if k in proposals},
+            tuple(importances(study)),
         )
 
 

@@ -14,6 +14,7 @@ records            trials as the study keeps them
 tell               constraints and ends of trials told to Optuna
 ranking            the best so far
 belief             those believed best, by the model
+visualisations     Optuna's own views: importances, parallel coordinates
 recovery           an earlier driver's trials
 drivers            one driver or many
 joining            a further driver on a study

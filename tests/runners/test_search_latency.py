@@ -32,6 +32,7 @@ SPACE = Space(
     objectives=[maximize("val_acc"), minimize("latency_ms")],
 )
 """
+SIZE = "import os, sys; print(os.path.getsize(sys.argv[1]) / 1e5)"
 
 
 def search(
@@ -86,3 +87,55 @@ def test_a_search_that_minimizes_latency(tmp_path: Path) -> None:
     assert " 0 networks to time" in again.stdout
     assert "no architecture keeps the constraints: latency_ms <= 1e-06 (nearest" in again.stdout
     assert not (tmp_path / "runs" / "again").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--latency-backend", "onnxruntime"),
+        (
+            "--latency-command",
+            f"{sys.executable} -c '{SIZE}' {{onnx}}",
+        ),
+    ],
+    ids=["onnxruntime", "command"],
+)
+def test_a_search_with_the_latency_of_another_runtime(
+    options: tuple[str, str], tmp_path: Path
+) -> None:
+    few = ("--latency-sweeps", "1", "--latency-networks", "8", "--latency-held-out", "3")
+    done = search(tmp_path, 1e6, *options, *few, "--trials", "2")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout
+    assert "error on 3 held-out networks: median" in done.stdout
+    run = tmp_path / "runs" / "timed"
+    written = json.loads((run / "latency.json").read_text())
+    field = options[0].removeprefix("--latency-")
+    assert written["settings"][field] == written["identity"][field] == options[1]
+    table = LatencyTable(
+        Measurements.from_dict(written["measurements"]), Signature(**written["signature"])
+    )
+    if field == "command":  # kilobytes add up, but for what each file has once
+        for row in written["held_out"]["networks"]:
+            predicted = table.predict(Architecture.parse(row["name"]))
+            assert predicted == pytest.approx(row["measured"]["median_ms"], rel=0.3)
+    finals = json.loads((run / "results.json").read_text())["finals"]
+    assert all(final["latency"]["median_ms"] > 0 for final in finals)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--latency-command", "no_such_tool {onnx}"), "No such file or directory: 'no_such_tool'"),
+        (("--latency-command", "true {onnx}"), "its last line is ''"),
+    ],
+)
+def test_a_tool_that_does_not_tell_a_time_ends_the_search_at_once(
+    options: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    done = search(tmp_path, 1e6, *options)
+    assert done.returncode == 2, done.stdout
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "runs" / "timed").exists()

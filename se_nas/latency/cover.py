@@ -26,8 +26,8 @@ def cover(space: Space, signature: Signature, limit: int, seed: int = 0) -> list
     """Return networks that have every block of the space between them, ``limit`` at most.
 
     The n-th network of a trunk has the n-th SE option in every stage, so that a trunk needs little
-    more networks than one stage has distinct options. They need not keep the space's constraints. A limit
-    takes the networks in turn from all trunks, the first option (usually no SE) first.
+    more networks than one stage has distinct options. They need not keep the space's constraints.
+    A limit takes the networks in turn from all trunks, the first option (usually no SE) first.
     """
     rng = random.Random(seed)
     trunks = _trunks(space, limit, rng)

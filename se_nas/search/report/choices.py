@@ -63,7 +63,7 @@ def parallel(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None
     made["layout"] |= {"title": None, "font": LAYOUT["font"], **layout}
     text = (
         "Each line is a complete trial, from its value on the left through its trunk and its SE "
-        "in each stage, by its reduction ratio. Drag on an axis to keep a part."
+        "in each stage, by its reduction ratio; the darker, the better."
     )
     numbers = [{"number": t.number, "name": t.name, metric: v, **c} for c, v, t in told]
     return Chart("parallel", "Choices side by side", text, made, csv_text(numbers))

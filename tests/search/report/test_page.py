@@ -104,7 +104,9 @@ def test_the_page_of_a_whole_run_says_the_answer_first(tmp_path: Path) -> None:
     foreseen = [t for t in figures[1]["figure"]["data"] if t["name"].startswith("random search")]
     assert foreseen[0]["y"] == sorted(foreseen[0]["y"])
     assert len(foreseen[0]["y"]) == 30
-    assert [each["key"] for each in figures] == ["front", "history", "curves", "spent"]
+    assert [each["key"] for each in figures] == [
+        *("front", "history", "curves", "importance", "parallel", "spent")
+    ]
     assert figures[1]["csv"].count("\n") == 31
     assert "Plotly" in packed(content, "plotly") or "plotly" in packed(content, "plotly")
 
@@ -128,7 +130,7 @@ def test_the_page_asks_no_network_and_is_read_aloud(tmp_path: Path) -> None:
     assert {"main", "title", "label"} <= set(tags)
     plots_ = [attrs for _, attrs in page.tags if attrs.get("class") == "plot"]
     assert all(attrs["aria-label"] for attrs in plots_)
-    assert len(plots_) == 4
+    assert len(plots_) == 6
 
 
 def test_hostile_names_are_texts(tmp_path: Path) -> None:

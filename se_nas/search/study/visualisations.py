@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import CategoricalDistribution
@@ -38,7 +38,9 @@ def importances(study: optuna.Study) -> list[tuple[str, float]]:
 
 
 def parallel_coordinates(
-    rows: Sequence[tuple[Mapping[str, str], float]], direction: str, label: str
+    rows: Sequence[tuple[Mapping[str, str], float]],
+    direction: Literal["maximize", "minimize"],
+    label: str,
 ) -> dict[str, Any]:
     """Return Optuna's plot of parallel coordinates, as plotly's JSON.
 

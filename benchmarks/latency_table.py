@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from se_nas.latency import measure_missing
-from se_nas.latency.backends import PREPARE
+from se_nas.latency.backends import IN_PROCESS
 from se_nas.latency.cover import cover, draw_held_out
 from se_nas.latency.measure import HOST, Clock, LocalMeasurer, identity
 from se_nas.latency.measurers import measurer
@@ -45,7 +45,7 @@ def one(
     begun = time.perf_counter()
     measure_missing.measure_missing(
         LocalMeasurer(signature, settings, device, host)
-        if settings.backend in PREPARE
+        if settings.backend in IN_PROCESS
         else measurer(signature, settings, device),
         signature,
         known,

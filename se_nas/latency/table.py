@@ -13,6 +13,9 @@ from se_nas.cost.network_cost import Cost
 from se_nas.latency.blocks import Block, blocks
 from se_nas.latency.settings import Signature
 
+# Networks of a trunk that tell how whole networks of it stand to sums.
+LEAST = 3
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -127,9 +130,10 @@ def _milliseconds(value: Any) -> float:
 class LatencyTable:
     """Additive model of latency, for architectures that were not measured.
 
-    A prediction is the sum over the blocks times ``factor``: the ratio of a whole network's time to
-    such a sum, the median over the networks that the table is made from. It accounts for the time
-    between the blocks, and for disturbances, which hit a long pass more often than a short block.
+    A prediction is the sum over the blocks times the ratio of a whole network's time to such a sum:
+    the median over the networks of its trunk that the table is made from, or over all of them
+    (``factor``) where its trunk has fewer than ``LEAST``. It accounts for the time between the
+    blocks, and for disturbances, which hit a long pass more often than a short block.
 
     A block that was not measured takes the time of its nearest neighbour: of the measured blocks
     that are the same without SE, the one nearest in parameters, and for one with SE one with SE
@@ -139,12 +143,17 @@ class LatencyTable:
 
     def __init__(self, measurements: Measurements, signature: Signature) -> None:
         self.measurements, self.signature = measurements, signature
-        ratios = [
-            timed.whole_ms / math.fsum(measurements.blocks[one][1] for one in timed.keys)
-            for key, timed in measurements.profiled.items()
-            if key.endswith(f"-{_suffix(signature)}")
-        ]
-        self.factor = statistics.median(ratios) if ratios else 1.0
+        ratios: dict[tuple[str, ...], list[float]] = {}
+        for key, timed in measurements.profiled.items():
+            if key.endswith(f"-{_suffix(signature)}"):
+                own = [measurements.blocks[one] for one in timed.keys]
+                ratio = timed.whole_ms / math.fsum(ms for _, ms in own)
+                ratios.setdefault(_trunk_of([block for block, _ in own]), []).append(ratio)
+        every = [ratio for own in ratios.values() for ratio in own]
+        self.factor = statistics.median(every) if every else 1.0
+        self._factors = {
+            trunk: statistics.median(own) for trunk, own in ratios.items() if len(own) >= LEAST
+        }
         self._by_base: dict[str, list[tuple[Block, float]]] = {}
         for block, ms in measurements.blocks.values():
             self._by_base.setdefault(block.base, []).append((block, ms))
@@ -153,7 +162,8 @@ class LatencyTable:
     def predict(self, architecture: Architecture) -> float:
         """Predict the milliseconds of one pass."""
         found = blocks(architecture, self.signature)
-        return self.factor * math.fsum(self._block_ms(block) for block in found)
+        factor = self._factors.get(_trunk_of(found), self.factor)
+        return factor * math.fsum(self._block_ms(block) for block in found)
 
     def timed(self, cost: Cost, architecture: Architecture) -> TimedCost:
         """Return the cost with the predicted latency."""
@@ -178,6 +188,11 @@ class LatencyTable:
 
         near, ms = min(self.measurements.blocks.values(), key=distance)
         return ms * (block.macs + 1) / (near.macs + 1)
+
+
+def _trunk_of(blocks: Sequence[Block]) -> tuple[str, ...]:
+    """Return what the networks of one trunk have in common: their blocks without SE."""
+    return tuple(block.base for block in blocks)
 
 
 def _has_se(block: Block) -> bool:

@@ -160,4 +160,6 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     home = (tmp_path / "site" / "index.html").read_text()
     for page in ("photos", "report", "deployment", "troubleshooting", "comparison", "api/search"):
         assert f'href="{page}.html"' in home
+    assert "Search Page" not in home  # Sphinx's own, which a page of that name would be taken for
+    assert 'href="searching.html"' in home
     assert "se_nas.run_search" in (tmp_path / "site" / "api" / "search.html").read_text()

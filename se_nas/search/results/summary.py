@@ -239,6 +239,6 @@ def notes(proposals: Proposals, run: RunDirectory) -> list[str]:
     if count:
         found.append(
             f"in {count} trial{'s' * (count != 1)} an SE block could not start as if it were not "
-            "there, and short budgets are biased against it (docs/search.md, 4)"
+            "there, and short budgets are biased against it (docs/searching.md, 4)"
         )
     return found

@@ -61,17 +61,27 @@ def test_a_block_that_is_replaced_scales_by_constants(digits: Data) -> None:
     assert torch.equal(block(u_nchw), before)
 
 
-def test_each_block_has_its_share_of_the_time() -> None:
+def test_each_block_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     model = se_nas.materialize("se_resnet8_small_s34_r4", num_classes=10, in_channels=1)
     names = ["stage3.0.se", "stage4.0.se"]
+    now = [0.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    def clock() -> float:
+        passes(1e-3)
+        return now[0]
+
+    monkeypatch.setattr(time, "perf_counter", clock)
     slow = model.get_submodule(names[1])
-    slow.register_forward_pre_hook(lambda *_: time.sleep(0.001))  # not its own time
+    slow.register_forward_pre_hook(lambda *_: passes(1.0))  # not its own time
     inner = slow.fc1  # type: ignore[union-attr]
-    inner.register_forward_pre_hook(lambda *_: time.sleep(0.05))  # type: ignore[union-attr]
+    inner.register_forward_pre_hook(lambda *_: passes(9.0))  # type: ignore[union-attr]
     found = shares_of_time(model, names, torch.zeros(2, 1, 8, 8), passes=5)
     assert list(found) == names
-    assert found[names[1]] > 0.8
-    assert 0 < found[names[0]] < 0.2
+    assert found[names[1]] == pytest.approx(0.9, abs=1e-3)
+    assert found[names[0]] == pytest.approx(1e-4, abs=1e-5)
     assert model.training
     for module in model.modules():
         if module not in (slow, inner):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from se_nas.architecture.architecture import Architecture
 from se_nas.search.report.contents import Contents
-from se_nas.search.report.plot import COLOURS, LAYOUT, Chart, csv_text, figure
+from se_nas.search.report.plot import COLOURS, LAYOUT, Chart, Json, csv_text, figure
 from se_nas.search.results.search_result import TrialRecord
 from se_nas.search.study.visualisations import parallel_coordinates
 from se_nas.space.objectives import SHARES
@@ -58,7 +59,7 @@ def parallel(contents: Contents, trained: Sequence[TrialRecord]) -> Chart | None
         return None
     rows = [({name: choices[name] for name in varied}, value) for choices, value, _ in told]
     label = f"{metric} %" if metric in SHARES else metric
-    made = parallel_coordinates(rows, contents.objective.direction, label)
+    made: Json = json.loads(parallel_coordinates(rows, contents.objective.direction, label))
     layout = {"height": LAYOUT["height"], "margin": {**LAYOUT["margin"], "l": 90, "t": 60}}
     made["layout"] |= {"title": None, "font": LAYOUT["font"], **layout}
     text = (

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.distributions import CategoricalDistribution
@@ -41,7 +40,7 @@ def parallel_coordinates(
     rows: Sequence[tuple[Mapping[str, str], float]],
     direction: Literal["maximize", "minimize"],
     label: str,
-) -> dict[str, Any]:
+) -> str:
     """Return Optuna's plot of parallel coordinates, as plotly's JSON.
 
     Args:
@@ -59,5 +58,4 @@ def parallel_coordinates(
         for choices, value in rows
     )
     figure = optuna.visualization.plot_parallel_coordinate(study, names, target_name=label)
-    found: dict[str, Any] = json.loads(figure.to_json())
-    return found
+    return str(figure.to_json())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import optuna
@@ -41,7 +42,7 @@ def test_too_few_trials_and_trials_that_are_alike_say_nothing() -> None:
 
 def test_lines_go_through_the_values_and_choices() -> None:
     rows = [({"trunk": "t1", "stage 2": "r4"}, 10.0), ({"trunk": "t2", "stage 2": "none"}, 20.0)]
-    found = parallel_coordinates(rows, "maximize", "val_acc %")
+    found = json.loads(parallel_coordinates(rows, "maximize", "val_acc %"))
     lines = [dict(d["customdata"]) for d in found["data"] if d.get("mode") == "lines"]
     assert lines == [
         {"val_acc %": "10", "trunk": "t1", "stage 2": "r4"},

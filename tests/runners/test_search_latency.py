@@ -128,7 +128,9 @@ def test_a_search_with_the_latency_of_another_runtime(
     ("options", "said"),
     [
         (("--latency-command", "no_such_tool {onnx}"), "No such file or directory: 'no_such_tool'"),
-        (("--latency-command", "true {onnx}"), "its last line is ''"),
+        pytest.param(
+            ("--latency-command", "true {onnx}"), "its last line is ''", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_tool_that_does_not_tell_a_time_ends_the_search_at_once(

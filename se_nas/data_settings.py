@@ -10,6 +10,8 @@ from se_nas.checked_settings import CheckedSettings
 from se_nas.settings import absolute_if_python, absolute_path, setting
 
 OBJECT = "object:"
+# Data sets of single picture files, which have no size of their own.
+PICTURE_FILES = ("imagefolder", "table", "places365")
 
 
 def object_name(name: str, fingerprint: str) -> str:

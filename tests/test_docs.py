@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import se_nas
 from se_nas import Architecture, Space, list_models
-from se_nas.cli import COMMANDS, make_program
+from se_nas.cli import COMMANDS, main, make_program
 from se_nas.data import DATASETS
 from se_nas.se import tokens
 from se_nas.space.space_files import space_files
@@ -163,3 +164,32 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert "Search Page" not in home  # Sphinx's own, which a page of that name would be taken for
     assert 'href="searching.html"' in home
     assert "se_nas.run_search" in (tmp_path / "site" / "api" / "search.html").read_text()
+
+
+def test_the_searches_of_photos_can_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part, count in (("train", 6), ("test", 2)):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "photos" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (80, 60), (40 * number, 9, 9)).save(folder / f"{number}.jpg")
+    monkeypatch.chdir(tmp_path)
+    pages = ("README.md", "photos.md")
+    lines = [words for page, words in commands() if page in pages and "--data" in words]
+    searches = [words for words in lines if words[0] == "search"]
+    assert len(searches) >= 4
+    main_ends(["new", "space", "my_space.py"])
+    for words in searches:
+        if "--dry-run" in words:
+            main_ends(words)
+        elif "--address" not in words:
+            main_ends([*words, "--dry-run"])
+    assert "feasible" in capsys.readouterr().out
+
+
+def main_ends(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 0, words

@@ -12,6 +12,7 @@ import typer
 from se_nas.cli.answer import AsJson, answering
 from se_nas.cli.options import add_settings, check_paths, named_options
 from se_nas.cli.usage import Version
+from se_nas.data_settings import PICTURE_FILES
 from se_nas.errors import InputError
 from se_nas.files import expand_home
 from se_nas.settings import with_options
@@ -59,6 +60,10 @@ def train(
         raise InputError("MODEL is missing: give a model such as se_resnet18_r16, or --resume RUN")
     else:
         config = with_options(_config(model), given)
+        size = _own_size(config)
+        if size is not None:
+            config = replace(config, data=replace(config.data, image_size=size))
+            say(f"images of {size} px, as {model} says (--image-size sets it)")
         if "batch_size" in given and "learning_rate" not in given:
             meant = RECIPES.get(given.get("recipe", ""), TrainConfig().recipe)
             config = replace(config, recipe=scaled(meant, config.recipe.batch_size))
@@ -122,6 +127,16 @@ def verify(
     answer({**vars(found), "holds": found.holds})
     if not found.holds:
         raise typer.Exit(1)
+
+
+def _own_size(config: TrainConfig) -> int | None:
+    """Return the side of the images that a file's network knows, where pictures have none."""
+    if config.init is None or config.data.image_size or config.data.name not in PICTURE_FILES:
+        return None
+    from se_nas.models.saving import read_description
+
+    found = read_description(config.init) if os.path.isfile(config.init) else None
+    return found.preprocessing.image_size if found and found.preprocessing else None
 
 
 def _config(model: str) -> TrainConfig:

@@ -174,3 +174,22 @@ def test_a_search_its_report_and_its_replay(
 
 def test_values_are_those_of_json() -> None:
     assert plain({"a": float("inf"), "b": (Path("x"), {1: 2})}) == {"a": None, "b": ["x", {"1": 2}]}
+
+
+def test_a_file_that_is_trained_on_keeps_the_size_of_its_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "photos" / part / name
+            folder.mkdir(parents=True)
+            for number in range(10):
+                Image.new("RGB", (40, 30), (20 * number, 9, 9)).save(folder / f"{number}.png")
+    photos = ("--data", "imagefolder", "--data-dir", str(tmp_path / "photos"), "--epochs", "1")
+    runs = ("--out", str(tmp_path), "--threads", "1", "--batch-size", "4")
+    first = ("train", "resnet8_small", *photos, *runs, "--image-size", "24", "--name", "first")
+    assert answer(capsys, *first)["card"]["config"]["data"]["image_size"] == 24
+    weights = str(tmp_path / "first" / "seed-0.safetensors")
+    for given, expected in (((), 24), (("--image-size", "16"), 16)):
+        again = ("train", weights, *photos, *runs, *given, "--name", f"again{expected}")
+        assert answer(capsys, *again)["card"]["config"]["data"]["image_size"] == expected

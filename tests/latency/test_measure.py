@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from se_nas import Architecture
+from se_nas.latency.backends import IN_PROCESS
 from se_nas.latency.blocks import blocks
 from se_nas.latency.measure import Clock, LocalMeasurer, identity, processor
 from se_nas.latency.pieces import cut, prepared
@@ -69,6 +70,19 @@ def test_a_profile_has_a_median_for_each_block_and_one_for_the_whole() -> None:
     measurer = LocalMeasurer(SIGNATURE, settings, host=clock(steps))
     profile = measurer.profile(Architecture("resnet8_small"))
     assert profile.blocks_ms == (1, 2, 3, 4, 5)
+    assert profile.whole_ms == 20
+
+
+def test_what_a_compiled_call_costs_by_itself_is_taken_off_each_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(IN_PROCESS, "compile", IN_PROCESS["eager"])  # nothing has to be compiled
+    settings = LatencySettings(backend="compile", warm_up=0, repeats=1)
+    # The whole first, 20 ms; then five blocks, and one that does nothing, in 3 ms.
+    steps = [0, 20, 0, 4, 5, 6, 7, 2, 3]
+    measurer = LocalMeasurer(SIGNATURE, settings, host=clock([float(step) for step in steps]))
+    profile = measurer.profile(Architecture("resnet8_small"))
+    assert profile.blocks_ms == (1, 2, 3, 4, 0)
     assert profile.whole_ms == 20
 
 

@@ -53,6 +53,27 @@ def test_a_prediction_is_the_sum_over_the_blocks_times_what_wholes_take_over_suc
     assert unmeasured(table, mixed) == 0
 
 
+def test_a_trunk_of_which_enough_is_known_has_a_factor_of_its_own() -> None:
+    trunk = Architecture.parse("resnet8_small-width24").trunk
+    wide = [Architecture(trunk, se) for se in (None, SE(2), SE(4), SE(8))]
+    narrow = [small(), small(SE(4))]
+    found = measurements(*narrow, factor=1.5)
+    other = measurements(*wide, factor=1.1)
+    both = Measurements(found.blocks | other.blocks, found.profiled | other.profiled)
+    table = LatencyTable(both, SIGNATURE)
+    assert table.factor == pytest.approx(1.1)  # the median of all
+    for architecture, factor in ((wide[2], 1.1), (narrow[1], 1.1)):  # two tell too little
+        params = cost(architecture, input_size=32, num_classes=10).params
+        assert table.predict(architecture) == pytest.approx(factor * params / 1000)
+    more = measurements(*narrow, small(SE(2)), small(SE(8)), factor=1.5)
+    table = LatencyTable(
+        Measurements(more.blocks | other.blocks, more.profiled | other.profiled), SIGNATURE
+    )
+    for architecture, factor in ((wide[2], 1.1), (narrow[1], 1.5)):
+        params = cost(architecture, input_size=32, num_classes=10).params
+        assert table.predict(architecture) == pytest.approx(factor * params / 1000)
+
+
 def test_the_factor_is_that_of_the_same_signature() -> None:
     found = measurements(small(), factor=1.5)
     keys = tuple(found.blocks)

@@ -143,6 +143,9 @@ def test_the_table_is_the_results_and_the_line_rebuilds_the_winner(
     assert "no SE" in roles
     assert "SE r16" in roles
     assert results["verdict"] in output
+    answer = output[output.index("the answer") :].splitlines()
+    assert answer[1].split() == ["winner", results["winner"]]
+    assert any(line.startswith("report: ") for line in answer[2:])
     for final in results["finals"]:
         assert len(final["test_accs"]) == len(final["val_accs"]) == 2
         mean = sum(final["test_accs"]) / 2

@@ -30,7 +30,7 @@ def quantize(
 ) -> None:
     """Write a network as ONNX with 8-bit weights and maps; say what it loses, by SE block too."""
     from se_nas.console import make_console, print_lines
-    from se_nas.models.export import check_packages
+    from se_nas.models.export import Differs, check_packages
     from se_nas.tasks.quantize import quantize as work
     from se_nas.tasks.trained import data_of, trained
     from se_nas.values import whole
@@ -43,8 +43,10 @@ def quantize(
     if path.suffix != ".onnx":
         raise InputError(f"out is {out!r}; give a name that ends with .onnx")
     found = trained(model)
-    told = work(
-        found.model, data_of(found, model, data, data_dir), path, images=images, keep_se=keep_se
-    )
+    source = data_of(found, model, data, data_dir)
+    try:
+        told = work(found.model, source, path, images=images, keep_se=keep_se)
+    except Differs as error:
+        raise InputError(f"{error}; {out} was not written") from None
     print_lines(make_console(), [*told.lines(), f"written to {out}"])
     answer({"file": out, **told.to_dict()})

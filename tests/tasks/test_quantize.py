@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,41 @@ def test_bad_input_is_one_line(
     err = capsys.readouterr().err
     assert (stop.value.code, err.count("\n")) == (2, 1)
     assert said in err
+
+
+def test_a_network_that_onnx_runtime_computes_otherwise_is_one_line(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("se_nas.models.export.TOLERANCE", -1.0)
+    monkeypatch.setattr("se_nas.models.export.AMPLIFIED", -1)
+    out = tmp_path / "q.onnx"
+    out.write_bytes(b"before")
+    with pytest.raises(SystemExit) as stop:
+        main(["quantize", str(run), "--out", str(out)])
+    err = capsys.readouterr().err
+    assert (stop.value.code, err.count("\n")) == (2, 1)
+    assert "ONNX Runtime differs from the model by" in err
+    assert out.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("name", ["quant_pre_process", "quantize_static"])
+def test_a_full_disk_leaves_the_old_file(
+    name: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    where = "shape_inference." if name == "quant_pre_process" else ""
+    monkeypatch.setattr(f"onnxruntime.quantization.{where}{name}", full)
+    out = tmp_path / "q.onnx"
+    out.write_bytes(b"before")
+    with pytest.raises(SystemExit) as stop:
+        main(["quantize", str(run), "--out", str(out)])
+    err = capsys.readouterr().err
+    assert (stop.value.code, err.count("\n")) == (2, 1)
+    assert "No space left on device" in err
+    assert out.read_bytes() == b"before"
 
 
 def test_other_classes_are_refused(run: Path, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from functools import partial
 
 from rich.console import Console
 
-from se_nas.console import print_line, print_lines, shell_word
-from se_nas.errors import InputError, described
+from se_nas.console import print_line, print_lines
+from se_nas.errors import InputError
 from se_nas.search.cluster.connection import check_addresses, connected
 from se_nas.search.config import SearchConfig
 from se_nas.search.finals import cache as finals_cache
@@ -23,9 +23,7 @@ from se_nas.search.finals.retrain import retrain
 from se_nas.search.finals.retraining import Retrainer
 from se_nas.search.plan import Plan, SearchRun
 from se_nas.search.pricing.latency_table import measure_networks, with_latency
-from se_nas.search.report.contents import Contents, read
-from se_nas.search.report.page import FILE, write_contents
-from se_nas.search.report.short_answer import short_answer
+from se_nas.search.report.ending import answer_again, write_report_and_answer
 from se_nas.search.results import opening, run_results, summary
 from se_nas.search.results.again import show_again
 from se_nas.search.results.effects import Answer, answer, believed_of
@@ -33,7 +31,7 @@ from se_nas.search.results.failed_search import explain_ends, explain_search
 from se_nas.search.results.winner_card import winner_card
 from se_nas.search.run_dir import directory, new_run
 from se_nas.search.run_dir.data_files import check_data_files, write_data_files
-from se_nas.search.run_dir.directory import RESULTS, RunDirectory, display_path
+from se_nas.search.run_dir.directory import RESULTS, RunDirectory
 from se_nas.search.run_dir.lock import run_lock
 from se_nas.search.run_dir.resume import (
     find_interrupted,
@@ -128,12 +126,7 @@ def resume(
     space, config = read_space(run, space), resumed_config(run, asked, named)
     if is_done(run, config):
         show_again(run, console)
-        with contextlib.suppress(InputError):  # its results are shown; of a damaged study no more
-            page = run.path / FILE
-            written = display_path(page) if page.is_file() else None
-            _show_answer(
-                read(run), written or f"se-nas report {shell_word(run.shown)} writes one", console
-            )
+        answer_again(run, console)
         return run
     with _driving(run):
         check_addresses(config)
@@ -293,7 +286,7 @@ def _conclude(
         run.write(RESULTS, run_results.of_run(rows, objective, searched, believed))
     finally:  # Ctrl-C too: the run is complete
         summary.show_results(search_run, rows, proposals, found)
-        _write_report(search_run, proposals)
+        write_report_and_answer(search_run.run, proposals.study, search_run.console)
 
 
 @contextlib.contextmanager
@@ -302,25 +295,5 @@ def _reported_if_interrupted(search_run: SearchRun, proposals: Proposals) -> Ite
     try:
         yield
     except KeyboardInterrupt:
-        _write_report(search_run, proposals)
+        write_report_and_answer(search_run.run, proposals.study, search_run.console)
         raise
-
-
-def _write_report(search_run: SearchRun, proposals: Proposals) -> None:
-    """Write the report beside the results, and print its answer; a search does not fail for it."""
-    run, console = search_run.run, search_run.console
-    try:
-        contents = read(run, proposals.study)
-        path = write_contents(run, contents)
-    except Exception as error:  # of a study in a database too
-        print_line(console, f"note: there is no report: {described(error)}")
-        return
-    _show_answer(contents, display_path(path), console)
-
-
-def _show_answer(contents: Contents, report: str, console: Console) -> None:
-    """Print the answer of a run that is complete, and where its report is."""
-    if contents.winner is not None:
-        print_line(console, "")
-        print_lines(console, short_answer(contents, console.width))
-    print_line(console, f"report: {report}")
